@@ -1,0 +1,102 @@
+# Lamina. `make` alone lists the targets. Needs Python 3.10 or later and nothing else.
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?= -n auto --dist loadfile
+FRONT_DOOR ?= url
+PORT ?= 3000
+
+BIN := $(VENV)/bin
+ENV := $(VENV)/.installed
+SAM_VENV := .venv-sam
+SAM := $(SAM_VENV)/.installed
+LAYER := dist/lamina-layer.zip
+LAYER_INPUTS := LICENSE layer/requirements.txt $(wildcard layer/*.py bootstrap/*) \
+                $(shell find src/lamina -name local -prune -o -name '*.py' -print)
+# Recursive on purpose: known only once the environment is there.
+MINOR = $(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+FUNCTION = build/functions/fastapi-$(MINOR)
+# The layer needs no environment, but where there is one it has a pip for certain.
+BUILDER = $(shell test -x $(BIN)/python && echo $(BIN)/python || echo $(PYTHON))
+
+.PHONY: help env sam layer function run check format test test-pythons bench pins clean build-LaminaLayer
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# requirements/*.txt are complete, so pip resolves nothing (--no-deps) and only compares hashes.
+env: $(ENV) ## Create .venv with everything that tests and checks need, pinned by hash
+
+$(ENV): requirements/dev.txt pyproject.toml
+	@$(call need-python)
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+sam: $(SAM) ## Create .venv-sam with AWS's SAM CLI, pinned by hash
+
+$(SAM): requirements/sam.txt
+	@$(call need-python)
+	$(PYTHON) -m venv --clear $(SAM_VENV)
+	$(SAM_VENV)/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/sam.txt
+	@touch $@
+
+layer: $(LAYER) ## Build dist/lamina-layer.zip
+
+$(LAYER): $(LAYER_INPUTS)
+	@$(call need-python)
+	$(BUILDER) -m layer.build --output $@
+
+function: $(ENV) ## Build the example function's folder as `sam build` would
+	$(BIN)/python -m pip install --quiet --upgrade --no-compile --requirement examples/fastapi/requirements.txt --target $(FUNCTION)
+	cp examples/fastapi/*.py $(FUNCTION)/
+
+run: env layer function ## Serve the example at 127.0.0.1:3000 (FRONT_DOOR=url, PORT=3000)
+	$(BIN)/lamina run main:app --front-door $(FRONT_DOOR) --port $(PORT) --layer $(LAYER) --task-root $(FUNCTION) --python $(BIN)/python
+
+check: env ## Lint, check formatting and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/shellcheck bootstrap/bootstrap .ci/run
+
+format: env ## Format, and fix what can be fixed
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+test: env sam layer ## Run the tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-pythons: env sam layer ## Run the tests on every Python from 3.10 on that is found here
+	@$(BIN)/python -m layer.pythons | while read -r minor python; do \
+	  echo "--- Python $$minor"; \
+	  $(MAKE) --no-print-directory test PYTHON="$$python" VENV=.cache/python-$$minor < /dev/null || exit 1; \
+	done
+
+bench: env layer ## Measure beside Mangum and awslambdaric
+	$(BIN)/python -m benchmarks
+
+pins: env ## Resolve requirements/*.in into *.txt anew
+	$(PYTHON) -m venv .cache/uv
+	.cache/uv/bin/python -m pip install --quiet uv
+	cd requirements && for name in dev sam; do \
+	  ../.cache/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes \
+	    --no-header --no-emit-index-url --no-emit-find-links --output-file $$name.txt $$name.in || exit 1; \
+	done
+
+clean: ## Remove all that these targets make
+	rm -rf build dist .aws-sam .cache $(VENV) $(SAM_VENV) .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# SAM's makefile build (template.yaml) calls this with ARTIFACTS_DIR, the layer's /opt.
+build-LaminaLayer:
+	@$(call need-python)
+	$(BUILDER) -m layer.build --output build/sam/lamina-layer.zip --unpack "$(ARTIFACTS_DIR)"
+
+define need-python
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+  echo "Lamina needs Python 3.10 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }; \
+$(PYTHON) -c 'import ensurepip, venv' || { \
+  echo "$(PYTHON) has no venv module. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+endef

@@ -1,0 +1,9 @@
+# /opt/lamina/runtime.py: a script is compiled on every start, so it holds only what must be here.
+import sys
+
+layer = __file__[: -len("/lamina/runtime.py")]
+sys.path.insert(0, layer + "/python")
+
+from lamina.runtime.main import main  # noqa: E402  the line above decides which lamina this is
+
+main(layer)

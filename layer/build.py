@@ -1,0 +1,107 @@
+"""Build the layer: `python -m layer.build` writes dist/lamina-layer.zip.
+
+Needs Python 3.10 or later with pip, and nothing else. Every Python from 3.10 on that is
+found on this machine contributes its bytecode, so that its functions start fast.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from layer import BuildError, archive, bytecode, manifest, pythons, vendor
+
+ROOT = Path(__file__).resolve().parent.parent
+ZIP = ROOT / "dist" / "lamina-layer.zip"
+
+_NOT_IN_THE_LAYER = re.compile(r"(local|testing\w*)(/|\.py$)")
+"""The local Lambda and help for tests: a function has no use for them. Neither has it for
+py.typed and .pyi files, which only type checkers read: modules alone are taken."""
+
+
+def content(root: Path, found: Iterable[pythons.Python]) -> dict[str, bytes]:
+    """Return every file of the layer by its path, built from the repository at `root`.
+
+    May download a wheel into build/cache below `root`, and compiles with each of `found`.
+    Raises BuildError with what to do when an input is missing.
+    """
+    requirements = root / "layer" / "requirements.txt"
+    wheel = vendor.wheel(requirements, root / "build" / "cache")
+    inputs = manifest.Inputs(version(root), wheel, vendor.pin(requirements)[0], tuple(found))
+    files = {f"python/lamina/{name}": data for name, data in package(root).items()}
+    for name, data in vendor.sources(wheel).items():
+        files[f"python/lamina/{vendor.PRIVATE_NAME}/{name}"] = data
+    for python in inputs.pythons:
+        files |= bytecode.compile_all(_modules(files), python)
+    for name, data in vendor.licenses(wheel).items():
+        files[f"lamina/licenses/{vendor.PACKAGE}/{name}"] = data
+    files["lamina/licenses/lamina/LICENSE"] = (root / "LICENSE").read_bytes()
+    files["lamina/runtime.py"] = (root / "bootstrap" / "runtime.py").read_bytes()
+    files["bootstrap"] = (root / "bootstrap" / "bootstrap").read_bytes()
+    files["lamina/sbom.cdx.json"] = manifest.sbom(files, inputs)
+    files["lamina/manifest.json"] = manifest.manifest(files, inputs)
+    return files
+
+
+def package(root: Path) -> dict[str, bytes]:
+    """Return the modules of the package that belong in the layer, by path inside it."""
+    folder = root / "src" / "lamina"
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.py")}
+    return {
+        name: path.read_bytes()
+        for name, path in sorted(paths.items())
+        if not _NOT_IN_THE_LAYER.match(name)
+    }
+
+
+def version(root: Path) -> str:
+    """Return Lamina's version, which the package's `__init__.py` alone states."""
+    path = root / "src" / "lamina" / "__init__.py"
+    match = re.search(r'^__version__ = "(.+)"$', path.read_text(), re.M)
+    if match is None:
+        raise BuildError(f'{path} has no line like __version__ = "1.2.3"')
+    return match[1]
+
+
+def build(root: Path, path: Path) -> list[pythons.Python]:
+    """Write the layer of the repository at `root` to the zip at `path`.
+
+    Returns the interpreters whose bytecode is in it. Raises BuildError when there are none
+    (a layer without bytecode starts slowly), or the zip is too large.
+    """
+    found = pythons.find()
+    if not found:
+        raise BuildError("found no CPython 3.10 or later to compile the layer's bytecode with")
+    archive.write(content(root, found), path)
+    return found
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Build the layer, print what came out, and unpack it where `--unpack` says."""
+    parser = argparse.ArgumentParser(prog="python -m layer.build", description="Build the layer.")
+    parser.add_argument("--output", type=Path, default=ZIP, help="the zip file to write")
+    parser.add_argument("--unpack", type=Path, metavar="DIR", help="unpack it here as well")
+    options = parser.parse_args(argv)
+    try:
+        found = build(ROOT, options.output)
+    except BuildError as error:
+        raise SystemExit(str(error)) from None
+    data = options.output.read_bytes()
+    print(f"layer    {options.output}")
+    print(f"size     {len(data):,} bytes of at most {archive.LIMIT:,}")
+    print(f"sha256   {hashlib.sha256(data).hexdigest()}")
+    print(f"bytecode {', '.join(python.minor for python in found)}")
+    if options.unpack:
+        archive.unpack(options.output, options.unpack)
+        print(f"unpacked {options.unpack}")
+
+
+def _modules(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {name: data for name, data in files.items() if name.endswith(".py")}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Compile the layer's modules for every Python at hand.
+
+Lambda's zips are dated 1980 and /opt is read-only: bytecode that Python compares with its
+source's date would be stale for ever, and recompiled on every cold start. An unchecked hash
+(PEP 552) is never compared with anything.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from layer.pythons import Python
+
+INSTALLED_AT = "/opt/"
+"""Where Lambda unpacks layers: the path that tracebacks show."""
+
+# Two things are left out, which together are a third of the bytes that a cold start reads:
+# docstrings (optimize=2, which also drops assert statements: in the package they only tell
+# the type checker what is so) and column numbers (no_debug_ranges: tracebacks lose the ^^^
+# below a line of Lamina's, not of the application's). The sources beside it have everything.
+# The file keeps the ordinary name, which an interpreter started without -O looks for.
+_OPTIONS = ("-s", "-S", "-B", "-X", "no_debug_ranges")
+
+_COMPILE = """
+import py_compile, sys
+for line in sys.stdin.read().splitlines():
+    source, target, shown = line.split("\\t")
+    py_compile.compile(source, target, shown, doraise=True, optimize=2,
+                       invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+"""
+
+
+def compile_all(sources: Mapping[str, bytes], python: Python) -> dict[str, bytes]:
+    """Return the bytecode of every .py in `sources` (content by path in the layer), by path.
+
+    The same bytes on every call: one fresh process with nothing in its environment but a hash
+    seed (3.10 writes frozensets in hash order, and -I would ignore the seed), the same files in
+    the same order, names relative to the working directory. (What marshal writes depends on
+    reference counts, thus on everything the process did before.)
+    """
+    targets = {name: cached(name, python) for name in sorted(sources) if name.endswith(".py")}
+    with tempfile.TemporaryDirectory(prefix="lamina-") as folder:
+        for name in targets:
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(sources[name])
+        lines = [f"{name}\t{target}\t{INSTALLED_AT}{name}" for name, target in targets.items()]
+        subprocess.run(
+            [python.path, *_OPTIONS, "-c", _COMPILE],
+            input="\n".join(lines).encode(),
+            cwd=folder,
+            env={"PYTHONHASHSEED": "0"},
+            check=True,
+        )
+        return {target: Path(folder, target).read_bytes() for target in targets.values()}
+
+
+def cached(name: str, python: Python) -> str:
+    """Return where `python` looks for the bytecode of the module at `name`."""
+    path = PurePosixPath(name)
+    tag = f"cpython-{python.version[0]}{python.version[1]}"
+    return str(path.parent / "__pycache__" / f"{path.stem}.{tag}.pyc")

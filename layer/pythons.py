@@ -1,0 +1,90 @@
+"""Find the Pythons of this machine that can compile bytecode for the layer."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+OLDEST = (3, 10)
+"""The first minor version that Lamina supports."""
+
+_PROBE = """
+import importlib.util, json, sys
+print(json.dumps([sys.executable, list(sys.version_info[:3]), importlib.util.MAGIC_NUMBER.hex(),
+                  sys.implementation.name, sys.version_info.releaselevel]))
+"""
+
+
+class Python(NamedTuple):
+    """An interpreter that runs: `magic` is the bytecode's magic number in hexadecimal."""
+
+    path: str
+    version: tuple[int, int, int]
+    magic: str
+
+    @property
+    def minor(self) -> str:
+        """The minor version as Lambda spells it: "3.13"."""
+        return f"{self.version[0]}.{self.version[1]}"
+
+
+def find() -> list[Python]:
+    """Return one CPython for each minor from 3.10 on, oldest first, the newest patch of each.
+
+    Looks at python3.X on PATH and in /usr/bin, below pyenv's versions, and at the running
+    interpreter. Each is started once, because a name that exists need not run (pyenv's shims).
+    """
+    found = [python for path in _unique(_candidates()) if (python := probe(path))]
+    best: dict[tuple[int, int], Python] = {}
+    for python in sorted(found, key=lambda each: each.version):
+        best[python.version[:2]] = python
+    return [best[minor] for minor in sorted(best)]
+
+
+def probe(path: str) -> Python | None:
+    """Return the interpreter that `path` starts; None if it does not run or is of no use here.
+
+    Of no use are other implementations, minors before 3.10, and alpha, beta and candidate
+    releases: their magic number is not the one that the final release will read.
+    """
+    try:
+        output = subprocess.run(
+            [path, "-I", "-c", _PROBE], capture_output=True, check=True, timeout=60
+        ).stdout
+        executable, version, magic, implementation, release = json.loads(output)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+    if implementation != "cpython" or release != "final" or tuple(version[:2]) < OLDEST:
+        return None
+    return Python(executable, tuple(version), magic)
+
+
+def _candidates() -> Iterator[Path]:
+    yield Path(sys.executable)
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    on_path = [Path(folder) for folder in [*os.get_exec_path(), "/usr/bin"]]
+    for folder in [*on_path, *sorted(pyenv.glob("versions/*/bin"))]:
+        yield from _named_python(folder)
+
+
+def _named_python(folder: Path) -> list[Path]:
+    """Return python3.10, python3.11, ... of `folder`, but not python3.11-config."""
+    return sorted(path for path in folder.glob("python3.*") if path.name[8:].isdigit())
+
+
+def _unique(paths: Iterable[Path]) -> list[str]:
+    """Return `paths` once each; two links to one interpreter count as one.
+
+    A virtual environment's link is kept as it is, since the environment is found beside it.
+    """
+    return list({path.resolve(): str(path) for path in paths if path.is_file()}.values())
+
+
+if __name__ == "__main__":
+    for each in find():
+        print(each.minor, each.path)

@@ -1,0 +1,67 @@
+"""What a function is configured with: the local counterpart of Lambda's function configuration."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ACCOUNT_ID = "123456789012"
+"""The account of every ARN: AWS's own documentation number, so that nobody mistakes it."""
+
+
+@dataclass(frozen=True)
+class FunctionConfig:
+    """One function: its code, how its runtime starts, and its limits.
+
+    The runtime starts as `[wrapper, python, "/var/runtime/bootstrap.py"]` (what Lambda does
+    with AWS_LAMBDA_EXEC_WRAPPER), or as `command` where there is no wrapper. One of the two
+    must be given. The wrapper's directory stands for /opt. `environment` is the user's part
+    of the variables. Times are seconds, memory MB (2**20 bytes).
+    """
+
+    task_root: Path
+    wrapper: Path | None = None
+    command: tuple[str, ...] = ()
+    handler: str = "lamina.handler"
+    python: str = sys.executable
+    environment: Mapping[str, str] = field(default_factory=dict)
+    name: str = "local"
+    region: str = "us-east-1"
+    memory: int = 512
+    timeout: float = 30.0
+    init_timeout: float = 10.0
+    freeze: bool = True
+    invocation_ids: bool = True
+
+    def __post_init__(self) -> None:
+        if (self.wrapper is None) == (not self.command):
+            raise ValueError("give FunctionConfig a wrapper or a command, and not both")
+
+    @property
+    def arn(self) -> str:
+        """The unqualified ARN of the function."""
+        return f"arn:aws:lambda:{self.region}:{ACCOUNT_ID}:function:{self.name}"
+
+    @property
+    def argv(self) -> list[str]:
+        """The command line of the runtime process."""
+        if self.wrapper is None:
+            return list(self.command)
+        return [str(self.wrapper), self.python, "/var/runtime/bootstrap.py"]
+
+
+@functools.lru_cache(maxsize=8)
+def python_minor(python: str) -> str:
+    """The "3.X" of an interpreter; runs it once.
+
+    Raises OSError or subprocess.CalledProcessError when `python` is no working interpreter.
+    """
+    if python == sys.executable:
+        return f"{sys.version_info.major}.{sys.version_info.minor}"
+    script = "import sys; print('%d.%d' % sys.version_info[:2])"
+    done = subprocess.run([python, "-c", script], check=True, capture_output=True, text=True)
+    return done.stdout.strip()

@@ -1,0 +1,97 @@
+"""VPC Lattice with a Lambda target group, event structure V1 or V2.
+
+https://docs.aws.amazon.com/vpc-lattice/latest/ug/lambda-functions.html. The page leaves open
+how V2 encodes the query; here it is decoded, as in its samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..config import ACCOUNT_ID
+from .door import REGION, FrontDoor, HttpRequest, HttpResponse, Trouble, json_response
+from .requests import (
+    decoded_query,
+    end_to_end,
+    is_text,
+    joined,
+    listed,
+    packed_body,
+    with_length,
+)
+from .results import (
+    as_object,
+    body_bytes,
+    parsed,
+    sendable,
+    single_headers,
+    status_code,
+)
+
+ARN = f"arn:aws:vpc-lattice:{REGION}:{ACCOUNT_ID}"
+
+TROUBLES = {
+    Trouble.TOO_LARGE: (413, "Request Entity Too Large"),
+    Trouble.THROTTLED: (429, "Too Many Requests"),
+}
+
+
+@dataclass
+class Lattice(FrontDoor):
+    """`version` 1 or 2 is the target group's event structure version."""
+
+    version: int = 2
+    name: ClassVar[str] = "lattice"
+
+    def event(self, request: HttpRequest) -> dict[str, Any]:
+        """V1: path with the query, texts; V2: path without it, lists of values."""
+        headers = with_length(end_to_end(request), request.body)
+        if request.header("x-forwarded-for") is None:
+            headers = [*headers, ("x-forwarded-for", request.client_ip)]
+        query = decoded_query(request.query)
+        body, encoded = packed_body(request.body, is_text(request) or not request.body)
+        if self.version == 1:
+            target = f"{request.raw_path}?{request.query}" if request.query else request.raw_path
+            return {
+                "raw_path": target,
+                "method": request.method,
+                "headers": joined(headers, ", "),
+                "query_string_parameters": dict(query),
+                "body": body,
+                "is_base64_encoded": encoded,
+            }
+        return {
+            "version": "2.0",
+            "path": request.raw_path,
+            "method": request.method,
+            "headers": listed(headers),
+            "queryStringParameters": listed(query),
+            "body": body,
+            "isBase64Encoded": encoded,
+            "requestContext": _context(request),
+        }
+
+    def response(self, payload: bytes, _request: HttpRequest, /) -> HttpResponse:
+        """The response of a result. Raises Malformed."""
+        result = as_object(parsed(payload))
+        headers = sendable(single_headers(result))
+        return HttpResponse(status_code(result), headers, body_bytes(result))
+
+    def trouble(self, trouble: Trouble) -> HttpResponse:
+        """Lattice's own answers."""
+        status, message = TROUBLES.get(trouble, (502, "Bad Gateway"))
+        return json_response(status, {"message": message})
+
+
+def _context(request: HttpRequest) -> dict[str, Any]:
+    return {
+        "serviceNetworkArn": f"{ARN}:servicenetwork/sn-0123456789abcdef0",
+        "serviceArn": f"{ARN}:service/svc-0123456789abcdef0",
+        "targetGroupArn": f"{ARN}:targetgroup/tg-0123456789abcdef0",
+        "identity": {
+            "sourceVpcArn": f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:vpc/vpc-0123456789abcdef0"
+        },
+        "region": REGION,
+        "timeEpoch": str(int(request.at * 1_000_000)),
+    }

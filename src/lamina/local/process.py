@@ -1,0 +1,161 @@
+"""The runtime process of an environment: started, frozen, thawed and ended by signals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from .config import FunctionConfig
+
+MAX_RECORD = 256 * 1024
+"""Bytes of one log record in CloudWatch Logs; a longer line is split."""
+
+SIGTERM_GRACE = 0.5
+"""Seconds from SIGTERM to SIGKILL for a runtime with internal extensions only,
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html."""
+
+LEASH = "read _; kill -s KILL -- -$0"
+"""Holds the other end of a pipe of ours: when we die without a word, it kills the group $0. A
+frozen process would never notice by itself, and stay for ever."""
+
+LineCallback = Callable[[str], None]
+
+
+class WrapperError(Exception):
+    """The exec wrapper cannot be started; `exit_code` is what Lambda's shell script exits with."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def check_wrapper(config: FunctionConfig) -> None:
+    """Do the checks of the managed runtime's start script. Raises WrapperError."""
+    wrapper = config.wrapper
+    if wrapper is None:
+        return
+    if not wrapper.is_file():
+        raise WrapperError(f"{wrapper}: does not exist", 127)
+    if not os.access(wrapper, os.X_OK):
+        raise WrapperError(f"{wrapper}: is not an executable", 126)
+
+
+class RuntimeProcess:
+    """A process group of its own, whose output goes line by line to a callback."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        leash: asyncio.subprocess.Process,
+        on_line: LineCallback,
+    ) -> None:
+        self._process = process
+        self._leash = leash
+        self._readers = [
+            asyncio.ensure_future(_read_lines(stream, on_line))
+            for stream in (process.stdout, process.stderr)
+            if stream is not None
+        ]
+        self.frozen = False
+
+    @classmethod
+    async def start(
+        cls, config: FunctionConfig, variables: dict[str, str], on_line: LineCallback
+    ) -> RuntimeProcess:
+        """Start the runtime in the task root. Raises WrapperError, or OSError of exec."""
+        check_wrapper(config)
+        process = await asyncio.create_subprocess_exec(
+            *config.argv,
+            cwd=config.task_root,
+            env=variables,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        leash = await asyncio.create_subprocess_exec(
+            *("/bin/sh", "-c", LEASH, str(process.pid)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        return cls(process, leash, on_line)
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is also the group's."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code, the negative signal number, or None while it runs."""
+        return self._process.returncode
+
+    async def exited(self) -> None:
+        """Wait for the end of the process."""
+        await self._process.wait()
+
+    def freeze(self) -> None:
+        """Stop the whole group, as Lambda freezes a sandbox."""
+        if self.exit_code is None and not self.frozen:
+            self.frozen = True
+            self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let the group go on."""
+        if self.frozen:
+            self.frozen = False
+            self._signal(signal.SIGCONT)
+
+    async def stop(self, terminate: bool) -> None:
+        """End the group: SIGTERM first and SIGKILL 500 ms later, or SIGKILL at once."""
+        self.thaw()
+        if terminate and self.exit_code is None:
+            self._signal(signal.SIGTERM)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._process.wait(), SIGTERM_GRACE)
+        self._signal(signal.SIGKILL)  # also to children that outlived the main process
+        await self._process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            self._leash.kill()
+        await self._leash.wait()
+        await self._end_readers()
+
+    def max_memory_mb(self) -> int | None:
+        """The main process's peak of resident memory in MB; None where /proc does not tell."""
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text()
+        except OSError:
+            return None
+        peak = next((row for row in status.splitlines() if row.startswith("VmHWM:")), None)
+        return None if peak is None else int(peak.split()[1]) // 1024
+
+    def _signal(self, number: signal.Signals) -> None:
+        # The group may be gone already; macOS says PermissionError of one that is all zombies.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    async def _end_readers(self) -> None:
+        # A grandchild with its own session may hold the pipes open; do not wait for it.
+        await asyncio.wait(self._readers, timeout=0.5)
+        for reader in self._readers:
+            reader.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
+
+
+async def _read_lines(stream: asyncio.StreamReader, on_line: LineCallback) -> None:
+    rest = b""
+    while data := await stream.read(65_536):
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            on_line(line.decode("utf-8", "replace"))
+        while len(rest) > MAX_RECORD:
+            on_line(rest[:MAX_RECORD].decode("utf-8", "replace"))
+            rest = rest[MAX_RECORD:]
+    if rest:
+        on_line(rest.decode("utf-8", "replace"))

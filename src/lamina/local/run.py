@@ -1,0 +1,272 @@
+"""`lamina run`: a function, its layer and a front door on http://127.0.0.1."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from watchfiles import PythonFilter, awatch
+
+from .config import FunctionConfig, python_minor
+from .front_doors import FrontDoor, FunctionUrl, HttpApi, Lattice, LoadBalancer, RestApi
+from .function import LocalFunction
+from .gateway import Gateway
+from .layer import LayerError, opened_layer
+from .sandbox import Failure
+from .server import LocalServer, bound_socket
+from .waits import first_of
+
+SOURCES = {
+    "url": "Lambda Function URL",
+    "rest": "API Gateway REST API",
+    "http": "API Gateway HTTP API",
+    "alb": "Application Load Balancer",
+    "lattice": "VPC Lattice",
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line, checked by click."""
+
+    app: str
+    front_door: str
+    port: int
+    layer: Path | None
+    task_root: Path
+    python: str
+    env: tuple[str, ...]
+    timeout: float
+    memory: int
+    concurrency: int
+    freeze: bool
+    reload: bool
+    stage: str | None
+    base: str
+    stream: bool | None
+    multi_value: bool
+    binary: tuple[str, ...]
+    tries: tuple[str, ...]
+
+
+@click.command()
+@click.argument("app", metavar="PACKAGE.MODULE:APP")
+@click.option(
+    "--front-door", default="url", show_default=True, type=click.Choice(list(SOURCES)),
+    help="The event source that the function is behind.",
+)  # fmt: skip
+@click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1; 0 picks one.")
+@click.option("--layer", type=click.Path(path_type=Path), help="Lamina's layer, zip or directory.")
+@click.option(
+    "--task-root", type=click.Path(path_type=Path), default=Path("."), show_default=True,
+    help="The function's code, as /var/task.",
+)  # fmt: skip
+@click.option("--python", default=sys.executable, help="The interpreter of the function.")
+@click.option("--env", multiple=True, metavar="NAME=VALUE", help="A variable of the function.")
+@click.option("--timeout", default=30.0, show_default=True, help="Seconds for one invocation.")
+@click.option("--memory", default=512, show_default=True, help="MB; reported, not enforced.")
+@click.option("--concurrency", default=10, show_default=True, help="Most environments at a time.")
+@click.option("--freeze/--no-freeze", default=True, help="Freeze the process between invocations.")
+@click.option("--reload/--no-reload", default=True, help="New environments when code changes.")
+@click.option("--stage", help='Stage of rest ("prod") or http ("$default").')
+@click.option("--base", default="", help="Base path of a custom domain, for rest and http.")
+@click.option("--stream/--no-stream", default=None, help="Streamed answers: url (on), rest (off).")
+@click.option("--multi-value", is_flag=True, help="alb: multi-value headers enabled.")
+@click.option(
+    "--binary", multiple=True, default=["*/*"], show_default=True, metavar="TYPE",
+    help="rest: one of the API's binaryMediaTypes.",
+)  # fmt: skip
+@click.option("--try", "tries", multiple=True, metavar="PATH", help="Paths for the curl lines.")
+def run(**options: Any) -> None:
+    """Run an ASGI application on a Lambda on this machine.
+
+    Needs neither Docker nor an AWS account. Without --layer it looks for
+    dist/lamina-layer.zip.
+    """
+    chosen = Options(**options)
+    console = Console(highlight=False, soft_wrap=True)
+    with contextlib.ExitStack() as stack:
+        try:
+            layer = stack.enter_context(opened_layer(chosen.layer))
+        except LayerError as error:
+            raise click.ClickException(str(error)) from error
+        door = make_door(chosen)
+        config = make_config(chosen, layer, door)
+        listening = stack.enter_context(_listening(chosen.port))
+        failure = asyncio.run(_Session(chosen, config, door, listening, console).run())
+    if failure is not None:
+        raise click.ClickException(_explained(failure))
+
+
+def make_door(options: Options) -> FrontDoor:
+    """The chosen front door. Raises click.UsageError for options that it does not have."""
+    name, base = options.front_door, options.base.strip("/")
+    _refuse(bool(options.stage or base) and name not in ("rest", "http"), "--stage and --base")
+    _refuse(options.stream is not None and name not in ("url", "rest"), "--stream")
+    _refuse(options.multi_value and name != "alb", "--multi-value")
+    prefix = f"/{base}" if base else ""
+    doors: dict[str, Callable[[], FrontDoor]] = {
+        "url": lambda: FunctionUrl(options.stream is not False),
+        "rest": lambda: RestApi(
+            options.stage or "prod", prefix, bool(options.stream), options.binary
+        ),
+        "http": lambda: HttpApi(options.stage or "$default", prefix),
+        "alb": lambda: LoadBalancer(options.multi_value),
+        "lattice": lambda: Lattice(),
+    }
+    return doors[name]()
+
+
+def make_config(options: Options, layer: Path, door: FrontDoor) -> FunctionConfig:
+    """The function's configuration. Raises click.ClickException for what is not there."""
+    if not options.task_root.is_dir():
+        raise click.ClickException(f"--task-root {options.task_root} is not a directory")
+    variables = dict(_variable(text) for text in options.env)
+    variables["ASGI_APP"] = options.app
+    variables.setdefault("ASGI_INVOKE_MODE", "response_stream" if door.streaming else "buffered")
+    return FunctionConfig(
+        task_root=options.task_root.resolve(),
+        wrapper=layer / "bootstrap",
+        python=_interpreter(options.python),
+        environment=variables,
+        memory=options.memory,
+        timeout=options.timeout,
+        freeze=options.freeze,
+    )
+
+
+class _Session:
+    """One `lamina run`, from the first environment to the last signal."""
+
+    def __init__(
+        self,
+        options: Options,
+        config: FunctionConfig,
+        door: FrontDoor,
+        listening: socket.socket,
+        console: Console,
+    ) -> None:
+        self._options = options
+        self._door = door
+        self._console = console
+        self._function = LocalFunction(config, concurrency=options.concurrency, log=self._print)
+        self._listening = listening
+
+    async def run(self) -> Failure | None:
+        """Serve until a signal; the error of the first environment's init, or None."""
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, stopped.set)
+        async with self._function:
+            warming = asyncio.ensure_future(self._function.warm())
+            await first_of(_settled(warming), stopped.wait())
+            if not warming.done():
+                return None
+            if (failure := warming.result()) is not None:
+                return failure
+            await self._serve(stopped)
+            return None
+
+    async def _serve(self, stopped: asyncio.Event) -> None:
+        server = LocalServer(Gateway(self._function, self._door, self._print), self._listening)
+        self._welcome(self._door.base_url(server.origin))
+        serving = asyncio.ensure_future(server.serve())
+        reloading = asyncio.ensure_future(self._reload(stopped))
+        await first_of(stopped.wait(), _settled(serving))
+        self._print("stopping")
+        server.stop()
+        await serving
+        stopped.set()
+        await reloading
+
+    async def _reload(self, stopped: asyncio.Event) -> None:
+        if not self._options.reload:
+            return
+        root = self._function.config.task_root
+        # Only code: a function that logs or stores into its own directory must not reload itself.
+        async for changes in awatch(root, watch_filter=PythonFilter(), stop_event=stopped):
+            names = ", ".join(sorted({Path(path).name for _, path in changes})[:3])
+            self._print(f"{names} changed: the next event gets a new environment")
+            await self._function.replace()
+
+    def _welcome(self, url: str) -> None:
+        source = SOURCES[self._door.name]
+        streams = "streamed" if self._door.streaming else "buffered"
+        self._console.print(f"\n[bold]{self._options.app}[/] behind a {source}, {streams}")
+        self._console.print(f"[bold green]{url}[/]   (Ctrl-C stops)\n")
+        for line in curl_lines(url, self._options.tries or ("/",)):
+            self._console.print(f"  {line}", markup=False)
+        self._console.print()
+
+    def _print(self, line: str) -> None:
+        # awslambdaric breaks the lines of one record with a carriage return.
+        self._console.print(line.replace("\r", "\n"), markup=False)
+
+
+def curl_lines(url: str, paths: tuple[str, ...]) -> list[str]:
+    """Three lines to try: each path once, then variations on the first."""
+    targets = [f"{url}/{path.lstrip('/')}" for path in paths]
+    lines = [f"curl -i {target}" for target in targets]
+    lines += [
+        f"curl -N {targets[0]}",
+        f"curl -i -H 'content-type: application/json' -d '{{\"hello\": \"world\"}}' {targets[0]}",
+    ]
+    return lines[: max(3, len(targets))]
+
+
+@contextlib.contextmanager
+def _listening(port: int) -> Iterator[socket.socket]:
+    try:
+        listening = bound_socket(port)
+    except OSError as error:
+        message = f"cannot listen on 127.0.0.1:{port} ({error.strerror}): choose another --port"
+        raise click.ClickException(message) from error
+    with listening:
+        yield listening
+
+
+def _interpreter(python: str) -> str:
+    found = shutil.which(python)
+    if found is None:
+        raise click.ClickException(f"--python {python} is no executable file")
+    path = str(Path(found).absolute())
+    try:
+        python_minor(path)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise click.ClickException(f"--python {python} does not run: {error}") from error
+    return path
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise click.ClickException(f"--env {text!r} is not of the form NAME=VALUE")
+    return name, value
+
+
+def _refuse(wrong: bool, option: str) -> None:
+    if wrong:
+        raise click.UsageError(f"{option}: the chosen --front-door has no such option")
+
+
+def _explained(failure: Failure) -> str:
+    message = f"the function does not start: {failure.error_type}: {failure.message}"
+    if failure.exit_code is None:
+        return message
+    return f"{message} (exit code {failure.exit_code})"
+
+
+async def _settled(task: asyncio.Future[Any]) -> None:
+    await asyncio.wait([task])

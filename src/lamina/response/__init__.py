@@ -1,0 +1,1 @@
+"""Where a response goes: sinks, the wrappers around them, and the wire encoders."""

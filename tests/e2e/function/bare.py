@@ -1,0 +1,167 @@
+"""A function of bare ASGI applications: everything end-to-end tests ask for, no dependencies."""
+
+import asyncio
+import json
+import os
+import sys
+
+STARTED = []
+RESULTS = []
+
+
+async def app(scope, receive, send):
+    """Dispatch: lifespan, or the route that the path names."""
+    if scope["type"] == "lifespan":
+        await lifespan(scope, receive, send)
+        return
+    route = ROUTES.get(scope["path"].removeprefix(scope["root_path"]), not_found)
+    await route(scope, receive, send)
+
+
+async def lifespan(scope, receive, send):
+    await receive()
+    STARTED.append(os.getpid())
+    scope["state"]["started"] = len(STARTED)
+    print("lifespan startup", flush=True)
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    print("lifespan shutdown", flush=True)
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def start(send, status=200, content_type=b"application/json", headers=()):
+    pairs = [(b"content-type", content_type), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+
+
+async def body(send, data, more=False):
+    await send({"type": "http.response.body", "body": data, "more_body": more})
+
+
+async def answer(send, content, status=200, headers=()):
+    await start(send, status, headers=headers)
+    await body(send, json.dumps(content).encode())
+
+
+async def hello(scope, receive, send):
+    content = {
+        "method": scope["method"],
+        "path": scope["path"],
+        "query": scope["query_string"].decode(),
+        "started": scope["state"]["started"],
+        "pid": os.getpid(),
+        "request_id": scope["aws.context"].aws_request_id,
+    }
+    cookies = [(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
+    await answer(send, content, headers=cookies)
+
+
+async def echo(scope, receive, send):
+    message = await receive()
+    await start(send, content_type=b"application/octet-stream")
+    await body(send, message["body"])
+
+
+async def size(scope, receive, send):
+    await answer(send, len((await receive())["body"]))
+
+
+async def ticks(scope, receive, send):
+    await start(send, content_type=b"text/event-stream")
+    for number in range(3):
+        await body(send, b"data: %d\n\n" % number, more=True)
+        await asyncio.sleep(0.3)
+    await body(send, b"")
+
+
+async def flood(scope, receive, send):
+    await start(send, content_type=b"application/octet-stream")
+    chunk = b"x" * 65536
+    for _ in range(1600):  # 100 MiB
+        await body(send, chunk, more=True)
+    await body(send, b"")
+
+
+async def nothing(scope, receive, send):
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await body(send, b"")
+
+
+async def job(scope, receive, send):
+    async def work():
+        await asyncio.sleep(0.5)
+        RESULTS.append("task")
+
+    scope["state"]["task"] = asyncio.ensure_future(work())
+    await answer(send, "accepted", status=202)
+    await asyncio.sleep(0.3)
+    RESULTS.append("background")
+
+
+async def results(scope, receive, send):
+    await answer(send, RESULTS)
+
+
+async def slow(scope, receive, send):
+    await asyncio.sleep(60)
+
+
+async def crash(scope, receive, send):
+    raise RuntimeError("a secret of the application")
+
+
+async def crash_late(scope, receive, send):
+    await start(send, content_type=b"text/plain")
+    await body(send, b"first", more=True)
+    await asyncio.sleep(0.1)
+    raise RuntimeError("a secret of the application")
+
+
+async def leave(scope, receive, send):
+    raise SystemExit(3)
+
+
+async def large(scope, receive, send):
+    await start(send, content_type=b"text/plain")
+    await body(send, b"x" * 6_300_000)
+
+
+async def events(scope, receive, send):
+    event = json.loads((await receive())["body"])
+    if event.get("fail"):
+        await answer(send, "cannot do that", status=500)
+    else:
+        await answer(send, {"got": event})
+
+
+async def modules(scope, receive, send):
+    lamina = [m for n, m in sorted(sys.modules.items()) if n.split(".")[0] == "lamina"]
+    content = {
+        "files": [m.__file__ for m in lamina],
+        "cached": [m.__cached__ for m in lamina],
+        "path": sys.path,
+        "environ": dict(os.environ),
+    }
+    await answer(send, content)
+
+
+async def not_found(scope, receive, send):
+    await answer(send, scope["path"], status=404)
+
+
+ROUTES = {
+    f"/{function.__name__}": function
+    for function in (
+        hello, echo, size, ticks, flood, nothing, job, results, slow, crash, crash_late, leave,
+        large, events, modules,
+    )
+}  # fmt: skip
+
+
+async def fails_to_start(scope, receive, send):
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "no database"})
+
+
+async def never_starts(scope, receive, send):
+    await asyncio.sleep(60)

@@ -1,0 +1,1 @@
+import not_installed  # noqa: F401  the fault that is tested

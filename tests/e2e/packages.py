@@ -1,0 +1,39 @@
+"""Folders of packages for a Python that is not the one the tests run on, installed once."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+from layer.pythons import Python
+
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".cache" / "packages"
+
+
+def installed(python: Python, name: str, *requirements: str) -> Path:
+    """The folder that holds `requirements` for `python`, as `pip install --target` makes it.
+
+    Kept between runs, under a name that changes with the requirements; safe to ask for from
+    several processes at once.
+    """
+    digest = hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:8]
+    folder = CACHE / f"{name}-{python.minor}-{digest}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            _install(python, folder, requirements)
+    return folder
+
+
+def _install(python: Python, folder: Path, requirements: tuple[str, ...]) -> None:
+    unfinished = folder.with_suffix(".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    command = [python.path, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    options = ["--root-user-action=ignore", "--no-compile", "--target", str(unfinished)]
+    subprocess.run([*command, *options, *requirements], check=True, timeout=600)
+    unfinished.rename(folder)

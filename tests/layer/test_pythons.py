@@ -1,0 +1,52 @@
+"""Which interpreters of the machine are used."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from layer import pythons
+
+
+def fake(folder: Path, name: str, answer: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{answer}\n")
+    path.chmod(0o755)
+    return path
+
+
+def says(version: str, release: str = "final", implementation: str = "cpython") -> str:
+    return f"""printf '["%s", [{version}], "0000", "{implementation}", "{release}"]' "$0\""""
+
+
+def test_the_running_minor_is_among_them_and_each_is_there_once() -> None:
+    minors = [python.version[:2] for python in pythons.find()]
+    assert sys.version_info[:2] in minors
+    assert minors == sorted(set(minors))
+
+
+def test_the_newest_patch_of_a_minor_wins_wherever_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake(tmp_path / "bin", "python3.99", says("3, 99, 1"))
+    newest = fake(tmp_path / "versions" / "3.99.4" / "bin", "python3.99", says("3, 99, 4"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    assert pythons.find()[-1] == pythons.Python(str(newest), (3, 99, 4), "0000")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param("exit 127", id="does not run, as pyenv's shims"),
+        pytest.param("echo hello", id="is no Python"),
+        pytest.param(says("3, 9, 18"), id="is too old"),
+        pytest.param(says("3, 15, 0", release="candidate"), id="is not final"),
+        pytest.param(says("3, 11, 1", implementation="pypy"), id="is not CPython"),
+    ],
+)
+def test_others_are_passed_over(tmp_path: Path, answer: str) -> None:
+    assert pythons.probe(str(fake(tmp_path, "python3.99", answer))) is None

@@ -1,0 +1,43 @@
+"""A function whose runtime is fake_runtime.py, and environments of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamina.local import FunctionConfig
+
+Configure = Callable[..., FunctionConfig]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def wrapper(tmp_path: Path) -> Path:
+    """fake_runtime.py as an executable, the way a layer's bootstrap is one."""
+    script = tmp_path / "opt" / "bootstrap"
+    script.parent.mkdir()
+    source = (Path(__file__).parent / "fake_runtime.py").read_text()
+    script.write_text(f"#!{sys.executable}\n{source}")
+    script.chmod(0o755)
+    return script
+
+
+@pytest.fixture
+def configure(tmp_path: Path, wrapper: Path) -> Configure:
+    """A FunctionConfig of the fake runtime; `environment` and others as keyword arguments."""
+    (tmp_path / "task").mkdir()
+
+    def make(**options: Any) -> FunctionConfig:
+        options.setdefault("wrapper", wrapper)
+        options.setdefault("timeout", 10.0)
+        return FunctionConfig(tmp_path / "task", **options)
+
+    return make

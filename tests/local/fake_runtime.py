@@ -1,0 +1,202 @@
+"""A runtime of a few lines, started as the exec wrapper: it does what the event tells it to.
+
+It knows nothing of Lamina, only Lambda's Runtime API, and uses only the standard library.
+The event is {"do": NAME, ...} (NAME as in ACTIONS); FAKE_INIT says what goes wrong in init.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from typing import Any
+
+API = os.environ["AWS_LAMBDA_RUNTIME_API"]
+RUNTIME = "/2018-06-01/runtime"
+EXTENSION = "/2020-01-01/extension"
+PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response"
+
+Event = dict[str, Any]
+
+
+def say(*words: str) -> None:
+    sys.stdout.write(" ".join(words) + "\n")
+    sys.stdout.flush()
+
+
+def call(
+    method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+) -> tuple[int, dict[str, str], bytes]:
+    connection = http.client.HTTPConnection(API)
+    connection.request(method, path, body, headers or {})
+    response = connection.getresponse()
+    answer = response.status, {k.lower(): v for k, v in response.getheaders()}, response.read()
+    connection.close()
+    return answer
+
+
+def respond(request_id: str, value: Any, headers: dict[str, str] | None = None) -> None:
+    call("POST", f"{RUNTIME}/invocation/{request_id}/response", json.dumps(value).encode(), headers)
+
+
+class Stream:
+    """A streamed response, chunk by chunk."""
+
+    def __init__(self, request_id: str, content_type: str) -> None:
+        host, port = API.split(":")
+        self.socket = socket.create_connection((host, int(port)))
+        head = (
+            f"POST {RUNTIME}/invocation/{request_id}/response HTTP/1.1\r\nHost: {API}\r\n"
+            "Lambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n"
+            "Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n"
+            f"Content-Type: {content_type}\r\n\r\n"
+        )
+        self.socket.sendall(head.encode())
+
+    def write(self, data: bytes) -> None:
+        self.socket.sendall(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def end(self, *trailers: str) -> None:
+        self.socket.sendall(b"0\r\n" + "".join(t + "\r\n" for t in trailers).encode() + b"\r\n")
+        self.socket.recv(65536)
+        self.socket.close()
+
+
+def echo(request_id: str, event: Event, headers: dict[str, str]) -> None:
+    respond(request_id, {"event": event, "headers": headers, "pid": os.getpid()})
+
+
+def environ(request_id: str, _event: Event, _headers: dict[str, str]) -> None:
+    about = {"argv": sys.argv, "cwd": os.getcwd(), "variables": dict(os.environ)}
+    respond(request_id, about)
+
+
+def result(request_id: str, event: Event, _headers: dict[str, str]) -> None:
+    """Answer with the event's own "result"."""
+    respond(request_id, event["result"])
+
+
+def error(request_id: str, event: Event, _headers: dict[str, str]) -> None:
+    body = json.dumps({"errorMessage": event.get("message", "no"), "errorType": "Oops"}).encode()
+    path = f"{RUNTIME}/invocation/{request_id}/error"
+    call("POST", path, body, {"Lambda-Runtime-Function-Error-Type": "Function.Oops"})
+
+
+def sleep(request_id: str, event: Event, _headers: dict[str, str]) -> None:
+    time.sleep(event["seconds"])
+    respond(request_id, {"slept": event["seconds"], "pid": os.getpid()})
+
+
+def late(request_id: str, event: Event, _headers: dict[str, str]) -> None:
+    """Answer at once, and go on working before the next /next."""
+    respond(request_id, "early")
+    time.sleep(event["seconds"])
+
+
+def crash(_request_id: str, event: Event, _headers: dict[str, str]) -> None:
+    say("about to crash")
+    os._exit(event.get("code", 1))
+
+
+def stream(request_id: str, event: Event, _headers: dict[str, str]) -> None:
+    """Stream `prelude` (JSON, if given), then `chunks`, `pause` seconds apart."""
+    body = Stream(request_id, PRELUDE_TYPE if "prelude" in event else "text/plain")
+    if "prelude" in event:
+        body.write(json.dumps(event["prelude"]).encode() + bytes(8))
+    for chunk in event.get("chunks", []):
+        body.write(chunk.encode())
+        time.sleep(event.get("pause", 0))
+    if event.get("crash"):
+        os._exit(7)
+    if "trailer_error" in event:
+        encoded = base64.b64encode(json.dumps(event["trailer_error"]).encode()).decode()
+        kind = "Lambda-Runtime-Function-Error-Type: Runtime.StreamError"
+        body.end(kind, f"Lambda-Runtime-Function-Error-Body: {encoded}")
+    else:
+        body.end()
+
+
+def flood(request_id: str, event: Event, _headers: dict[str, str]) -> None:
+    """Stream `megabytes` as fast as the server takes them."""
+    body = Stream(request_id, "application/octet-stream")
+    for _ in range(event["megabytes"] * 16):
+        body.write(bytes(65536))
+    body.end()
+
+
+ACTIONS = {
+    action.__name__: action
+    for action in (echo, environ, result, error, sleep, late, crash, stream, flood)
+}
+
+
+def from_http(event: Event) -> Event:
+    """An HTTP event of any source: what to do is its JSON body, else to echo."""
+    body = event.get("body") or ""
+    if event.get("isBase64Encoded") or event.get("is_base64_encoded"):
+        body = base64.b64decode(body).decode("utf-8", "replace")
+    try:
+        wish = json.loads(body)
+    except ValueError:
+        wish = None
+    if isinstance(wish, dict) and "do" in wish:
+        return wish
+    return {"do": "result", "result": {"statusCode": 200, "body": json.dumps(event)}}
+
+
+def main() -> None:
+    init()
+    while True:
+        _, headers, body = call("GET", f"{RUNTIME}/invocation/next")
+        request_id = headers["lambda-runtime-aws-request-id"]
+        event = json.loads(body)
+        if "do" not in event:
+            event = from_http(event)
+        say("event", event["do"])
+        ACTIONS[event["do"]](request_id, event, headers)
+
+
+def init() -> None:
+    fault = os.environ.get("FAKE_INIT", "")
+    if fault == "error":
+        body = json.dumps({"errorMessage": "no such app", "errorType": "ImportError"}).encode()
+        call("POST", f"{RUNTIME}/init/error", body)
+        sys.exit(3)
+    if fault == "exit":
+        sys.exit(4)
+    if fault == "hang":
+        time.sleep(60)
+    if os.environ.get("FAKE_EXTENSION"):
+        register()
+
+
+def register() -> None:
+    def tell(*_: Any) -> None:
+        say("got SIGTERM")
+        if not os.environ.get("FAKE_STUBBORN"):
+            os._exit(0)
+
+    signal.signal(signal.SIGTERM, tell)
+    events = json.dumps({"events": os.environ["FAKE_EXTENSION"].split()[1:]}).encode()
+    name = {"Lambda-Extension-Name": "fake"}
+    _, headers, _ = call("POST", f"{EXTENSION}/register", events, name)
+    identity = {"Lambda-Extension-Identifier": headers["lambda-extension-identifier"]}
+
+    def loop() -> None:
+        # A SIGTERM that came to this thread would not wake the main one out of its recv().
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        while True:
+            _, _, body = call("GET", f"{EXTENSION}/event/next", None, identity)
+            say("extension", body.decode())
+
+    threading.Thread(target=loop, daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,274 @@
+"""`lamina run` as a process of its own: start, signals, reload, and each way to fail."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import Empty, Queue
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from lamina.local.cli import main
+from lamina.local.server import bound_socket
+from tests.local.test_environment import is_running
+
+LIMIT = 20.0
+
+
+class Cli:
+    """A running `lamina`, and its output line by line."""
+
+    def __init__(self, *arguments: str, cwd: Path) -> None:
+        source = Path(__file__).resolve().parents[2] / "src"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "lamina.local.cli", *arguments],
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(source), "NO_COLOR": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.seen: list[str] = []
+        self._lines: Queue[str] = Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line.rstrip("\n"))
+
+    def line(self, pattern: str) -> re.Match[str]:
+        """Wait for a line that matches, and return the match."""
+        match = self.line_within(pattern, LIMIT)
+        if match is None:
+            pytest.fail(f"no line {pattern!r} in:\n" + "\n".join(self.seen))
+        return match
+
+    def line_within(self, pattern: str, seconds: float) -> re.Match[str] | None:
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                self.seen.append(self._lines.get(timeout=max(end - time.monotonic(), 0.01)))
+            except Empty:
+                return None
+            if match := re.search(pattern, self.seen[-1]):
+                return match
+
+    def url(self) -> str:
+        return self.line(r"(http://127\.0\.0\.1:\d+\S*)   \(Ctrl-C stops\)")[1]
+
+    def end(self, number: signal.Signals) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(LIMIT)
+
+
+Start = Callable[..., Cli]
+
+
+@pytest.fixture
+def start(tmp_path: Path, wrapper: Path) -> Iterator[Start]:
+    """Start `lamina run pkg.app:app` with the fake layer, on a free port."""
+    running: list[Cli] = []
+
+    def begin(*arguments: str) -> Cli:
+        base = ("run", "pkg.app:app", "--port", "0", "--layer", str(wrapper.parent))
+        running.append(Cli(*base, *arguments, cwd=tmp_path))
+        return running[-1]
+
+    yield begin
+    for cli in running:
+        cli.end(signal.SIGTERM)
+        assert cli.process.stdout is not None
+        cli.process.stdout.close()
+
+
+def environ(url: str) -> dict[str, str]:
+    """The variables of the runtime behind `url`."""
+    got = httpx.post(url, json={"do": "environ"}, timeout=10)
+    variables = got.json()["variables"]
+    assert isinstance(variables, dict)
+    return variables
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_starts_serves_and_stops_on_a_signal(start: Start, number: signal.Signals) -> None:
+    cli = start("--env", "FAKE_EXTENSION=yes", "--try", "/hello")
+    url = cli.url()
+    for line in ("curl -i", "curl -N", "curl -i -H"):
+        cli.line(re.escape(f"{line} ") + f".*{url}/hello")
+    pid = httpx.post(url, json={"do": "echo"}, timeout=10).json()["pid"]
+    cli.line(r"^REPORT RequestId: ")
+    assert cli.end(number) == 0
+    cli.line("got SIGTERM")
+    assert not is_running(pid)
+
+
+def test_ctrl_c_ends_a_request_in_flight(start: Start) -> None:
+    cli = start("--timeout", "60")
+    url = cli.url()
+
+    def ask() -> None:
+        with contextlib.suppress(httpx.HTTPError):
+            httpx.post(url, json={"do": "sleep", "seconds": 60}, timeout=LIMIT)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    cli.line("^event sleep")
+    assert cli.end(signal.SIGINT) == 0
+    asking.join(LIMIT)
+    assert not asking.is_alive()
+
+
+def test_even_a_killed_lamina_leaves_no_frozen_process_behind(start: Start) -> None:
+    cli = start()
+    pid = httpx.post(cli.url(), json={"do": "echo"}, timeout=10).json()["pid"]
+    cli.line("^REPORT")
+    cli.end(signal.SIGKILL)
+    end = time.monotonic() + LIMIT
+    while is_running(pid):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_the_function_is_configured_for_the_layer(start: Start, wrapper: Path) -> None:
+    cli = start("--env", "MINE=a=b", "--memory", "256", "--timeout", "7")
+    variables = environ(cli.url())
+    assert variables["AWS_LAMBDA_EXEC_WRAPPER"] == str(wrapper)
+    assert variables["ASGI_APP"] == "pkg.app:app"
+    assert variables["ASGI_INVOKE_MODE"] == "response_stream"
+    assert variables["MINE"] == "a=b"
+    assert variables["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "256"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "end", "status"),
+    [
+        (["--front-door", "rest", "--stage", "v1", "--stream"], "/v1", 200),
+        (["--front-door", "http", "--stage", "dev", "--base", "shop"], "/shop/dev", 200),
+        (["--front-door", "alb", "--multi-value"], "", 200),
+        (["--front-door", "lattice"], "", 200),
+    ],
+)
+def test_front_doors_and_their_options(
+    start: Start, arguments: list[str], end: str, status: int
+) -> None:
+    url = start(*arguments).url()
+    assert httpx.URL(url).path.rstrip("/") == end
+    wish = {"do": "stream", "prelude": {"statusCode": 200}}
+    if "--stream" not in arguments:
+        wish = {"do": "result", "result": {"statusCode": 200}}
+    assert httpx.post(url, json=wish, timeout=10).status_code == status
+
+
+def test_a_layer_can_be_a_zip(tmp_path: Path, wrapper: Path, start: Start) -> None:
+    archive = tmp_path / "dist" / "lamina-layer.zip"
+    archive.parent.mkdir()
+    with zipfile.ZipFile(archive, "w") as layer:
+        entry = zipfile.ZipInfo("bootstrap", date_time=(1980, 1, 1, 0, 0, 0))
+        entry.external_attr = 0o755 << 16
+        layer.writestr(entry, wrapper.read_text())
+    cli = Cli("run", "pkg.app:app", "--port", "0", cwd=tmp_path)
+    try:
+        assert httpx.post(cli.url(), json={"do": "echo"}, timeout=10).status_code == 200
+    finally:
+        cli.end(signal.SIGTERM)
+        assert cli.process.stdout is not None
+        cli.process.stdout.close()
+
+
+def test_a_change_of_the_code_brings_a_new_environment(tmp_path: Path, start: Start) -> None:
+    code = tmp_path / "task"
+    code.mkdir()
+    cli = start("--task-root", str(code))
+    url = cli.url()
+    first = httpx.post(url, json={"do": "echo"}, timeout=10).json()["pid"]
+    (code / "data.log").write_text("the function's own files change nothing\n")
+    for attempt in range(20):  # the watcher may not have looked for the first time yet
+        (code / "app.py").write_text(f"changed = {attempt}\n")
+        if cli.line_within(r"^app\.py changed", 1):
+            break
+    assert httpx.post(url, json={"do": "echo"}, timeout=10).json()["pid"] != first
+
+
+# Errors: one message, exit code 1, no traceback
+
+
+def failing(*arguments: str) -> str:
+    done = CliRunner().invoke(main, ["run", "pkg.app:app", *arguments])
+    assert done.exit_code == 1, done.output
+    assert done.output.startswith("Error: ")
+    assert "Traceback" not in done.output
+    return done.output
+
+
+@pytest.fixture
+def layer(wrapper: Path) -> list[str]:
+    return ["--layer", str(wrapper.parent)]
+
+
+def test_a_port_in_use(layer: list[str]) -> None:
+    with bound_socket(0) as taken:
+        port = taken.getsockname()[1]
+        message = failing(*layer, "--port", str(port))
+    assert f"cannot listen on 127.0.0.1:{port}" in message
+    assert "choose another --port" in message
+
+
+def test_no_layer_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "build one with `make layer`" in failing()
+    assert "nowhere.zip does not exist" in failing("--layer", "nowhere.zip")
+
+
+def test_a_layer_that_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "layer.zip"
+    file.write_text("no zip")
+    assert "neither a directory nor a zip file" in failing("--layer", str(file))
+    assert "no file `bootstrap`" in failing("--layer", str(tmp_path))
+
+
+def test_a_task_root_an_interpreter_and_a_variable_that_are_none(layer: list[str]) -> None:
+    assert "is not a directory" in failing(*layer, "--task-root", "/no/such/place")
+    assert "is no executable file" in failing(*layer, "--python", "/no/such/python")
+    assert "does not run" in failing(*layer, "--python", "false")
+    assert "not of the form NAME=VALUE" in failing(*layer, "--env", "ALONE")
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("error", "the function does not start: ImportError: no such app (exit code 3)"),
+        ("exit", "Runtime.ExitError: Runtime exited with error: exit status 4"),
+    ],
+)
+def test_an_init_error(start: Start, fault: str, message: str) -> None:
+    cli = start("--env", f"FAKE_INIT={fault}")
+    cli.line("^Error: .*" + re.escape(message))
+    assert cli.process.wait(LIMIT) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--stage", "x"],
+        ["--front-door", "alb", "--base", "/x"],
+        ["--front-door", "http", "--stream"],
+        ["--multi-value"],
+    ],
+)
+def test_options_of_another_front_door(layer: list[str], arguments: list[str]) -> None:
+    done = CliRunner().invoke(main, ["run", "a:b", *layer, *arguments])
+    assert done.exit_code == 2
+    assert "the chosen --front-door has no such option" in done.output

@@ -1,0 +1,53 @@
+"""The wire encoders, byte for byte."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+
+import pytest
+
+from lamina.errors import InvocationError, ResponseTooLarge
+from lamina.response import wire
+
+
+def test_prelude_ends_in_exactly_eight_nul_bytes() -> None:
+    data = wire.encode_prelude({"statusCode": 200, "cookies": ["a=b; Path=/"]})
+    assert data == b'{"statusCode":200,"cookies":["a=b; Path=/"]}' + b"\0" * 8
+
+
+def test_chunks() -> None:
+    assert wire.chunk(b"x" * 26) == b"1a\r\n" + b"x" * 26 + b"\r\n"
+    assert wire.chunk(b"") == b"", "an empty chunk would end the body"
+    assert wire.last_chunk() == b"0\r\n\r\n"
+
+
+def test_an_error_goes_into_the_two_trailers() -> None:
+    data = wire.last_chunk(ValueError("the database password is 123")).decode()
+    assert data.startswith("0\r\n")
+    assert data.endswith("\r\n\r\n")
+    trailers = dict(line.split(": ") for line in data.strip().split("\r\n")[1:])
+    assert trailers["Lambda-Runtime-Function-Error-Type"] == "Function.ValueError"
+    report = json.loads(base64.b64decode(trailers["Lambda-Runtime-Function-Error-Body"]))
+    assert report["errorType"] == "Function.ValueError"
+    assert "password" not in json.dumps(report), "what can reach a client tells no secrets"
+
+
+@pytest.mark.parametrize("name", ["boto_core2Error", "Ünglück", "_"])
+def test_error_types_are_such_as_lambda_records(name: str) -> None:
+    error = type(name, (Exception,), {})()
+    report = wire.error_report(error)
+    assert re.fullmatch(r"(Runtime|Function)\.[A-Z][a-zA-Z]+", report["errorType"])
+
+
+def test_D32_a_result_over_the_limit_is_refused_with_its_size() -> None:
+    fits = "x" * (wire.PAYLOAD_LIMIT - 2)
+    assert len(wire.encode_result(fits)) == 6_291_556
+    with pytest.raises(ResponseTooLarge, match=r"is 6291557 bytes .*response_stream"):
+        wire.encode_result(fits + "x")
+
+
+def test_what_is_no_json_fails_the_invocation() -> None:
+    with pytest.raises(InvocationError, match="cannot be written as JSON"):
+        wire.encode_result({"body": b"bytes"})

@@ -1,0 +1,83 @@
+"""Pass-through: events that are not HTTP as a POST, the application's JSON as the result."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from lamina.errors import BadEvent, InvocationError
+from lamina.sources import events
+from lamina.types import Response
+from tests.sources.builders import header
+
+
+@pytest.mark.parametrize(
+    "event", [{"Records": [{"body": "λ\ud800"}]}, None, 1.5, "text", [1, {"a": None}], True]
+)
+def test_the_event_is_the_body_of_a_post(event: Any) -> None:
+    request = events.decode(event)
+    assert (request.method, request.path, request.raw_path) == ("POST", "/events", b"/events")
+    assert json.loads(request.body) == event
+    assert header(request, b"content-type") == [b"application/json"]
+    assert header(request, b"host") == [b"localhost"]
+    assert header(request, b"content-length") == [b"%d" % len(request.body)]
+    assert request.client is None
+
+
+def test_the_path_can_be_set() -> None:
+    request = events.decode({}, path="queue events")
+    assert (request.path, request.raw_path) == ("/queue events", b"/queue%20events")
+
+
+def test_what_json_cannot_hold_is_a_bad_event() -> None:
+    with pytest.raises(BadEvent, match="datetime"):
+        events.decode({"now": datetime.now(timezone.utc)})
+    circular: list[Any] = []
+    circular.append(circular)
+    with pytest.raises(BadEvent, match="not JSON"):
+        events.decode(circular)
+
+
+def answer(body: bytes, status: int = 200, content_type: bytes = b"application/json") -> Any:
+    return events.encode(Response(status, [(b"content-type", content_type)], body), {}, ())
+
+
+@pytest.mark.parametrize(
+    ("body", "result"),
+    [
+        (b'{"batchItemFailures":[]}', {"batchItemFailures": []}),
+        (b"[1, null]", [1, None]),
+        (b"null", None),
+        (b"", None),
+        (b'"text"', "text"),
+        (b"not json", "not json"),
+        (b"<p>\xc3\xa9</p>", "<p>é</p>"),
+        (b"\xff\x00", "/wA="),
+        (b"NaN", "NaN"),
+        (b"[-Infinity]", "[-Infinity]"),
+        (b"[" * 100_000, "[" * 100_000),
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+def test_the_answer_is_the_result(body: bytes, result: Any) -> None:
+    assert answer(body) == result
+
+
+@pytest.mark.parametrize("status", [400, 404, 500, 503])
+def test_an_error_status_fails_the_invocation(status: int) -> None:
+    with pytest.raises(InvocationError, match=f"{status}.*'no such queue'.*ASGI_EVENTS_PATH"):
+        answer(b"no such queue", status)
+
+
+def test_a_long_answer_is_cut_in_the_error() -> None:
+    with pytest.raises(InvocationError) as caught:
+        answer(b"x" * 100_000, 500)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("status", [200, 202, 204, 307])
+def test_other_statuses_accept_the_event(status: int) -> None:
+    assert answer(b"", status) is None

@@ -1,0 +1,387 @@
+"""The handler and library ways: an event in, a result out, on one loop and one lifespan."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import lamina
+from lamina.errors import InvocationError, LifespanError, SettingError
+from lamina.types import Receive, Scope, Send
+from tests.events import SQS_EVENT, alb_event, http_event, rest_event, url_event
+
+CONTEXT = SimpleNamespace(aws_request_id="r-1", get_remaining_time_in_millis=lambda: 30_000)
+
+
+class Echo:
+    """Answers with the scope as JSON; `script` may do anything else with the request."""
+
+    def __init__(self, script: Any = None) -> None:
+        self.script = script
+        self.loops: set[int] = set()
+        self.phases: list[str] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.loops.add(id(asyncio.get_running_loop()))
+        if scope["type"] == "lifespan":
+            scope["state"]["db"] = ["open"]
+            for phase in ("startup", "shutdown"):
+                await receive()
+                self.phases.append(phase)
+                await send({"type": f"lifespan.{phase}.complete"})
+        elif self.script is not None:
+            await self.script(scope, receive, send)
+        else:
+            await answer(send, {"path": scope["path"], "state": scope["state"]})
+
+
+async def answer(send: Send, content: Any, status: int = 200) -> None:
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(content).encode()})
+
+
+@pytest.fixture
+def adapters() -> Iterator[list[lamina.Adapter]]:
+    made: list[lamina.Adapter] = []
+    yield made
+    for adapter in made:
+        adapter.close()
+
+
+@pytest.fixture
+def adapt(adapters: list[lamina.Adapter]) -> Any:
+    def adapt(app: Any, **settings: Any) -> lamina.Adapter:
+        adapters.append(lamina.Adapter(app, **settings))
+        return adapters[-1]
+
+    return adapt
+
+
+def body_of(result: Any) -> Any:
+    return json.loads(result["body"])
+
+
+@pytest.mark.parametrize("event", [url_event("/x"), http_event("/x"), alb_event("/x")])
+def test_an_event_in_a_result_out(adapt: Any, event: Any) -> None:
+    result = adapt(Echo())(event, CONTEXT)
+    assert result["statusCode"] == 200
+    assert body_of(result) == {"path": "/x", "state": {"db": ["open"]}}
+
+
+def test_E31_one_lifespan_and_one_loop_for_all_invocations(adapt: Any) -> None:
+    app = Echo()
+    handler = adapt(app)
+    for _ in range(5):
+        assert handler(url_event(), CONTEXT)["statusCode"] == 200
+    assert app.phases == ["startup"]
+    assert len(app.loops) == 1
+    handler.close()
+    assert app.phases == ["startup", "shutdown"]
+
+
+def test_D19_each_request_gets_its_own_copy_of_the_state(adapt: Any) -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["seen"] = True
+        await answer(send, sorted(scope["state"]))
+
+    handler = adapt(Echo(script))
+    assert body_of(handler(url_event(), CONTEXT)) == ["db", "seen"]
+    assert body_of(handler(url_event(), CONTEXT)) == ["db", "seen"]
+
+    async def plain(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, sorted(scope["state"]))
+
+    assert body_of(adapt(Echo(plain))(url_event(), CONTEXT)) == ["db"]
+
+
+def test_E38_survives_an_asyncio_run_of_the_user_s(adapt: Any) -> None:
+    handler = adapt(Echo())
+    asyncio.run(asyncio.sleep(0))
+    assert handler(url_event(), CONTEXT)["statusCode"] == 200
+
+
+def test_E38_works_from_another_thread(adapt: Any) -> None:
+    handler = adapt(Echo())
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(handler(url_event(), CONTEXT)))
+    thread.start()
+    thread.join()
+    assert results[0]["statusCode"] == 200
+
+
+def test_E38_works_where_a_loop_runs_already(adapt: Any) -> None:
+    handler = adapt(Echo())
+
+    async def caller() -> Any:
+        return handler(url_event(), CONTEXT)
+
+    assert asyncio.run(caller())["statusCode"] == 200
+
+
+def test_E39_construction_warns_of_nothing(adapt: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        adapt(Echo())
+
+
+def test_D7_waits_for_background_work_and_for_tasks_left_behind(adapt: Any) -> None:
+    done: list[str] = []
+
+    async def later() -> None:
+        await asyncio.sleep(0.05)
+        done.append("task")
+
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, "ok")
+        scope["state"]["db"].append(asyncio.ensure_future(later()))
+        await asyncio.sleep(0.01)
+        done.append("background")
+
+    adapt(Echo(script))(url_event(), CONTEXT)
+    assert done == ["background", "task"]
+
+
+def test_E37_a_task_that_does_not_end_is_cancelled_and_named(
+    adapt: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def forgotten() -> None:
+        await asyncio.sleep(60)
+
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["db"].append(asyncio.ensure_future(forgotten()))
+        await answer(send, "ok")
+
+    handler = adapt(Echo(script), background_timeout=0.05)
+    assert handler(url_event("/leaky"), CONTEXT)["statusCode"] == 200
+    assert "GET /leaky: cancelled what it left running" in caplog.text
+    assert "forgotten" in caplog.text
+
+
+def test_D34_the_deadline_is_a_504_and_the_environment_lives_on(
+    adapt: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/slow":
+            await asyncio.sleep(60)
+        await answer(send, "ok")
+
+    handler = adapt(Echo(script), deadline_margin_ms=500)
+    hurried = SimpleNamespace(get_remaining_time_in_millis=lambda: 600)
+    assert handler(url_event("/slow"), hurried)["statusCode"] == 504
+    assert "GET /slow: no end before the deadline" in caplog.text
+    assert handler(url_event("/fast"), CONTEXT)["statusCode"] == 200
+
+
+def test_D24_the_handler_has_the_name_that_powertools_reads(adapt: Any) -> None:
+    assert adapt(Echo()).__name__ == "handler"
+
+
+def test_E_wrong_settings_and_failing_startup_are_init_errors() -> None:
+    async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "no database"})
+
+    with pytest.raises(SettingError, match="lifespan='sometimes'"):
+        lamina.Adapter(Echo(), lifespan="sometimes")
+    with pytest.raises(LifespanError, match="no database"):
+        lamina.Adapter(failing)
+
+
+def test_E36_an_error_that_ends_the_environment_leaves_the_handler(adapt: Any) -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        adapt(Echo(script))(url_event(), CONTEXT)
+
+
+def test_D32_a_response_over_the_limit_is_a_500_that_says_so(adapt: Any) -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, "x" * 6_300_000)
+
+    result = adapt(Echo(script))(url_event(), CONTEXT)
+    assert result["statusCode"] == 500
+    assert "ASGI_INVOKE_MODE=response_stream" in result["body"]
+
+
+def test_D6_error_status_fails_the_invocation(adapt: Any) -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, "down", status=503)
+
+    with pytest.raises(InvocationError, match="answered 503"):
+        adapt(Echo(script), error_status="500-599")(url_event(), CONTEXT)
+
+
+def test_E17_a_malformed_event_is_a_400(adapt: Any, caplog: pytest.LogCaptureFixture) -> None:
+    event = url_event(method="POST", body="@@@@") | {"isBase64Encoded": True}
+    assert adapt(Echo())(event, CONTEXT)["statusCode"] == 400
+    assert "Malformed event (url)" in caplog.text
+
+
+def test_D11_other_events_are_posted_and_their_answer_is_the_result(adapt: Any) -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        event = json.loads((await receive())["body"])
+        failed = [{"itemIdentifier": record["messageId"]} for record in event["Records"]]
+        assert (scope["method"], scope["path"]) == ("POST", "/queue")
+        await answer(send, {"batchItemFailures": failed})
+
+    result = adapt(Echo(script), events_path="/queue")(SQS_EVENT, CONTEXT)
+    assert result == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
+
+
+def test_D11_an_answer_of_400_or_more_fails_the_invocation(adapt: Any) -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, "no such route", status=404)
+
+    with pytest.raises(InvocationError, match="404"):
+        adapt(Echo(script))(SQS_EVENT, CONTEXT)
+
+
+def test_events_can_be_refused(adapt: Any) -> None:
+    with pytest.raises(InvocationError, match="ASGI_EVENTS_PATH is empty"):
+        adapt(Echo(), events_path="")(SQS_EVENT, CONTEXT)
+
+
+def test_HEAD_has_no_body(adapt: Any) -> None:
+    assert adapt(Echo())(url_event(method="HEAD"), CONTEXT)["body"] == ""
+
+
+@pytest.mark.parametrize(
+    ("mode", "scope_paths"),
+    [("mount", ["/prod/api/x", "/prod/api"]), ("strip", ["/x", ""])],
+)
+def test_D8_stage_and_base_path(adapt: Any, mode: str, scope_paths: list[str]) -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, [scope["path"], scope["root_path"]])
+
+    handler = adapt(Echo(script), base_path="/api", base_path_mode=mode)
+    assert body_of(handler(rest_event("/api/x"), CONTEXT)) == scope_paths
+
+
+def test_D9_a_trusted_header_gives_the_host(adapt: Any) -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, dict(scope["headers"])[b"host"].decode())
+
+    event = url_event(x_forwarded_host="www.example.com")
+    assert body_of(adapt(Echo(script), forwarded_host="x-forwarded-host")(event, CONTEXT)) == (
+        "www.example.com"
+    )
+    assert body_of(adapt(Echo(script))(event, CONTEXT)) == "abc.lambda-url.eu-west-1.on.aws"
+
+
+def test_the_authorization_header_can_come_from_another(adapt: Any) -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, dict(scope["headers"])[b"authorization"].decode())
+
+    handler = adapt(Echo(script), authorization_source="x-authorization")
+    event = url_event(x_authorization="Bearer 1", authorization="AWS4-HMAC-SHA256 ...")
+    assert body_of(handler(event, CONTEXT)) == "Bearer 1"
+
+
+def test_event_and_context_are_in_the_scope_and_in_reach(adapt: Any) -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        current = lamina.current_invocation()
+        assert current.event is scope["aws.event"]
+        assert current.context is scope["aws.context"] is CONTEXT
+        await answer(
+            send, await asyncio.to_thread(lambda: lamina.current_invocation().event["version"])
+        )
+
+    assert body_of(adapt(Echo(script))(url_event(), CONTEXT)) == "2.0"
+    with pytest.raises(LookupError, match="No invocation is being served here"):
+        lamina.current_invocation()
+
+
+def test_E40_the_scope_claims_the_versions_that_are_kept(adapt: Any) -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, [scope["asgi"], sorted(scope["extensions"]), scope["http_version"]])
+
+    versions = {"version": "3.0", "spec_version": "2.5"}
+    result = adapt(Echo(script))(url_event(), CONTEXT)
+    assert body_of(result) == [versions, ["http.response.pathsend"], "1.1"]
+
+
+def test_context_variables_do_not_leak_into_the_next_request(adapt: Any) -> None:
+    from contextvars import ContextVar
+
+    user: ContextVar[str] = ContextVar("user", default="nobody")
+
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        before = user.get()
+        user.set(scope["path"])
+        await answer(send, before)
+
+    handler = adapt(Echo(script))
+    assert [body_of(handler(url_event(p), CONTEXT)) for p in ("/a", "/b")] == ["nobody", "nobody"]
+
+
+def test_compression_of_an_answer(adapt: Any) -> None:
+    import base64
+    import gzip
+
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, "x" * 2000)
+
+    handler = adapt(Echo(script), compression="auto")
+    result = handler(url_event(accept_encoding="gzip"), CONTEXT)
+    assert result["headers"]["content-encoding"] == "gzip"
+    assert result["isBase64Encoded"]
+    assert json.loads(gzip.decompress(base64.b64decode(result["body"]))) == "x" * 2000
+
+
+def in_a_fresh_process(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    import os
+
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+APP = """
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        print("shut down")
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"hello"})
+"""
+
+
+def test_lamina_handler_is_a_plain_function_and_shuts_down_at_exit(tmp_path: Any) -> None:
+    (tmp_path / "main.py").write_text(APP)
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import lamina, types\n"
+        "assert isinstance(lamina.handler, types.FunctionType), lamina.handler\n"
+        "assert lamina.handler is lamina.handler and lamina.handler.__name__ == 'handler'\n"
+        f"print(lamina.handler({url_event()!r}, None)['body'])"
+    )
+    ended = in_a_fresh_process(code, ASGI_APP="main:app")
+    assert ended.stdout == "hello\nshut down\n", ended.stderr
+
+
+def test_lamina_handler_without_an_application_says_what_to_set() -> None:
+    ended = in_a_fresh_process("import lamina; lamina.handler", ASGI_APP="")
+    assert "ASGI_APP is not set: set it to package.module:attribute" in ended.stderr
+
+
+def test_importing_lamina_imports_nothing_more() -> None:
+    code = "import sys; import lamina; print([m for m in sys.modules if m.startswith('lamina.')])"
+    assert in_a_fresh_process(code).stdout == "[]\n"

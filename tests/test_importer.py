@@ -1,0 +1,97 @@
+"""Importing the application: precise errors, and the user's own never masked."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lamina.errors import AppImportError
+from lamina.importer import app_reference, import_app, user_frames
+
+Write = Callable[[str, str], None]
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
+    """Put modules into a folder that Python imports from; forget them afterwards."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path))
+
+    def write(name: str, text: str) -> None:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+    yield write
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    "reference", ["one:app", "one:create()", "one:nested.app", "pkg.main:app"], ids=str
+)
+def test_what_a_reference_can_name(reference: str, write: Write) -> None:
+    text = "def app(): pass\ndef create(): return app\nclass nested: app = app\n"
+    write("one.py", text)
+    write("pkg/main.py", text)
+    assert callable(import_app(reference))
+
+
+@pytest.mark.parametrize(
+    ("reference", "error_type", "message"),
+    [
+        ("missing:app", "ImportModuleError", "there is no module 'missing'. .* holds: one.py"),
+        ("one.sub:app", "UserCodeError|ImportModuleError", "one.sub:app"),
+        ("one:ap", "HandlerNotFound", r"has no attribute 'ap'. It has app"),
+        ("one:value", "HandlerNotFound", "is 5, which cannot be called"),
+        ("one:broken()", "UserCodeError", "ValueError: no config"),
+        (":app", "ImportModuleError", "names no module before the colon"),
+    ],
+)
+def test_a_wrong_reference_says_what_to_change(
+    reference: str, error_type: str, message: str, write: Write
+) -> None:
+    write("one.py", "value = 5\ndef app(): pass\ndef broken(): raise ValueError('no config')\n")
+    with pytest.raises(AppImportError, match=message) as caught:
+        import_app(reference)
+    assert caught.value.error_type.removeprefix("Runtime.") in error_type.split("|")
+    assert reference in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "error_type", "said"),
+    [
+        ("import not_there_either", "ImportModuleError", "No module named 'not_there_either'"),
+        ("from json import nothing", "ImportModuleError", "cannot import name 'nothing'"),
+        ("x = ", "UserCodeSyntaxError", "SyntaxError"),
+        ("raise KeyError('DATABASE_URL')", "UserCodeError", "KeyError: 'DATABASE_URL'"),
+        ("raise ValueError('bad')", "UserCodeError", "ValueError: bad"),
+        ("raise SystemExit(2)", "UserCodeError", "SystemExit: 2"),
+    ],
+)
+def test_an_error_in_the_user_s_code_is_never_masked(
+    code: str, error_type: str, said: str, write: Write
+) -> None:
+    write("mine.py", f"\n\n{code}\n")
+    with pytest.raises(AppImportError) as caught:
+        import_app("mine:app")
+    assert said in str(caught.value)
+    assert caught.value.error_type == f"Runtime.{error_type}"
+    assert caught.value.__cause__ is not None
+    frames = "".join(user_frames(caught.value.__cause__))
+    assert "mine.py" in frames
+    assert "importlib" not in frames
+    assert "importer.py" not in frames
+
+
+def test_the_setting_comes_first_then_the_handler_if_it_has_a_colon() -> None:
+    assert app_reference("a:b", {"_HANDLER": "c:d"}) == "a:b"
+    assert app_reference("", {"_HANDLER": "c:d"}) == "c:d"
+    with pytest.raises(AppImportError, match=r"ASGI_APP is not set: .*for example ASGI_APP="):
+        app_reference("", {"_HANDLER": "app.handler"})
+    with pytest.raises(AppImportError, match=r"ASGI_APP='app.main' has no colon"):
+        app_reference("app.main", {})

@@ -1,0 +1,65 @@
+"""The README says what the code does."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lamina.settings import OTHER_VARIABLES, TABLE
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def settings_rows() -> list[str]:
+    rows = [
+        f"| `{row.variable}` | {f'`{row.default}`' if row.default else ''} | {row.meaning} |"
+        for row in TABLE
+    ]
+    return rows + [f"| `{name}` |  | {meaning} |" for name, meaning in OTHER_VARIABLES.items()]
+
+
+def test_the_settings_table_is_the_code_s() -> None:
+    table = README.split("<!-- settings:", 1)[1].split("<!-- end of settings -->", 1)[0]
+    assert [line for line in table.splitlines() if line.startswith("| `")] == settings_rows()
+
+
+def code_blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("code", code_blocks("python"))
+def test_python_blocks_compile(code: str) -> None:
+    ast.parse(code)
+
+
+class _SamLoader(yaml.SafeLoader):
+    """Reads CloudFormation's short tags (!Ref and such) as plain values."""
+
+
+_SamLoader.add_multi_constructor("!", lambda loader, suffix, node: suffix)
+
+
+@pytest.mark.parametrize("template", code_blocks("yaml"))
+def test_yaml_blocks_are_templates(template: str) -> None:
+    loaded = yaml.load(template, _SamLoader)
+    variables = loaded["Resources"]["Function"]["Properties"]["Environment"]["Variables"]
+    known = {row.variable for row in TABLE} | {"AWS_LAMBDA_EXEC_WRAPPER"}
+    assert variables.keys() <= known
+
+
+TARGETS = sorted(set(re.findall(r"(?:`|^|=rest )make ([a-z-]+)\b", README, re.MULTILINE)))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_make_targets_exist(target: str) -> None:
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
+def test_links_lead_somewhere(link: str) -> None:
+    assert link.startswith("https://") or (ROOT / link).exists()
