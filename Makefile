@@ -53,7 +53,7 @@ function: $(ENV) ## Build the example function's folder as `sam build` would
 	cp examples/fastapi/*.py $(FUNCTION)/
 
 run: env layer function ## Serve the example at 127.0.0.1:3000 (FRONT_DOOR=url, PORT=3000)
-	$(BIN)/lamina run main:app --front-door $(FRONT_DOOR) --port $(PORT) --layer $(LAYER) --task-root $(FUNCTION) --python $(BIN)/python
+	$(BIN)/lamina run main:app --front-door $(FRONT_DOOR) --port $(PORT) --layer $(LAYER) --task-root $(FUNCTION) --python $(BIN)/python --try "/items/5?q=hello" --try /events --try /cookies
 
 check: env ## Lint, check formatting and types
 	$(BIN)/ruff check

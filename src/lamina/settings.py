@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lamina import values
 from lamina.errors import SettingError
 
 PREFIX = "ASGI_"
@@ -72,6 +73,7 @@ class Setting(NamedTuple):
     default: str
     parse: Callable[[Any], Any]
     meaning: str
+    takes_empty: bool = False  # elsewhere an empty variable means an unset one
 
     @property
     def variable(self) -> str:
@@ -79,217 +81,105 @@ class Setting(NamedTuple):
         return PREFIX + self.name.upper()
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value.strip()
-    raise ValueError("use a string")
-
-
-def _choice(*allowed: str) -> Callable[[Any], str]:
-    def parse(value: Any) -> str:
-        if isinstance(value, str) and value.strip().lower() in allowed:
-            return value.strip().lower()
-        raise ValueError("use " + " or ".join(allowed))
-
-    return parse
-
-
-def _flag(value: Any) -> bool:
-    words = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
-    found = value if isinstance(value, bool) else words.get(str(value).strip().lower())
-    if found is None:
-        raise ValueError("use on or off")
-    return found
-
-
-def _seconds(value: Any) -> float:
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        seconds = -1.0
-    if not 0 < seconds < float("inf"):
-        raise ValueError("use a number of seconds above 0, for example 9 or 0.5")
-    return seconds
-
-
-def _optional_seconds(value: Any) -> float | None:
-    return None if value in ("", None) else _seconds(value)
-
-
-def _milliseconds(value: Any) -> int:
-    try:
-        number = int(value)
-    except (TypeError, ValueError):
-        number = -1
-    if number < 0:
-        raise ValueError("use a whole number of milliseconds, 0 or more")
-    return number
-
-
-def _words(value: Any) -> tuple[str, ...]:
-    """Split a comma-separated string, or take an iterable of strings; lower case."""
-    if isinstance(value, str):
-        value = value.split(",")
-    if not isinstance(value, Iterable):
-        raise ValueError("use a comma-separated list")
-    words = [word.strip().lower() if isinstance(word, str) else None for word in value]
-    if None in words:
-        raise ValueError("use a comma-separated list of strings")
-    return tuple(word for word in words if word)
-
-
-def _subset(*allowed: str) -> Callable[[Any], frozenset[str]]:
-    def parse(value: Any) -> frozenset[str]:
-        words = frozenset(_words(value))
-        if not words <= set(allowed):
-            raise ValueError("use a comma-separated list of " + ", ".join(allowed))
-        return words
-
-    return parse
-
-
-def _header(value: Any) -> str:
-    """A header name, lower case, or "" where the setting is off."""
-    name = _text(value).lower()
-    if name == "off":
-        return ""
-    if name and not all(c.isalnum() or c in "-_" for c in name):
-        raise ValueError("use a header name, for example x-forwarded-host, or off")
-    return name
-
-
-def _header_names(value: Any) -> frozenset[bytes]:
-    return frozenset(_header(word).encode() for word in _words(value))
-
-
-def _path(value: Any) -> str:
-    path = _text(value)
-    if path and not path.startswith("/"):
-        raise ValueError("use a path that begins with /, for example /events")
-    return path
-
-
-def _base_path(value: Any) -> str:
-    """Normalise: "api", "/api" and "/api/" are the same; "" and "/" mean none."""
-    path = _text(value).strip("/")
-    return f"/{path}" if path else ""
-
-
-def _status_ranges(value: Any) -> tuple[range, ...]:
-    """Parse "500-599,429" into ranges of HTTP status codes."""
-    ranges = []
-    for word in _words(value):
-        low, dash, high = word.partition("-")
-        if not (low.isdigit() and (high.isdigit() or not dash)):
-            raise ValueError("use status codes and ranges, for example 500-599,429")
-        ranges.append(range(int(low), int(high or low) + 1))
-    if not all(r and r[0] >= 100 and r[-1] <= 599 for r in ranges):
-        raise ValueError("use status codes from 100 to 599, the lower one first")
-    return tuple(ranges)
-
-
-def _compression(value: Any) -> tuple[str, ...]:
-    words = _words(value)
-    if words == ("off",) or not words:
-        return ()
-    if not set(words) <= {"auto", "gzip", "br", "zstd"}:
-        raise ValueError("use off, auto, or a comma-separated list of gzip, br, zstd")
-    return words
-
-
 TABLE = (
     Setting(
         "app",
         "",
-        _text,
+        values.to_text,
         "The application: `package.module:attribute`, or `package.module:factory()`",
     ),
     Setting(
         "lifespan",
         "auto",
-        _choice("auto", "on", "off"),
+        values.one_of("auto", "on", "off"),
         "`auto`: run lifespan where the application supports it; `on`: refuse to start where it "
         "does not; `off`",
     ),
     Setting(
         "lifespan_timeout",
         "9",
-        _seconds,
+        values.to_seconds,
         "Seconds that lifespan startup may take (Lambda's own limit for init is 10)",
     ),
     Setting(
         "invoke_mode",
         "buffered",
-        _choice("buffered", "response_stream"),
+        values.one_of("buffered", "response_stream"),
         "`response_stream` streams to Function URLs and REST APIs that are set up for it",
     ),
     Setting(
         "stream_sources",
         "url,rest",
-        _subset("url", "rest"),
+        values.some_of("url", "rest"),
         "Which event sources are streamed under `response_stream`",
     ),
-    Setting("base_path", "", _base_path, "A prefix of every path, such as `/api`"),
+    Setting("base_path", "", values.to_base_path, "A prefix of every path, such as `/api`"),
     Setting(
         "base_path_mode",
         "mount",
-        _choice("mount", "strip"),
+        values.one_of("mount", "strip"),
         "`mount`: the path keeps stage and base path, `root_path` names them; `strip`: the path "
         "loses them",
     ),
     Setting(
         "text_types",
         "",
-        _words,
+        values.to_words,
         "Media types that count as text although the default rule calls them binary",
     ),
-    Setting("exclude_headers", "", _header_names, "Response headers that never leave"),
+    Setting("exclude_headers", "", values.to_header_names, "Response headers that never leave"),
     Setting(
-        "events_path", "/events", _path, "Where events that are not HTTP are posted; empty: refused"
+        "events_path",
+        "/events",
+        values.to_path,
+        "Where events that are not HTTP are posted; empty: refused",
+        takes_empty=True,
     ),
     Setting(
         "error_status",
         "",
-        _status_ranges,
+        values.to_status_ranges,
         "Status codes that fail the invocation in Lambda's own metrics, such as `500-599`",
     ),
     Setting(
         "deadline_margin_ms",
         "500",
-        _milliseconds,
+        values.to_milliseconds,
         "How long before the function's timeout the application is cancelled and a 504 sent",
     ),
     Setting(
         "background_timeout",
         "",
-        _optional_seconds,
+        values.to_optional_seconds,
         "Seconds that work left behind may run after the answer; empty: until the deadline",
     ),
     Setting(
         "compression",
         "off",
-        _compression,
+        values.to_compression,
         "`auto`, or the codings to offer in order of preference: `gzip`, `br`, `zstd`",
     ),
     Setting(
         "forwarded_host",
         "off",
-        _header,
+        values.to_header,
         "The header to trust for host and scheme, such as `x-forwarded-host` or `forwarded`",
     ),
     Setting(
         "authorization_source",
         "off",
-        _header,
+        values.to_header,
         "The header whose value becomes `authorization`",
     ),
     Setting(
         "loop",
         "auto",
-        _choice("auto", "asyncio", "uvloop"),
+        values.one_of("auto", "asyncio", "uvloop"),
         "`auto`: uvloop where the function carries it, else asyncio",
     ),
-    Setting("log_access", "on", _flag, "One INFO record for each request on `lamina.access`"),
+    Setting(
+        "log_access", "on", values.to_flag, "One INFO record for each request on `lamina.access`"
+    ),
 )
 
 OTHER_VARIABLES = {
@@ -309,16 +199,14 @@ def _parse(setting: Setting, label: str, value: Any) -> Any:
 def from_environ(environ: Mapping[str, str]) -> Settings:
     """Read every setting from environment variables.
 
-    An unset or empty variable means the default. Raises `SettingError`.
+    An unset variable means the default, and mostly an empty one, too. Raises `SettingError`.
     """
-    return Settings(
-        *(
-            _parse(row, row.variable, environ.get(row.variable, row.default) or row.default)
-            if row.name != "events_path"
-            else _parse(row, row.variable, environ.get(row.variable, row.default))
-            for row in TABLE
-        )
-    )
+    return Settings(*(_parse(row, row.variable, _given(row, environ)) for row in TABLE))
+
+
+def _given(row: Setting, environ: Mapping[str, str]) -> str:
+    value = environ.get(row.variable, row.default)
+    return value if value or row.takes_empty else row.default
 
 
 def from_arguments(arguments: Mapping[str, Any]) -> Settings:

@@ -63,5 +63,5 @@ def python_minor(python: str) -> str:
     if python == sys.executable:
         return f"{sys.version_info.major}.{sys.version_info.minor}"
     script = "import sys; print('%d.%d' % sys.version_info[:2])"
-    done = subprocess.run([python, "-c", script], check=True, capture_output=True, text=True)
+    done = subprocess.run([python, "-I", "-c", script], check=True, capture_output=True, text=True)
     return done.stdout.strip()

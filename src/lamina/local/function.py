@@ -11,6 +11,12 @@ from .environment import Environment
 from .invocation import Answer, InvokeResult
 from .process import LineCallback
 from .sandbox import Failure
+from .waits import first_of
+
+FINISHING_GRACE = 0.1
+"""Seconds that an event waits for an environment which has answered and is about to ask for the
+next one, before another is started. Over loopback a client's next request is quicker than that;
+on AWS the network's latency covers it."""
 
 
 class Throttled(Exception):
@@ -32,6 +38,7 @@ class LocalFunction:
         self.concurrency = concurrency
         self._log = log
         self._idle: list[Environment] = []
+        self._busy: dict[Environment, Answer] = {}
         self._all: set[Environment] = set()
         self._outdated: set[Environment] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,6 +79,8 @@ class LocalFunction:
 
         `options` as in InvokeOptions.
         """
+        if not self._idle:
+            await self._wait_for_finishing()
         if self._idle:
             environment = self._idle.pop()
         elif len(self._all) >= self.concurrency:
@@ -84,7 +93,7 @@ class LocalFunction:
             failure = await environment.start()
             if failure is not None:
                 return await self._failed(environment, failure)
-        answer = await environment.open(event, **options)
+        answer = self._busy[environment] = await environment.open(event, **options)
         self._in_background(self._release(environment, answer))
         return answer
 
@@ -115,8 +124,15 @@ class LocalFunction:
         answer.finish()
         return answer
 
+    async def _wait_for_finishing(self) -> None:
+        finishing = [answer for answer in self._busy.values() if answer.ended]
+        if finishing:
+            await first_of(*(answer.finished() for answer in finishing), timeout=FINISHING_GRACE)
+            await asyncio.sleep(0)  # let _release see it, too
+
     async def _release(self, environment: Environment, answer: Answer) -> None:
         await answer.finished()
+        del self._busy[environment]
         if environment in self._outdated:
             await self._discard(environment)
         elif environment in self._all:

@@ -211,8 +211,10 @@ class _Session:
         self._console.print()
 
     def _print(self, line: str) -> None:
-        # awslambdaric breaks the lines of one record with a carriage return.
-        self._console.print(line.replace("\r", "\n"), markup=False)
+        # awslambdaric breaks the lines of one record with a carriage return; rich would expand
+        # the tabs of Lambda's log lines.
+        self._console.file.write(line.replace("\r", "\n") + "\n")
+        self._console.file.flush()
 
 
 def curl_lines(url: str, paths: tuple[str, ...]) -> list[str]:

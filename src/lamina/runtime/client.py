@@ -59,11 +59,12 @@ class RuntimeClient:
         self._posted: bytes | None = None  # a buffered answer that may have to be sent again
         self._acknowledged = True
         self._then: Callable[[], None] | None = None
+        self._task: asyncio.Task[None] | None = None
 
     def next(self, received: Callable[[NextInvocation], None]) -> None:
         """Ask for the next invocation; `received` gets it, however long that takes."""
         if self._connection is None or self._connection.closed:
-            _start(self._next_again(received, None))
+            self._start(self._next_again(received, None))
         else:
             self._connection.request(self._next, partial(self._next_answered, received))
 
@@ -107,8 +108,14 @@ class RuntimeClient:
 
     def close(self) -> None:
         """Close the connection, whatever it waits for."""
+        if self._task is not None:
+            self._task.cancel()
         if self._connection is not None:
             self._connection.close()
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Do what takes more than one step; there is never more than one such task."""
+        self._task = asyncio.get_running_loop().create_task(coroutine)
 
     # Asking for the next invocation
 
@@ -116,7 +123,7 @@ class RuntimeClient:
         if isinstance(reply, Reply) and reply.status == 200:
             received(_invocation(reply))
         else:
-            _start(self._next_again(received, reply))
+            self._start(self._next_again(received, reply))
 
     async def _next_again(
         self, received: Callable[[NextInvocation], None], failure: Answer | None
@@ -173,7 +180,7 @@ class RuntimeClient:
     def _answered(self, reply: Answer) -> None:
         posted, self._posted = self._posted, None
         if isinstance(reply, RuntimeApiError) and posted is not None:
-            _start(self._post_again(posted))
+            self._start(self._post_again(posted))
             return
         if posted is None and self._connection is not None:
             # "close the underlying connection after it has successfully written the response"
@@ -234,16 +241,6 @@ class StreamedPost:
         else:
             self.opened = True
             self._client._send(self._head + data)
-
-
-_running: set[asyncio.Task[None]] = set()
-"""Keeps the rare tasks of `_start` alive: the event loop itself holds them weakly."""
-
-
-def _start(coroutine: Coroutine[Any, Any, None]) -> None:
-    task = asyncio.get_running_loop().create_task(coroutine)
-    _running.add(task)
-    task.add_done_callback(_running.discard)
 
 
 def _invocation(reply: Reply) -> NextInvocation:

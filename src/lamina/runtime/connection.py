@@ -73,8 +73,9 @@ class Connection(asyncio.BufferedProtocol):
             await self._room
 
     def close(self) -> None:
-        """Close at once."""
+        """Close at once; whoever waits for a reply hears no more."""
         self.closed = True
+        self._answered = None
         self._transport.abort()
 
     # What the transport calls
@@ -95,12 +96,12 @@ class Connection(asyncio.BufferedProtocol):
         try:
             reply = self._reader.feed(self._buffer[:nbytes])
         except (RuntimeApiError, ValueError) as error:
-            self.close()
+            self.closed = True
             self._answer(RuntimeApiError(f"The Runtime API sent what is not HTTP: {error}"))
+            self._transport.abort()
             return
         if reply is not None:
-            if not reply.keep_alive:
-                self.close()
+            self.closed = self.closed or not reply.keep_alive
             self._answer(reply)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -138,12 +139,17 @@ def _broken(cause: Exception | None) -> RuntimeApiError:
 async def connect(address: str) -> Connection:
     """Connect to `host:port`. Raises `RuntimeApiError`, saying the address."""
     host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise RuntimeApiError(
+            f"AWS_LAMBDA_RUNTIME_API={address!r} is not host:port: Lambda sets it; to run on a "
+            "machine of your own, use `lamina run`, or AWS's Runtime Interface Emulator."
+        )
     loop = asyncio.get_running_loop()
     try:
         _, connection = await asyncio.wait_for(
             loop.create_connection(lambda: Connection(loop), host, int(port)), CONNECT_TIMEOUT
         )
-    except (OSError, ValueError, asyncio.TimeoutError) as error:
+    except (OSError, asyncio.TimeoutError) as error:
         raise RuntimeApiError(
             f"No connection to the Runtime API at AWS_LAMBDA_RUNTIME_API={address!r}: "
             f"{error or type(error).__name__}"

@@ -1,0 +1,139 @@
+"""The values that settings may have: each parser takes a string, or the value itself.
+
+Each raises ValueError with what is allowed; the settings add whose value it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+
+def to_text(value: Any) -> str:
+    """A string without the white space around it."""
+    if isinstance(value, str):
+        return value.strip()
+    raise ValueError("use a string")
+
+
+def one_of(*allowed: str) -> Callable[[Any], str]:
+    """A parser of one of the words, in any case."""
+
+    def parse(value: Any) -> str:
+        if isinstance(value, str) and value.strip().lower() in allowed:
+            return value.strip().lower()
+        raise ValueError("use " + " or ".join(allowed))
+
+    return parse
+
+
+def to_flag(value: Any) -> bool:
+    """True or False, or a word that says so."""
+    words = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
+    found = value if isinstance(value, bool) else words.get(str(value).strip().lower())
+    if found is None:
+        raise ValueError("use on or off")
+    return found
+
+
+def to_seconds(value: Any) -> float:
+    """A number of seconds above 0."""
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise ValueError("use a number of seconds above 0, for example 9 or 0.5")
+    return seconds
+
+
+def to_optional_seconds(value: Any) -> float | None:
+    """A number of seconds, or None where there is none."""
+    return None if value in ("", None) else to_seconds(value)
+
+
+def to_milliseconds(value: Any) -> int:
+    """A whole number of milliseconds."""
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        number = -1
+    if number < 0:
+        raise ValueError("use a whole number of milliseconds, 0 or more")
+    return number
+
+
+def to_words(value: Any) -> tuple[str, ...]:
+    """Split a comma-separated string, or take an iterable of strings; lower case."""
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, Iterable):
+        raise ValueError("use a comma-separated list")
+    words = [word.strip().lower() if isinstance(word, str) else None for word in value]
+    if None in words:
+        raise ValueError("use a comma-separated list of strings")
+    return tuple(word for word in words if word)
+
+
+def some_of(*allowed: str) -> Callable[[Any], frozenset[str]]:
+    """A parser of a list of words from those allowed."""
+
+    def parse(value: Any) -> frozenset[str]:
+        words = frozenset(to_words(value))
+        if not words <= set(allowed):
+            raise ValueError("use a comma-separated list of " + ", ".join(allowed))
+        return words
+
+    return parse
+
+
+def to_header(value: Any) -> str:
+    """A header name, lower case, or "" where the setting is off."""
+    name = to_text(value).lower()
+    if name == "off":
+        return ""
+    if name and not (name.isascii() and name.replace("-", "").replace("_", "").isalnum()):
+        raise ValueError("use a header name, for example x-forwarded-host, or off")
+    return name
+
+
+def to_header_names(value: Any) -> frozenset[bytes]:
+    """Header names, lower case, as bytes."""
+    return frozenset(to_header(word).encode() for word in to_words(value))
+
+
+def to_path(value: Any) -> str:
+    """A path, or "" for none."""
+    path = to_text(value)
+    if path and not path.startswith("/"):
+        raise ValueError("use a path that begins with /, for example /events")
+    return path
+
+
+def to_base_path(value: Any) -> str:
+    """Normalise: "api", "/api" and "/api/" are the same; "" and "/" mean none."""
+    path = to_text(value).strip("/")
+    return f"/{path}" if path else ""
+
+
+def to_status_ranges(value: Any) -> tuple[range, ...]:
+    """Parse "500-599,429" into ranges of HTTP status codes."""
+    ranges = []
+    for word in to_words(value):
+        low, dash, high = word.partition("-")
+        if not (low.isdigit() and (high.isdigit() or not dash)):
+            raise ValueError("use status codes and ranges, for example 500-599,429")
+        ranges.append(range(int(low), int(high or low) + 1))
+    if not all(r and r[0] >= 100 and r[-1] <= 599 for r in ranges):
+        raise ValueError("use status codes from 100 to 599, the lower one first")
+    return tuple(ranges)
+
+
+def to_compression(value: Any) -> tuple[str, ...]:
+    """The codings to offer; () for none."""
+    words = to_words(value)
+    if words == ("off",) or not words:
+        return ()
+    if not set(words) <= {"auto", "gzip", "br", "zstd"}:
+        raise ValueError("use off, auto, or a comma-separated list of gzip, br, zstd")
+    return words
