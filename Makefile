@@ -10,16 +10,20 @@ BIN := $(VENV)/bin
 ENV := $(VENV)/.installed
 SAM_VENV := .venv-sam
 SAM := $(SAM_VENV)/.installed
+CDK_VENV := .venv-cdk
+CDK := $(CDK_VENV)/.installed
 LAYER := dist/lamina-layer.zip
-LAYER_INPUTS := LICENSE layer/requirements.txt $(wildcard layer/*.py bootstrap/*) \
-                $(shell find src/lamina -name local -prune -o -name '*.py' -print)
+# Bytecode of Pythons that are not here: BYTECODE=docker compiles it in containers.
+BYTECODE ?=
+BYTECODE_IMAGE ?=
+BUILD_ARGS = $(if $(BYTECODE),--bytecode $(BYTECODE)) $(if $(BYTECODE_IMAGE),--bytecode-image "$(BYTECODE_IMAGE)")
 # Recursive on purpose: known only once the environment is there.
 MINOR = $(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 FUNCTION = build/functions/fastapi-$(MINOR)
 # The layer needs no environment, but where there is one it has a pip for certain.
 BUILDER = $(shell test -x $(BIN)/python && echo $(BIN)/python || echo $(PYTHON))
 
-.PHONY: help env sam layer function run check format test test-pythons bench pins clean build-LaminaLayer
+.PHONY: help env sam cdk layer function run check format test test-docker test-pythons publish verify bench soak pins clean build-LaminaLayer
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,11 +46,22 @@ $(SAM): requirements/sam.txt
 	$(SAM_VENV)/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/sam.txt
 	@touch $@
 
+cdk: $(CDK) ## Create .venv-cdk with AWS's CDK, pinned by hash
+
+$(CDK): requirements/cdk.txt
+	@$(call need-python)
+	$(PYTHON) -m venv --clear $(CDK_VENV)
+	$(CDK_VENV)/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/cdk.txt
+	@touch $@
+
 layer: $(LAYER) ## Build dist/lamina-layer.zip
 
-$(LAYER): $(LAYER_INPUTS)
+# Always built: it takes seconds, gives the same bytes, and no list of inputs can be wrong.
+.PHONY: $(LAYER)
+$(LAYER):
 	@$(call need-python)
-	$(BUILDER) -m layer.build --output $@
+	$(BUILDER) -m layer.build --output $@ $(BUILD_ARGS)
+	$(BUILDER) -m layer.sbom $@
 
 function: $(ENV) ## Build the example function's folder as `sam build` would
 	$(BIN)/python -m pip install --quiet --upgrade --no-compile --requirement examples/fastapi/requirements.txt --target $(FUNCTION)
@@ -59,40 +74,55 @@ check: env ## Lint, check formatting and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/shellcheck bootstrap/bootstrap .ci/run
+	$(BIN)/zizmor --offline --quiet --min-severity medium .github/workflows
+	$(BIN)/shellcheck bootstrap/bootstrap .ci/run tests/docker/image/bootstrap tests/docker/image/lambda-entrypoint.sh
 
 format: env ## Format, and fix what can be fixed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-test: env sam layer ## Run the tests
+test: env sam cdk layer ## Run the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test-pythons: env sam layer ## Run the tests on every Python from 3.10 on that is found here
+test-docker: env sam ## Run the layer in Lambda-like containers (LAMBDA_IMAGE=... for AWS's own)
+	LAMBDA_IMAGE="$(LAMBDA_IMAGE)" $(BIN)/python -m pytest $(PYTEST_ARGS) tests/docker
+
+test-pythons: env sam cdk layer ## Run the tests on every Python from 3.10 on that is found here
 	@$(BIN)/python -m layer.pythons | while read -r minor python; do \
 	  echo "--- Python $$minor"; \
 	  $(MAKE) --no-print-directory test PYTHON="$$python" VENV=.cache/python-$$minor < /dev/null || exit 1; \
 	done
 
+publish: env $(if $(ZIP),,layer) ## Publish the layer (REGIONS="eu-west-1 us-east-1" ACCESS=public; dry run unless YES=1)
+	$(BIN)/python -m layer.publish --zip "$(or $(ZIP),$(LAYER))" --regions "$(REGIONS)" --access "$(ACCESS)" $(if $(PROFILE),--profile "$(PROFILE)") $(if $(filter 1,$(YES)),--yes)
+
+verify: ## Check a zip against a rebuild (ZIP=lamina-layer.zip)
+	@$(call need-python)
+	$(BUILDER) -m layer.verify "$(or $(ZIP),$(LAYER))" $(BUILD_ARGS)
+
 bench: env layer ## Measure beside Mangum and awslambdaric
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.managed
+
+soak: env layer ## A hundred thousand invocations: nothing may grow
+	$(BIN)/python -m benchmarks.soak
 
 pins: env ## Resolve requirements/*.in into *.txt anew
 	$(PYTHON) -m venv .cache/uv
 	.cache/uv/bin/python -m pip install --quiet uv
-	cd requirements && for name in dev sam; do \
+	cd requirements && for name in dev sam cdk; do \
 	  ../.cache/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes \
 	    --no-header --no-emit-index-url --no-emit-find-links --output-file $$name.txt $$name.in || exit 1; \
 	done
 
 clean: ## Remove all that these targets make
-	rm -rf build dist .aws-sam .cache $(VENV) $(SAM_VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist .aws-sam .cache $(VENV) $(SAM_VENV) $(CDK_VENV) .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # SAM's makefile build (template.yaml) calls this with ARTIFACTS_DIR, the layer's /opt.
 build-LaminaLayer:
 	@$(call need-python)
-	$(BUILDER) -m layer.build --output build/sam/lamina-layer.zip --unpack "$(ARTIFACTS_DIR)"
+	$(BUILDER) -m layer.build --output build/sam/lamina-layer.zip --unpack "$(ARTIFACTS_DIR)" $(BUILD_ARGS)
 
 define need-python
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \

@@ -6,12 +6,6 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from layer import BuildError
-
-LIMIT = 640 * 1024
-"""How large the zip may be, in bytes. The sources take about 80 KB and the bytecode of each
-minor about 110 KB, so this holds six minors; a function reads one of them."""
-
 EXECUTABLES = frozenset({"bootstrap"})
 
 _REGULAR_FILE = 0o100000
@@ -24,21 +18,11 @@ def mode(name: str) -> int:
 
 
 def write(content: Mapping[str, bytes], path: Path) -> None:
-    """Write `content` (bytes by name) to the zip at `path`; neither clock nor umask matter.
-
-    Raises BuildError, naming the largest files, when the zip is over LIMIT; it stays there
-    to be looked at.
-    """
+    """Write `content` (bytes by name) to the zip at `path`; neither clock nor umask matter."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
         for name in sorted(content):
             archive.writestr(_entry(name), content[name], zipfile.ZIP_DEFLATED, 9)
-    size = path.stat().st_size
-    if size > LIMIT:
-        raise BuildError(
-            f"{path} has {size:,} bytes, the limit is {LIMIT:,}. The largest files in it:\n"
-            + "\n".join(_largest(path))
-        )
 
 
 def unpack(path: Path, folder: Path) -> None:
@@ -54,9 +38,3 @@ def _entry(name: str) -> zipfile.ZipInfo:
     entry.create_system = _UNIX
     entry.external_attr = (_REGULAR_FILE | mode(name)) << 16
     return entry
-
-
-def _largest(path: Path) -> list[str]:
-    with zipfile.ZipFile(path) as archive:
-        entries = sorted(archive.infolist(), key=lambda entry: -entry.compress_size)
-    return [f"{entry.compress_size:9,}  {entry.filename}" for entry in entries[:10]]

@@ -1,7 +1,8 @@
 """Build the layer: `python -m layer.build` writes dist/lamina-layer.zip.
 
 Needs Python 3.10 or later with pip, and nothing else. Every Python from 3.10 on that is
-found on this machine contributes its bytecode, so that its functions start fast.
+found on this machine contributes its bytecode, so that its functions start fast. For minors
+that it lacks, `--bytecode docker` compiles in containers.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from layer import BuildError, archive, bytecode, manifest, pythons, vendor
+from layer import BuildError, archive, budget, bytecode, containers, manifest, pythons, vendor
 
 ROOT = Path(__file__).resolve().parent.parent
 ZIP = ROOT / "dist" / "lamina-layer.zip"
@@ -66,17 +67,45 @@ def version(root: Path) -> str:
     return match[1]
 
 
-def build(root: Path, path: Path) -> list[pythons.Python]:
+def build(root: Path, path: Path, image: str | None = None) -> list[pythons.Python]:
     """Write the layer of the repository at `root` to the zip at `path`.
 
-    Returns the interpreters whose bytecode is in it. Raises BuildError when there are none
-    (a layer without bytecode starts slowly), or the zip is too large.
+    Returns the interpreters whose bytecode is in it: those of this machine and, when `image`
+    names a container image for each {version}, one for every supported minor besides. Raises
+    BuildError when there are none (a layer without bytecode starts slowly), when a container
+    does not start, or when the zip is over the limits of layer/budget.toml.
     """
     found = pythons.find()
+    if image:
+        found += containers.find(pythons.missing(found), image)
     if not found:
-        raise BuildError("found no CPython 3.10 or later to compile the layer's bytecode with")
+        raise BuildError(
+            "found no CPython 3.10 or later to compile the layer's bytecode with: install one, "
+            "or use Docker's with --bytecode docker"
+        )
     archive.write(content(root, found), path)
+    budget.check(path, budget.load(root / "layer" / "budget.toml"))
     return found
+
+
+def report(path: Path, found: Iterable[pythons.Python]) -> str:
+    """Return what is to be said about the zip at `path`, with the bytecode of `found`."""
+    sizes, limits = budget.measure(path), budget.load()
+    lines = [
+        f"layer    {path}",
+        f"size     {sizes.zip:,} bytes of at most {limits.zip:,}",
+        f"unpacked {sizes.unpacked:,} bytes of at most {limits.unpacked:,}",
+        f"sha256   {hashlib.sha256(path.read_bytes()).hexdigest()}",
+    ]
+    for python in found:
+        size = f"{sizes.minors[python.minor]:,} bytes of at most {limits.minor:,}"
+        lines.append(f"bytecode {python.minor}, {size}, by {python.image or python.path}")
+    for minor in pythons.missing(found):
+        lines.append(
+            f"bytecode {minor} is missing: functions on it compile the layer on each cold start. "
+            f"Install python{minor} here, or compile in a container: make layer BYTECODE=docker"
+        )
+    return "\n".join(lines)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -84,19 +113,28 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m layer.build", description="Build the layer.")
     parser.add_argument("--output", type=Path, default=ZIP, help="the zip file to write")
     parser.add_argument("--unpack", type=Path, metavar="DIR", help="unpack it here as well")
+    parser.add_argument(
+        "--bytecode",
+        choices=["here", "docker"],
+        default="here",
+        help="docker: compile in containers for the minors that this machine lacks",
+    )
+    parser.add_argument(
+        "--bytecode-image",
+        default=containers.IMAGE,
+        metavar="IMAGE",
+        help="the image for a minor, which stands for {version} (%(default)s)",
+    )
     options = parser.parse_args(argv)
+    image = options.bytecode_image if options.bytecode == "docker" else None
     try:
-        found = build(ROOT, options.output)
+        found = build(ROOT, options.output, image)
     except BuildError as error:
         raise SystemExit(str(error)) from None
-    data = options.output.read_bytes()
-    print(f"layer    {options.output}")
-    print(f"size     {len(data):,} bytes of at most {archive.LIMIT:,}")
-    print(f"sha256   {hashlib.sha256(data).hexdigest()}")
-    print(f"bytecode {', '.join(python.minor for python in found)}")
+    print(report(options.output, found))
     if options.unpack:
         archive.unpack(options.output, options.unpack)
-        print(f"unpacked {options.unpack}")
+        print(f"unpacked into {options.unpack}")
 
 
 def _modules(files: Mapping[str, bytes]) -> dict[str, bytes]:

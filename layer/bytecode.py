@@ -7,11 +7,13 @@ source's date would be stale for ever, and recompiled on every cold start. An un
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from layer import containers
 from layer.pythons import Python
 
 INSTALLED_AT = "/opt/"
@@ -39,7 +41,8 @@ def compile_all(sources: Mapping[str, bytes], python: Python) -> dict[str, bytes
     The same bytes on every call: one fresh process with nothing in its environment but a hash
     seed (3.10 writes frozensets in hash order, and -I would ignore the seed), the same files in
     the same order, names relative to the working directory. (What marshal writes depends on
-    reference counts, thus on everything the process did before.)
+    reference counts, thus on everything the process did before.) A Python in a container runs
+    the same way, and writes the same bytes.
     """
     targets = {name: cached(name, python) for name in sorted(sources) if name.endswith(".py")}
     with tempfile.TemporaryDirectory(prefix="lamina-") as folder:
@@ -49,10 +52,11 @@ def compile_all(sources: Mapping[str, bytes], python: Python) -> dict[str, bytes
             path.write_bytes(sources[name])
         lines = [f"{name}\t{target}\t{INSTALLED_AT}{name}" for name, target in targets.items()]
         subprocess.run(
-            [python.path, *_OPTIONS, "-c", _COMPILE],
+            [*containers.command(python, Path(folder)), *_OPTIONS, "-c", _COMPILE],
             input="\n".join(lines).encode(),
             cwd=folder,
-            env={"PYTHONHASHSEED": "0"},
+            # the docker command reads its own settings from the environment, and passes none on
+            env={**(os.environ if python.image else {}), "PYTHONHASHSEED": "0"},
             check=True,
         )
         return {target: Path(folder, target).read_bytes() for target in targets.values()}

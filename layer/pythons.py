@@ -13,6 +13,10 @@ from typing import NamedTuple
 OLDEST = (3, 10)
 """The first minor version that Lamina supports."""
 
+SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14")
+"""The minors that the layer should have bytecode for: those that Lambda has a runtime for
+(https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html)."""
+
 _PROBE = """
 import importlib.util, json, sys
 print(json.dumps([sys.executable, list(sys.version_info[:3]), importlib.util.MAGIC_NUMBER.hex(),
@@ -21,11 +25,15 @@ print(json.dumps([sys.executable, list(sys.version_info[:3]), importlib.util.MAG
 
 
 class Python(NamedTuple):
-    """An interpreter that runs: `magic` is the bytecode's magic number in hexadecimal."""
+    """An interpreter that runs: `magic` is the bytecode's magic number in hexadecimal.
+
+    `image` names the container image that `path` is in; it is empty for one of this machine.
+    """
 
     path: str
     version: tuple[int, int, int]
     magic: str
+    image: str = ""
 
     @property
     def minor(self) -> str:
@@ -53,15 +61,30 @@ def probe(path: str) -> Python | None:
     releases: their magic number is not the one that the final release will read.
     """
     try:
-        output = subprocess.run(
-            [path, "-I", "-c", _PROBE], capture_output=True, check=True, timeout=60
-        ).stdout
-        executable, version, magic, implementation, release = json.loads(output)
+        return ask([path], timeout=60)
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
+
+
+def ask(command: list[str], timeout: float) -> Python | None:
+    """Return the interpreter that `command` starts, asking it; None if it is of no use here.
+
+    Raises OSError or subprocess.SubprocessError when it does not run, or not within `timeout`
+    seconds, and ValueError when its answer is not a Python's.
+    """
+    output = subprocess.run(
+        [*command, "-I", "-c", _PROBE], capture_output=True, check=True, timeout=timeout
+    ).stdout
+    executable, version, magic, implementation, release = json.loads(output)
     if implementation != "cpython" or release != "final" or tuple(version[:2]) < OLDEST:
         return None
     return Python(executable, tuple(version), magic)
+
+
+def missing(found: Iterable[Python]) -> list[str]:
+    """Return the supported minors that none of `found` is."""
+    there = {python.minor for python in found}
+    return [minor for minor in SUPPORTED if minor not in there]
 
 
 def _candidates() -> Iterator[Path]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,10 +18,17 @@ import pytest
 
 import lamina
 from lamina.errors import InvocationError, LifespanError, SettingError
+from lamina.response.wire import encode_result
 from lamina.types import Receive, Scope, Send
 from tests.events import SQS_EVENT, alb_event, http_event, rest_event, url_event
+from tests.sources import builders
 
 CONTEXT = SimpleNamespace(aws_request_id="r-1", get_remaining_time_in_millis=lambda: 30_000)
+
+
+BAD_REQUEST = "Bad Request: the event is malformed."
+MALFORMED = {"lattice-v1": "raw_path", "edge": "querystring"}
+"""A field of each source's event that must not hold a list; elsewhere "body" is one."""
 
 
 class Echo:
@@ -71,14 +80,18 @@ def body_of(result: Any) -> Any:
     return json.loads(result["body"])
 
 
-@pytest.mark.parametrize("event", [url_event("/x"), http_event("/x"), alb_event("/x")])
+@pytest.mark.parametrize(
+    "event",
+    [url_event("/x"), http_event("/x"), alb_event("/x")],
+    ids=["D37-function-url", "http-api", "alb"],
+)
 def test_an_event_in_a_result_out(adapt: Any, event: Any) -> None:
     result = adapt(Echo())(event, CONTEXT)
     assert result["statusCode"] == 200
     assert body_of(result) == {"path": "/x", "state": {"db": ["open"]}}
 
 
-def test_E31_one_lifespan_and_one_loop_for_all_invocations(adapt: Any) -> None:
+def test_E31_D2_one_lifespan_and_one_loop_for_all_invocations(adapt: Any) -> None:
     app = Echo()
     handler = adapt(app)
     for _ in range(5):
@@ -119,7 +132,7 @@ def test_E38_works_from_another_thread(adapt: Any) -> None:
     assert results[0]["statusCode"] == 200
 
 
-def test_E38_works_where_a_loop_runs_already(adapt: Any) -> None:
+def test_E38_D33_works_where_a_loop_runs_already(adapt: Any) -> None:
     handler = adapt(Echo())
 
     async def caller() -> Any:
@@ -128,7 +141,7 @@ def test_E38_works_where_a_loop_runs_already(adapt: Any) -> None:
     assert asyncio.run(caller())["statusCode"] == 200
 
 
-def test_E39_construction_warns_of_nothing(adapt: Any) -> None:
+def test_E39_D5_construction_warns_of_nothing(adapt: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         adapt(Echo())
@@ -167,7 +180,7 @@ def test_E37_a_task_that_does_not_end_is_cancelled_and_named(
     assert "forgotten" in caplog.text
 
 
-def test_D34_the_deadline_is_a_504_and_the_environment_lives_on(
+def test_E42_D34_the_deadline_is_a_504_and_the_environment_lives_on(
     adapt: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def script(scope: Scope, receive: Receive, send: Send) -> None:
@@ -182,7 +195,7 @@ def test_D34_the_deadline_is_a_504_and_the_environment_lives_on(
     assert handler(url_event("/fast"), CONTEXT)["statusCode"] == 200
 
 
-def test_D24_the_handler_has_the_name_that_powertools_reads(adapt: Any) -> None:
+def test_E43_D24_the_handler_has_the_name_that_powertools_reads(adapt: Any) -> None:
     assert adapt(Echo()).__name__ == "handler"
 
 
@@ -205,13 +218,56 @@ def test_E36_an_error_that_ends_the_environment_leaves_the_handler(adapt: Any) -
         adapt(Echo(script))(url_event(), CONTEXT)
 
 
-def test_D32_a_response_over_the_limit_is_a_500_that_says_so(adapt: Any) -> None:
+def test_D32_a_response_over_the_limit_is_a_500_and_the_log_says_what_to_do(
+    adapt: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     async def script(scope: Scope, receive: Receive, send: Send) -> None:
         await answer(send, "x" * 6_300_000)
 
     result = adapt(Echo(script))(url_event(), CONTEXT)
     assert result["statusCode"] == 500
-    assert "ASGI_INVOKE_MODE=response_stream" in result["body"]
+    assert result["body"] == "The response is too large to be delivered."
+    assert "ASGI_INVOKE_MODE=response_stream" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("event", "limit"),
+    [
+        pytest.param(builders.alb_event(), 1024 * 1024, id="alb"),
+        pytest.param(builders.alb_single_event(), 1024 * 1024, id="alb-single"),
+        pytest.param(builders.edge_event(), 40 * 1024, id="edge-viewer"),
+        pytest.param(
+            {"Records": [{"cf": {**builders.edge_event()["Records"][0]["cf"], "config": {}}}]},
+            1024 * 1024,
+            id="edge-origin",
+        ),
+    ],
+)
+@pytest.mark.parametrize("letter", [b"x", b"\0"])
+def test_D32_a_response_over_a_limit_of_its_source(
+    adapt: Any, caplog: pytest.LogCaptureFixture, event: Any, limit: int, letter: bytes
+) -> None:
+    body = b""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": body})
+
+    handler = adapt(app, lifespan="off")
+    room = limit - len(encode_result(handler(event, CONTEXT) | {"bodyEncoding": "text"}))
+    width = len(encode_result(letter.decode())) - 2  # bytes of one letter in JSON
+    body = letter * ((room - 100) // width)
+    assert at_the_client(handler(event, CONTEXT)) == ("200", len(body))
+    body += letter * 200
+    status, size = at_the_client(handler(event, CONTEXT))
+    assert (status, size < 100) == ("500", True)
+    said = rf"The response is \d+ bytes as JSON, and the event source '\w+' takes {limit}: compress"
+    assert re.search(said, caplog.text)
+    assert "ASGI_INVOKE_MODE" not in caplog.text, "no way out for these sources"
+
+
+def at_the_client(result: Any) -> tuple[str, int]:
+    return str(result.get("statusCode", result.get("status"))), len(result["body"])
 
 
 def test_D6_error_status_fails_the_invocation(adapt: Any) -> None:
@@ -223,9 +279,37 @@ def test_D6_error_status_fails_the_invocation(adapt: Any) -> None:
 
 
 def test_E17_a_malformed_event_is_a_400(adapt: Any, caplog: pytest.LogCaptureFixture) -> None:
-    event = url_event(method="POST", body="@@@@") | {"isBase64Encoded": True}
-    assert adapt(Echo())(event, CONTEXT)["statusCode"] == 400
-    assert "Malformed event (url)" in caplog.text
+    event = url_event(method="POST") | {"body": "@@@@", "isBase64Encoded": True}
+    result = adapt(Echo())(event, CONTEXT)
+    assert (result["statusCode"], result["body"]) == (400, BAD_REQUEST)
+    assert "Malformed event (url): The event's 'body' must be base64" in caplog.text
+
+
+@pytest.mark.parametrize("name", builders.HTTP_EVENTS)
+@pytest.mark.parametrize(("method", "body"), [("GET", BAD_REQUEST), ("HEAD", "")])
+def test_E17_what_is_wrong_with_an_event_is_not_for_clients(
+    adapt: Any, caplog: pytest.LogCaptureFixture, name: str, method: str, body: str
+) -> None:
+    event = builders.HTTP_EVENTS[name](**{MALFORMED.get(name, "body"): ["secret"]})
+    holder = event["requestContext"]["http"] if name in ("url", "http") else event
+    if name == "edge":
+        holder = event["Records"][0]["cf"]["request"]
+    holder["httpMethod" if "httpMethod" in holder else "method"] = method
+    result = adapt(Echo())(event, CONTEXT)
+    assert str(result.get("statusCode", result.get("status"))) == "400"
+    assert result.get("body", "") == body
+    assert "secret" in caplog.text
+
+
+def test_E20_a_body_that_cloudfront_cut_off_says_how_much_may_be_sent(adapt: Any) -> None:
+    body = {"data": "YQ==", "encoding": "base64", "inputTruncated": True}
+    result = adapt(Echo())(builders.edge_event(body=body), CONTEXT)
+    assert (result["status"], "40 KB on viewer-request" in result["body"]) == ("413", True)
+
+
+def test_an_event_that_is_no_json_fails_the_invocation(adapt: Any) -> None:
+    with pytest.raises(InvocationError, match=r"^The event is not JSON: .*datetime"):
+        adapt(Echo())({"now": datetime.now(timezone.utc)}, CONTEXT)
 
 
 def test_D11_other_events_are_posted_and_their_answer_is_the_result(adapt: Any) -> None:
@@ -250,6 +334,28 @@ def test_D11_an_answer_of_400_or_more_fails_the_invocation(adapt: Any) -> None:
 def test_events_can_be_refused(adapt: Any) -> None:
     with pytest.raises(InvocationError, match="ASGI_EVENTS_PATH is empty"):
         adapt(Echo(), events_path="")(SQS_EVENT, CONTEXT)
+
+
+def test_HEAD_fails_like_GET_where_the_status_is_an_error(adapt: Any) -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, "down", status=503)
+
+    with pytest.raises(InvocationError, match="answered 503"):
+        adapt(Echo(script), error_status="503")(url_event(method="HEAD"), CONTEXT)
+
+
+def test_HEAD_of_a_crash_has_no_body(adapt: Any) -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        raise ValueError
+
+    result = adapt(Echo(script))(url_event(method="HEAD"), CONTEXT)
+    assert (result["statusCode"], result["body"]) == (500, "")
+
+
+def test_a_margin_larger_than_the_time_left_leaves_time_to_answer(adapt: Any) -> None:
+    hurried = SimpleNamespace(get_remaining_time_in_millis=lambda: 1000)
+    handler = adapt(Echo(), deadline_margin_ms=6000)
+    assert handler(url_event(), hurried)["statusCode"] == 200
 
 
 def test_HEAD_has_no_body(adapt: Any) -> None:
@@ -365,7 +471,7 @@ async def app(scope, receive, send):
 """
 
 
-def test_lamina_handler_is_a_plain_function_and_shuts_down_at_exit(tmp_path: Any) -> None:
+def test_E43_lamina_handler_is_a_plain_function_and_shuts_down_at_exit(tmp_path: Any) -> None:
     (tmp_path / "main.py").write_text(APP)
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import lamina, types\n"
@@ -382,6 +488,17 @@ def test_lamina_handler_without_an_application_says_what_to_set() -> None:
     assert "ASGI_APP is not set: set it to package.module:attribute" in ended.stderr
 
 
-def test_importing_lamina_imports_nothing_more() -> None:
+def test_an_import_error_of_the_user_s_shows_its_own_lines(tmp_path: Any) -> None:
+    (tmp_path / "main.py").write_text("\n\nimport not_there\n")
+    code = (
+        f"import sys, traceback; sys.path.insert(0, {str(tmp_path)!r}); import lamina\n"
+        "try: lamina.handler\n"
+        "except Exception: traceback.print_tb(sys.exc_info()[2])"
+    )
+    ended = in_a_fresh_process(code, ASGI_APP="main:app")
+    assert f"{tmp_path}/main.py" in ended.stderr, "awslambdaric reports this traceback only"
+
+
+def test_D25_importing_lamina_imports_nothing_more() -> None:
     code = "import sys; import lamina; print([m for m in sys.modules if m.startswith('lamina.')])"
     assert in_a_fresh_process(code).stdout == "[]\n"

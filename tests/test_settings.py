@@ -92,8 +92,8 @@ def test_arguments_take_natural_types() -> None:
         {
             "text_types": ["a/b"],
             "log_access": True,
-            "lifespan_timeout": 1,
-            "background_timeout": None,
+            "background_timeout": 1,
+            "lifespan_timeout": None,
             "exclude_headers": {"Server"},
         }
     )

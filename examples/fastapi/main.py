@@ -10,10 +10,12 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated, TypedDict
 
 from fastapi import BackgroundTasks, FastAPI, Form, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse, StreamingResponse
+from fastapi.staticfiles import StaticFiles
 
 logger = logging.getLogger("example")
 
@@ -22,17 +24,26 @@ class State(TypedDict):
     """What the lifespan hands to every request."""
 
     started_at: float
+    startups: int
+
+
+startups = 0
+done = 0
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[State]:
     """Run once per environment: open connections and load models here."""
+    global startups
+    startups += 1
     logger.warning("starting")
-    yield {"started_at": time.time()}
+    yield {"started_at": time.time(), "startups": startups}
     logger.warning("stopping")
 
 
 app = FastAPI(title="Lamina's example", lifespan=lifespan)
+# A folder that is not there is a 404 then, and no failed start.
+app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static", check_dir=False))
 
 
 @app.get("/")
@@ -43,6 +54,24 @@ async def index(request: Request) -> dict[str, object]:
         "root_path": request.scope["root_path"],
         "up_seconds": round(time.time() - request.state.started_at, 3),
     }
+
+
+@app.get("/json")
+async def hello() -> dict[str, str]:
+    """JSON with a letter that is not ASCII."""
+    return {"hello": "wörld"}
+
+
+@app.get("/state")
+async def state(request: Request) -> dict[str, int]:
+    """What lifespan startup made."""
+    return {"startups": request.state.startups}
+
+
+@app.get("/echo/{value}")
+async def echo(value: str, q: str) -> dict[str, str]:
+    """A path parameter and a query parameter, as they came in."""
+    return {"value": value, "q": q}
 
 
 @app.get("/items/{item_id}")
@@ -88,6 +117,38 @@ async def events(count: int = 5, interval: float = 0.5) -> StreamingResponse:
             yield f"data: {number}\n\n"
 
     return StreamingResponse(ticks(), media_type="text/event-stream")
+
+
+@app.get("/stream")
+async def stream() -> StreamingResponse:
+    """A text in three parts."""
+
+    async def parts() -> AsyncIterator[str]:
+        for number in range(3):
+            yield f"part {number}\n"
+            await asyncio.sleep(0.1)
+
+    return StreamingResponse(parts(), media_type="text/plain")
+
+
+@app.post("/background", status_code=202)
+async def start_count(background: BackgroundTasks) -> dict[str, str]:
+    """Count up, after the client has its answer."""
+    background.add_task(count)
+    return {"count": "accepted"}
+
+
+async def count() -> None:
+    """Take a moment."""
+    await asyncio.sleep(0.1)
+    global done
+    done += 1
+
+
+@app.get("/background")
+async def counted() -> dict[str, int]:
+    """How often that was done."""
+    return {"done": done}
 
 
 @app.post("/jobs", status_code=202)

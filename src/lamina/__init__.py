@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from lamina.adapter import Adapter as Adapter
+    from lamina.freeze import before_freeze as before_freeze
     from lamina.invocation import Invocation as Invocation
     from lamina.invocation import current_invocation as current_invocation
     from lamina.types import Event, Result
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
         """The Lambda handler for the application that `ASGI_APP` names."""
 
 
-__all__ = ["Adapter", "Invocation", "__version__", "current_invocation", "handler"]
+__all__ = ["Adapter", "Invocation", "__version__", "before_freeze", "current_invocation", "handler"]
 
 
 _HOMES = {
     "Adapter": "lamina.adapter",
+    "before_freeze": "lamina.freeze",
     "Invocation": "lamina.invocation",
     "current_invocation": "lamina.invocation",
 }
@@ -46,13 +48,16 @@ def __getattr__(name: str) -> Any:
 
 def _make_handler() -> Any:
     """A plain function (tools read `__name__` and wrap it) around one adapter."""
+    import logging
     import os
 
     from lamina.adapter import Adapter
     from lamina.importer import app_reference
-    from lamina.settings import from_environ
+    from lamina.settings import from_environ, misspelt
 
     settings = from_environ(os.environ)
+    for warning in misspelt(os.environ):
+        logging.getLogger("lamina").warning("%s", warning)
     adapter = Adapter.from_settings(app_reference(settings.app, {}), settings)
 
     def handler(event: Event, context: Any) -> Result:

@@ -12,19 +12,24 @@ import threading
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from lamina.errors import InvocationError
+from lamina.errors import AppImportError, InvocationError
 from lamina.importer import app_reference, import_app
 from lamina.invocation import Invocation, set_current
+from lamina.leftovers import task_factory
+from lamina.loops import new_loop
 from lamina.response.wire import PAYLOAD_LIMIT, encode_result
 from lamina.service import Service
 from lamina.settings import Settings, from_arguments
-from lamina.supervision import supervise, task_factory
-from lamina.types import ASGIApp, Event, Result
+from lamina.supervision import Alarm, supervise
+from lamina.types import AnyASGIApp, ASGIApp, Event, Result
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from lamina.settings import SettingArguments
+
+STARTUP_TIME = 9.0
+"""Seconds for lifespan startup where no setting tells; Lambda gives all of init 10."""
 
 NO_DEADLINE = 900.0  # seconds; Lambda's longest timeout, for contexts that do not tell theirs
 
@@ -36,29 +41,31 @@ class Adapter:
     Lifespan startup runs in the constructor, once for the environment. Raises `InitError`.
     """
 
-    def __init__(self, app: ASGIApp | str, **arguments: Unpack[SettingArguments]) -> None:
+    def __init__(self, app: AnyASGIApp | str, **arguments: Unpack[SettingArguments]) -> None:
         self._start(app, from_arguments(arguments))
 
     @classmethod
-    def from_settings(cls, app: ASGIApp | str, settings: Settings) -> Adapter:
+    def from_settings(cls, app: AnyASGIApp | str, settings: Settings) -> Adapter:
         """An adapter with settings that are parsed already, for example from the environment."""
         adapter = cls.__new__(cls)
         adapter._start(app, settings)
         return adapter
 
-    def _start(self, app: ASGIApp | str, settings: Settings) -> None:
+    def _start(self, app: AnyASGIApp | str, settings: Settings) -> None:
         # Decorators of a handler read its name (Powertools' Tracer does).
         self.__name__ = self.__qualname__ = "handler"
         if isinstance(app, str):
-            app = import_app(app_reference(app, {}))
+            app = _imported(app)
         # awslambdaric cannot stream, so the setting for the bootstrap way has no say here.
         self._service = Service(app, settings._replace(invoke_mode="buffered"))
         self._lock = threading.Lock()
         # A loop of our own: an asyncio.run() in the user's code unsets the thread's current one.
-        self._loop = asyncio.new_event_loop()
+        self._loop = new_loop(settings.loop)
         self._loop.set_task_factory(task_factory)
+        self._alarm = Alarm(self._loop)
         try:
-            self._run(self._service.lifespan.startup())
+            limit = settings.lifespan_timeout or STARTUP_TIME
+            self._run(self._service.lifespan.startup(limit))
         except BaseException:
             self._loop.close()
             raise
@@ -82,17 +89,16 @@ class Adapter:
         set_current(Invocation(event, context))
         cycle = service.open(event, context, reply)
         if cycle is not None:
-            await supervise(cycle, service.app, service.settings, _seconds_left(context))
+            left = _seconds_left(context)
+            await supervise(cycle, service.app, service.settings, left, self._alarm)
         return reply.outcome()
 
     def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run on the adapter's loop, from whatever thread, whether or not a loop runs in it."""
         with self._lock:
-            try:
-                asyncio.get_running_loop()
-            except RuntimeError:
-                return self._loop.run_until_complete(coroutine)
-            return self._run_aside(coroutine)
+            if _loop_runs_here():
+                return self._run_aside(coroutine)
+            return self._loop.run_until_complete(coroutine)
 
     def _run_aside(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         from concurrent.futures import ThreadPoolExecutor
@@ -125,9 +131,31 @@ class CollectedReply:
         return self._result
 
 
+def _imported(reference: str) -> ASGIApp:
+    """Import, and raise an error of the application's own with the traceback that led to it.
+
+    awslambdaric reports the traceback of what is raised, and not that of its cause.
+    """
+    try:
+        return import_app(app_reference(reference, {}))
+    except AppImportError as error:
+        if error.__cause__ is not None:
+            raise error.with_traceback(error.__cause__.__traceback__) from error.__cause__
+        raise
+
+
+def _loop_runs_here() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 def _may_be_large(result: Result) -> bool:
     # JSON writes a character in six bytes at most (\\u0000), so most answers need no second look.
-    body = result.get("body") if isinstance(result, dict) else None
+    # What has no status code is the pass-through's, and of any shape.
+    body = result.get("body", "") if isinstance(result, dict) and "statusCode" in result else None
     return not isinstance(body, str) or len(body) * 6 > PAYLOAD_LIMIT
 
 

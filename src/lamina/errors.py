@@ -39,9 +39,14 @@ class TypedError(LaminaError):
 
 
 class InitError(TypedError):
-    """The environment cannot start."""
+    """The environment cannot start.
+
+    It is posted to `report_path` of the Runtime API, and the process ends with `exit_status`.
+    """
 
     error_type = "Runtime.InitError"
+    exit_status = 1
+    report_path = "init/error"
 
 
 class SettingError(InitError):

@@ -12,11 +12,13 @@ class Invocation(NamedTuple):
     """One invocation as the application sees it.
 
     `event` is the parsed event, `context` the Lambda context object (LambdaContext of
-    awslambdaric: `aws_request_id`, `get_remaining_time_in_millis()`, ...).
+    awslambdaric: `aws_request_id`, `get_remaining_time_in_millis()`, ...), `trace_id` the X-Ray
+    trace header where Lambda gave one (bootstrap way).
     """
 
     event: Event
     context: Any
+    trace_id: str | None = None
 
 
 _current: ContextVar[Invocation] = ContextVar("lamina.invocation")

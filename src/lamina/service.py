@@ -12,11 +12,13 @@ from typing import Any, Protocol, cast
 from lamina.asgi.http import HTTPCycle, Sink
 from lamina.asgi.lifespan import Lifespan
 from lamina.errors import BadEvent, InvocationError, ResponseTooLarge
+from lamina.interfaces import adapt
 from lamina.response.buffered import BufferedSink, plain
 from lamina.response.streamed import Stream, StreamedSink
+from lamina.response.wire import Limit, encode_result
 from lamina.settings import Settings
 from lamina.sources.registry import PASS_THROUGH, Codec, Source, StreamingCodec, find, load
-from lamina.types import ASGIApp, Event, Request, Response, Result, Scope
+from lamina.types import AnyASGIApp, Event, Request, Response, Result, Scope
 
 logger = logging.getLogger("lamina")
 
@@ -51,10 +53,10 @@ class Service:
     Raises `SettingError` where a setting asks for what the function does not carry.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self.app = app
+    def __init__(self, app: AnyASGIApp, settings: Settings) -> None:
+        self.app = adapt(app, settings.interface)
         self.settings = settings
-        self.lifespan = Lifespan(app, settings.lifespan, settings.lifespan_timeout)
+        self.lifespan = Lifespan(self.app, settings.lifespan)
         streams = settings.invoke_mode == "response_stream"
         self._streamed = settings.stream_sources if streams else frozenset[str]()
         self._compress = None
@@ -78,7 +80,10 @@ class Service:
             request = self._decode(source, codec, event)
         except BadEvent as error:
             logger.warning("Malformed event (%s): %s", source.name, error)
-            sink.fail(error.status, str(error))
+            if source is PASS_THROUGH:
+                reply.fail(InvocationError(str(error)))
+            else:
+                _refuse(event, error, sink)
             return None
         scope = self._scope(request, event, context)
         return HTTPCycle(scope, request.body, self._wrapped(sink, source, request, reply))
@@ -88,6 +93,8 @@ class Service:
         if source is PASS_THROUGH:
             return cast(EventsCodec, codec).decode(event, settings.events_path)
         request = codec.decode(event)
+        if request.body:
+            _add_length(request)
         if request.root_path or settings.base_path:
             from lamina.sources.mount import mount
 
@@ -138,8 +145,8 @@ class Service:
         if request.method == "HEAD":
             from lamina.response.filters import WithoutBody
 
-            return WithoutBody(sink)
-        if self._compress is not None and source is not PASS_THROUGH:
+            sink = WithoutBody(sink)
+        elif self._compress is not None and source is not PASS_THROUGH:
             sink = self._compress(sink, request.headers, source.name in self._streamed)
         if settings.error_status:
             from lamina.response.filters import FailingStatus
@@ -149,19 +156,53 @@ class Service:
 
     def _deliver(
         self, source: Source, codec: Codec, event: Event, reply: Reply, response: Response
-    ) -> None:
+    ) -> int:
+        """Send the result; the status that the client gets."""
         text_types = self.settings.text_types
         try:
-            reply.send(codec.encode(response, event, text_types))
+            result = codec.encode(response, event, text_types)
+            if source.limit is not None:
+                _check_size(source, source.limit(event), len(response.body), result)
+            reply.send(result)
         except ResponseTooLarge as error:
-            logger.error("%s", error)
             if source is PASS_THROUGH:
                 reply.fail(error)
             else:
-                reply.send(codec.encode(plain(500, str(error)), event, text_types))
+                logger.error("%s", error)
+                response = plain(500, "The response is too large to be delivered.")
+                reply.send(codec.encode(response, event, text_types))
         except InvocationError as error:
             reply.fail(error)
+        return response.status
 
+
+def _add_length(request: Request) -> None:
+    """REST APIs take content-length off; Django and others read a body no further than it says."""
+    for name, _ in request.headers:
+        if name in (b"content-length", b"transfer-encoding"):
+            return
+    request.headers.append((b"content-length", b"%d" % len(request.body)))
+
+
+def _refuse(event: Event, error: BadEvent, sink: Sink) -> None:
+    """Answer a malformed event: what is wrong with it is for the log, not for a client."""
+    from lamina.sources.fields import asks_for_head
+
+    if asks_for_head(event):
+        from lamina.response.filters import WithoutBody
+
+        sink = WithoutBody(sink)
+    sink.fail(error.status, str(error) if error.status == 413 else _MALFORMED)
+
+
+def _check_size(source: Source, limit: int, body_size: int, result: Result) -> None:
+    """Raise `ResponseTooLarge` where an event source takes less than Lambda does."""
+    # JSON writes a byte in six at most (\u0000), and headers are small: most need no second look.
+    if body_size * 12 > limit:
+        encode_result(result, Limit(f"the event source {source.name!r}", limit))
+
+
+_MALFORMED = "Bad Request: the event is malformed."
 
 _UNSERVED = (
     "This event is no HTTP request, and ASGI_EVENTS_PATH is empty: "

@@ -20,8 +20,9 @@ class Settings(NamedTuple):
     """The parsed settings of one environment; field meanings are in `TABLE`."""
 
     app: str
+    interface: str
     lifespan: str
-    lifespan_timeout: float
+    lifespan_timeout: float | None
     invoke_mode: str
     stream_sources: frozenset[str]
     base_path: str
@@ -31,12 +32,16 @@ class Settings(NamedTuple):
     events_path: str
     error_status: tuple[range, ...]
     deadline_margin_ms: int
-    background_timeout: float | None
+    background_timeout: float
     compression: tuple[str, ...]
     forwarded_host: str
     authorization_source: str
     loop: str
     log_access: bool
+    processes: int | None
+    snapstart_lifespan: str
+    flush: bool
+    traceparent: bool
 
 
 if TYPE_CHECKING:
@@ -47,6 +52,7 @@ if TYPE_CHECKING:
     class SettingArguments(TypedDict, total=False):
         """The keyword arguments of `Adapter`: natural types, or strings as in the environment."""
 
+        interface: str
         lifespan: str
         lifespan_timeout: float | str
         invoke_mode: str
@@ -58,12 +64,16 @@ if TYPE_CHECKING:
         events_path: str
         error_status: Words
         deadline_margin_ms: int | str
-        background_timeout: float | str | None
+        background_timeout: float | str
         compression: Words
         forwarded_host: str
         authorization_source: str
         loop: str
         log_access: bool | str
+        processes: int | str
+        snapstart_lifespan: str
+        flush: bool | str
+        traceparent: bool | str
 
 
 class Setting(NamedTuple):
@@ -89,6 +99,13 @@ TABLE = (
         "The application: `package.module:attribute`, or `package.module:factory()`",
     ),
     Setting(
+        "interface",
+        "auto",
+        values.one_of("auto", "asgi3", "asgi2", "wsgi"),
+        "What the application speaks; `wsgi` (Flask, Django) runs through a2wsgi, which the "
+        "function brings",
+    ),
+    Setting(
         "lifespan",
         "auto",
         values.one_of("auto", "on", "off"),
@@ -97,9 +114,10 @@ TABLE = (
     ),
     Setting(
         "lifespan_timeout",
-        "9",
-        values.to_seconds,
-        "Seconds that lifespan startup may take (Lambda's own limit for init is 10)",
+        "auto",
+        values.to_optional_seconds,
+        "Seconds that lifespan startup may take; `auto`: what is left of Lambda's 10 for init, "
+        "120 where Lambda gives more (provisioned, SnapStart, managed)",
     ),
     Setting(
         "invoke_mode",
@@ -139,7 +157,8 @@ TABLE = (
         "error_status",
         "",
         values.to_status_ranges,
-        "Status codes that fail the invocation in Lambda's own metrics, such as `500-599`",
+        "Status codes that fail the invocation in Lambda's own metrics, such as `500-599`; the "
+        "client then gets the front door's 502",
     ),
     Setting(
         "deadline_margin_ms",
@@ -149,9 +168,10 @@ TABLE = (
     ),
     Setting(
         "background_timeout",
-        "",
-        values.to_optional_seconds,
-        "Seconds that work left behind may run after the answer; empty: until the deadline",
+        "5",
+        values.to_seconds,
+        "Seconds that tasks which the application started and left behind may run on; its own "
+        "background tasks (Starlette's) may until the deadline",
     ),
     Setting(
         "compression",
@@ -163,7 +183,8 @@ TABLE = (
         "forwarded_host",
         "off",
         values.to_header,
-        "The header to trust for host and scheme, such as `x-forwarded-host` or `forwarded`",
+        "The header to trust for host and scheme, such as `x-forwarded-host` or `forwarded`; of "
+        "several values the last, the nearest proxy's",
     ),
     Setting(
         "authorization_source",
@@ -178,7 +199,35 @@ TABLE = (
         "`auto`: uvloop where the function carries it, else asyncio",
     ),
     Setting(
-        "log_access", "on", values.to_flag, "One INFO record for each request on `lamina.access`"
+        "log_access",
+        "on",
+        values.to_flag,
+        "One INFO record for each request on `lamina.access`; to see it, set "
+        "`AWS_LAMBDA_LOG_LEVEL=INFO`",
+    ),
+    Setting(
+        "processes",
+        "auto",
+        values.to_processes,
+        "Managed instances: how many processes share the concurrency; `auto`: one for each vCPU",
+    ),
+    Setting(
+        "snapstart_lifespan",
+        "after",
+        values.one_of("after", "before"),
+        "SnapStart: run lifespan startup after the restore, or before the snapshot",
+    ),
+    Setting(
+        "flush",
+        "auto",
+        values.to_flag,
+        "`auto`: flush OpenTelemetry and Sentry, where loaded, before the freeze; `off`",
+    ),
+    Setting(
+        "traceparent",
+        "off",
+        values.to_flag,
+        "Give the application a W3C `traceparent` header made of the X-Ray trace",
     ),
 )
 

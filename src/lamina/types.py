@@ -17,6 +17,13 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+AnyASGIApp = Callable[..., Any]
+"""An application as frameworks annotate theirs, ASGI 2 and WSGI included: what users pass.
+
+Litestar and Quart have dictionaries of their own for scope and messages, Django has `dict`, Sanic
+nothing: to a type checker none of them is an `ASGIApp`.
+"""
+
 Headers = list[tuple[bytes, bytes]]
 """Header pairs in the order received; names lower case; latin-1 bytes; duplicates kept."""
 

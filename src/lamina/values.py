@@ -29,11 +29,22 @@ def one_of(*allowed: str) -> Callable[[Any], str]:
 
 def to_flag(value: Any) -> bool:
     """True or False, or a word that says so."""
-    words = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
+    words = dict.fromkeys(("on", "true", "1", "auto"), True)
+    words |= dict.fromkeys(("off", "false", "0"), False)
     found = value if isinstance(value, bool) else words.get(str(value).strip().lower())
     if found is None:
         raise ValueError("use on or off")
     return found
+
+
+def to_processes(value: Any) -> int | None:
+    """A number of processes, or None for "auto"."""
+    if value == "auto":
+        return None
+    text = str(value).strip()
+    if not text.isdigit() or not int(text):
+        raise ValueError("use auto, or a whole number above 0")
+    return int(text)
 
 
 def to_seconds(value: Any) -> float:
@@ -48,8 +59,8 @@ def to_seconds(value: Any) -> float:
 
 
 def to_optional_seconds(value: Any) -> float | None:
-    """A number of seconds, or None where there is none."""
-    return None if value in ("", None) else to_seconds(value)
+    """A number of seconds, or None for "auto"."""
+    return None if value in ("auto", None) else to_seconds(value)
 
 
 def to_milliseconds(value: Any) -> int:

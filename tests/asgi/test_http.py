@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ END: Message = {"type": "http.response.body", "body": b"done"}
 
 class RecordingSink:
     """Writes down what arrives; raises once the client is `gone`."""
+
+    status = 0
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
@@ -113,7 +116,7 @@ async def test_an_incomplete_response_is_a_500_and_a_log_record(
 
 
 @pytest.mark.parametrize("error", [ValueError("boom"), asyncio.CancelledError()], ids=repr)
-async def test_E36_an_exception_is_a_500_with_a_traceback_in_the_log_only(
+async def test_E36_D28_an_exception_is_a_500_with_a_traceback_in_the_log_only(
     error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -159,8 +162,23 @@ async def test_an_error_after_the_response_is_only_a_log_record(
         pytest.param(
             [START, {"type": "http.response.body", "body": "text"}], "has a str", id="body-as-text"
         ),
-        pytest.param(
-            [{**START, "headers": [("x-a", b"1")]}], "not a pair of bytes", id="E23-header-as-text"
+        *(
+            pytest.param([{**START, "headers": [header]}], "is not a pair of bytes", id=f"E23-{n}")
+            for n, header in {
+                "name-as-text": ("x-a", b"1"),
+                "value-as-text": (b"x-a", "1"),
+                "value-of-none": (b"x-a", None),
+                "bytes-alone": b"x-a",
+                "text-of-two": "ab",
+                "one-item": (b"x-a",),
+                "three-items": (b"x-a", b"1", b"2"),
+                "pairs-in-a-pair": ((b"x-a",), (b"1",)),
+                "number": 1,
+            }.items()
+        ),
+        *(
+            pytest.param([{**START, "headers": [header]}], "are not allowed", id=f"E23-{header}")
+            for header in [(b"x-a", b"1\nb"), (b"x-a", b"1\0"), (b"x-a\r\n", b"1")]
         ),
         pytest.param(
             [{**START, "headers": [(b"x-a", b"1\r\nset-cookie: a=b")]}],
@@ -175,13 +193,19 @@ async def test_an_error_after_the_response_is_only_a_log_record(
 async def test_a_wrong_message_is_refused_where_it_is_sent(
     messages: list[Message], error: str
 ) -> None:
+    refused: list[Exception] = []
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         for message in messages[:-1]:
             await send(message)
-        with pytest.raises(ApplicationError, match=error):
+        try:
             await send(messages[-1])
+        except Exception as exception:
+            refused.append(exception)
 
     await run(app)
+    assert [type(exception) for exception in refused] == [ApplicationError]
+    assert re.search(error, str(refused[0]))
 
 
 async def test_abandon_answers_and_tells_the_application() -> None:

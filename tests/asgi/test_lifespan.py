@@ -49,16 +49,16 @@ async def speak_http(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200})
 
 
-def lifespan(app: Any, mode: str = "auto", timeout: float = 5) -> Lifespan:
-    return Lifespan(app, mode, timeout)
+def lifespan(app: Any, mode: str = "auto") -> Lifespan:
+    return Lifespan(app, mode)
 
 
 @pytest.mark.parametrize("mode", ["auto", "on"])
 async def test_startup_and_shutdown_run_once(mode: str) -> None:
     app = App()
     life = lifespan(app, mode)
-    await life.startup()
-    await life.startup()
+    await life.startup(5)
+    await life.startup(5)
     assert life.running
     assert life.scope_state == {"db": "open"}
     await life.shutdown()
@@ -70,7 +70,7 @@ async def test_startup_and_shutdown_run_once(mode: str) -> None:
 async def test_off_never_calls_the_application() -> None:
     app = App()
     life = lifespan(app, "off")
-    await life.startup()
+    await life.startup(5)
     await life.shutdown()
     assert app.seen == []
 
@@ -81,7 +81,7 @@ async def test_auto_accepts_an_application_without_lifespan(
 ) -> None:
     caplog.set_level(logging.INFO)
     life = lifespan(app)
-    await life.startup()
+    await life.startup(5)
     assert life.state is State.UNSUPPORTED
     assert not life.running
     # E41: one quiet line for the environment, not a traceback for each invocation
@@ -98,7 +98,7 @@ async def test_auto_accepts_an_application_without_lifespan(
 )
 async def test_E33_on_refuses_to_start(app: Any, reason: str) -> None:
     with pytest.raises(LifespanError, match=reason) as caught:
-        await lifespan(app, "on").startup()
+        await lifespan(app, "on").startup(5)
     assert "ASGI_LIFESPAN=on" in str(caught.value)
     assert caught.value.error_type == "Runtime.LifespanStartupFailed"
 
@@ -106,19 +106,19 @@ async def test_E33_on_refuses_to_start(app: Any, reason: str) -> None:
 @pytest.mark.parametrize("mode", ["auto", "on"])
 async def test_startup_failed_refuses_to_start_in_every_mode(mode: str) -> None:
     with pytest.raises(LifespanError, match="Lifespan startup failed: no startup") as caught:
-        await lifespan(App(startup="failed"), mode).startup()
+        await lifespan(App(startup="failed"), mode).startup(5)
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
 async def test_E34_a_startup_that_never_ends_is_cut_off() -> None:
     with pytest.raises(LifespanError, match="ASGI_LIFESPAN_TIMEOUT") as caught:
-        await lifespan(never, timeout=0.05).startup()
+        await lifespan(never).startup(0.05)
     assert caught.value.error_type == "Runtime.LifespanStartupTimeout"
 
 
 async def test_E32_shutdown_failed_is_a_log_record(caplog: pytest.LogCaptureFixture) -> None:
     life = lifespan(App(shutdown="failed"))
-    await life.startup()
+    await life.startup(5)
     await life.shutdown()
     assert "Lifespan shutdown failed: no shutdown" in caplog.text
 
@@ -130,7 +130,7 @@ async def test_a_shutdown_that_never_ends_is_cut_off(caplog: pytest.LogCaptureFi
         await asyncio.sleep(60)
 
     life = lifespan(app)
-    await life.startup()
+    await life.startup(5)
     await life.shutdown(timeout=0.05)
     assert "Lifespan shutdown was cut off after 0.05 s" in caplog.text
 
@@ -145,7 +145,7 @@ async def test_a_lifespan_that_dies_while_serving_is_reported(
         raise ValueError("the pool's task died")
 
     life = lifespan(app)
-    await life.startup()
+    await life.startup(5)
     await asyncio.sleep(0.01)
     assert "the pool's task died" in caplog.text
     assert not life.running

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from layer.pythons import Python
-from tests.e2e.judges import Judge, LocalJudge, RieJudge, find_rie
+from tests.e2e.judges import Judge, LocalJudge, RieJudge, find_rie, managed_rie_refusal
 
 FUNCTION = Path(__file__).parent / "function"
 
@@ -20,7 +20,11 @@ StartLocal = Callable[..., AbstractAsyncContextManager[LocalJudge]]
 
 @pytest.fixture(params=["local", "rie"])
 def start(request: pytest.FixtureRequest, opt: Path, python: Python) -> StartJudge:
-    """Start the function under each judge, on each Python: `start(ASGI_APP=..., ...)`."""
+    """Start the function under each judge, on each Python: `start(ASGI_APP=..., ...)`.
+
+    `concurrency=N` is managed instances with N slots, all open when the judge is there;
+    `snap_start=True` SnapStart, of which AWS's emulator plays the failures only.
+    """
     kind: Any = LocalJudge
     if request.param == "rie":
         rie = find_rie()
@@ -29,8 +33,17 @@ def start(request: pytest.FixtureRequest, opt: Path, python: Python) -> StartJud
         kind = RieJudge
 
     @asynccontextmanager
-    async def start(app: str = "bare:app", **environ: str) -> AsyncIterator[Judge]:
-        async with kind(opt, python.path, FUNCTION, {"ASGI_APP": app, **environ}) as judge:
+    async def start(
+        app: str = "bare:app",
+        concurrency: int | None = None,
+        snap_start: bool = False,
+        **environ: str,
+    ) -> AsyncIterator[Judge]:
+        if concurrency is not None and kind is RieJudge and (why := managed_rie_refusal()):
+            pytest.skip(f"AWS's emulator cannot play managed instances here: {why}")
+        variables = {"ASGI_APP": app, **environ}
+        modes = {"concurrency": concurrency, "snap_start": snap_start}
+        async with kind(opt, python.path, FUNCTION, variables, **modes) as judge:
             yield judge
 
     return start
@@ -38,7 +51,11 @@ def start(request: pytest.FixtureRequest, opt: Path, python: Python) -> StartJud
 
 @pytest.fixture
 def start_local(opt: Path, python: Python) -> StartLocal:
-    """Start the function under the local Lambda only: for what AWS's emulator cannot show."""
+    """Start the function under the local Lambda only: for what AWS's emulator cannot show.
+
+    `options` are LocalJudge's and FunctionConfig's: `{"concurrency": 64}`; `{"snap_start": True}`,
+    and `{"snapshot_of": judge}` for another environment restored from the same snapshot.
+    """
 
     @asynccontextmanager
     async def start(

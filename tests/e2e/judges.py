@@ -1,16 +1,30 @@
 """Two Lambdas that run the same function: ours, and the emulator that AWS ships.
 
 AWS's emulator is the independent one. It accepts streamed answers but hands them on whole, with
-the prelude in front, and reports errors in the body of a 200.
+the prelude in front, and reports errors in the body of a 200. It has three modes:
+
+- on demand;
+- managed instances (`concurrency`, as_lambda.py): slots, concurrent events, Runtime.Unavailable,
+  soft timeouts and 410, 413, stale ids, extensions without events. It cannot judge deadlines (it
+  hands out one that lies weeks ahead), replacement (it ends when its runtime does), shutdown, nor
+  empty headers (it leaves them out);
+- init caching (`snap_start`): that /restore/next is asked for, and each failure before and after
+  it. It cannot judge a restore that works: it has none, and answers /restore/next with the first
+  event itself, which nobody answers then.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import json
 import os
 import platform
 import socket
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol
@@ -53,21 +67,37 @@ class Judge(Protocol):
 
 
 class LocalJudge:
-    """Our local Lambda: one environment."""
+    """Our local Lambda: one environment. `options` are FunctionConfig's.
+
+    With `concurrency`, on managed instances; with `snapshot_of`, restored from the same snapshot
+    as that judge's environment, which must be running.
+    """
 
     def __init__(
-        self, opt: Path, python: str, task_root: Path, environ: dict[str, str], **options: Any
+        self,
+        opt: Path,
+        python: str,
+        task_root: Path,
+        environ: dict[str, str],
+        concurrency: int | None = None,
+        snapshot_of: LocalJudge | None = None,
+        **options: Any,
     ) -> None:
         self.config = FunctionConfig(
             task_root=task_root,
             python=python,
             environment=environ,
+            max_concurrency=concurrency,
+            snap_start=snapshot_of is not None or options.pop("snap_start", False),
             **{"timeout": TIMEOUT, "wrapper": opt / "bootstrap", **options},
         )
-        self.environment = Environment(self.config, log=lambda line: None)
+        snapshot = None if snapshot_of is None else snapshot_of.environment.snapshot
+        self.environment: Environment = Environment(self.config, lambda line: None, snapshot)
 
     async def __aenter__(self) -> LocalJudge:
         await self.environment.start()
+        if self.config.managed and self.environment.init_error is None:
+            await until(lambda: self.environment.slots == self.config.max_concurrency)
         return self
 
     async def __aexit__(
@@ -92,6 +122,17 @@ class LocalJudge:
         return "\n".join(self.environment.logs)
 
 
+AS_LAMBDA = str(Path(__file__).with_name("as_lambda.py"))
+
+
+@functools.cache
+def managed_rie_refusal() -> str:
+    """Why AWS's emulator cannot run in managed mode on this machine; "" if it can."""
+    argv = [sys.executable, "-I", AS_LAMBDA, "/", "/bin/true", "", "/bin/true"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    return done.stderr.strip().rpartition("\n")[2] if done.returncode else ""
+
+
 def find_rie() -> Path | None:
     """AWS's emulator, as the SAM CLI's wheel carries it; `make sam` installs that."""
     arch = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
@@ -101,22 +142,28 @@ def find_rie() -> Path | None:
 
 
 class RieJudge:
-    """AWS's Runtime Interface Emulator around the same bootstrap."""
+    """AWS's Runtime Interface Emulator around the same bootstrap; see the module's docstring."""
 
-    def __init__(self, opt: Path, python: str, task_root: Path, environ: dict[str, str]) -> None:
+    def __init__(
+        self,
+        opt: Path,
+        python: str,
+        task_root: Path,
+        environ: dict[str, str],
+        concurrency: int | None = None,
+        snap_start: bool = False,
+    ) -> None:
         rie = find_rie()
         assert rie is not None
-        api, self._port = _free_ports()
-        self._argv = [
-            str(rie),
+        self._concurrency = concurrency
+        self._api, self._port = _free_ports()
+        flags = [
             "--runtime-api-address",
-            f"127.0.0.1:{api}",
+            f"127.0.0.1:{self._api}",
             "--runtime-interface-emulator-address",
             f"127.0.0.1:{self._port}",
-            str(opt / "bootstrap"),
-            python,
-            "/var/runtime/bootstrap.py",
         ]
+        command = [str(opt / "bootstrap"), python, "/var/runtime/bootstrap.py"]
         self._task_root = task_root
         self._environ = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -124,6 +171,15 @@ class RieJudge:
             "AWS_LAMBDA_FUNCTION_TIMEOUT": str(int(TIMEOUT)),
             **environ,
         }
+        if snap_start:
+            flags.append("--enable-init-caching")
+            self._environ["AWS_LAMBDA_INITIALIZATION_TYPE"] = "snap-start"
+        self._argv = [str(rie), *flags, *command]
+        if concurrency is not None:
+            self._environ["AWS_LAMBDA_MAX_CONCURRENCY"] = str(concurrency)
+            self._environ["AWS_LAMBDA_EXEC_WRAPPER"] = command[0]
+            places = [str(task_root), command[0], python]
+            self._argv = [sys.executable, "-I", AS_LAMBDA, *places, str(rie), *flags]
 
     async def __aenter__(self) -> RieJudge:
         self._process = await asyncio.create_subprocess_exec(
@@ -136,6 +192,8 @@ class RieJudge:
         )
         self._client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self._port}", timeout=30)
         await self._wait_until_listening()
+        if self._concurrency is not None:
+            await until(self._has_all_slots)
         return self
 
     async def __aexit__(
@@ -145,7 +203,8 @@ class RieJudge:
         traceback: TracebackType | None,
     ) -> None:
         await self._client.aclose()
-        os.killpg(self._process.pid, 9)  # the emulator leaves its runtime behind otherwise
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, 9)  # the emulator leaves its runtime behind otherwise
         await self._process.wait()
 
     async def invoke(self, event: Any) -> Outcome:
@@ -153,7 +212,14 @@ class RieJudge:
         reply = await self._client.post(
             "/2015-03-31/functions/function/invocations", content=json.dumps(event).encode()
         )
-        return Outcome(reply.content, _error_type(reply.content))
+        named = reply.headers.get("error-type")  # in managed mode, whatever the body says
+        return Outcome(reply.content, _error_type(reply.content) or named or "")
+
+    def _has_all_slots(self) -> bool:
+        """Whether there are as many connections to the Runtime API as slots, or the end came."""
+        if self._process.returncode is not None:
+            return True
+        return _connections(self._api) >= (self._concurrency or 0)
 
     async def _wait_until_listening(self) -> None:
         for _ in range(200):
@@ -165,6 +231,22 @@ class RieJudge:
                 writer.close()
                 return
         raise AssertionError("the emulator does not listen")
+
+
+async def until(condition: Callable[[], bool], limit: float = 15.0) -> None:
+    """Wait for a condition. Raises AssertionError when it does not come true in time."""
+    for _ in range(int(limit / 0.02)):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not happen in time")
+
+
+def _connections(port: int) -> int:
+    """Established connections to a port of 127.0.0.1."""
+    rows = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    fields = [row.split() for row in rows]
+    return sum(f[2] == f"0100007F:{port:04X}" and f[3] == "01" for f in fields)
 
 
 def _error_type(payload: bytes) -> str:

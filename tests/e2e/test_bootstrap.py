@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lamina.runtime.main import SHUTDOWN_TIME
+from lamina.runtime.environment import SHUTDOWN_TIME
 from layer.pythons import Python
 from tests.e2e.conftest import FUNCTION, StartLocal
 from tests.e2e.judges import LocalJudge
@@ -26,7 +26,7 @@ async def test_the_answer_leaves_when_it_is_complete(start_local: StartLocal) ->
     assert result.finished_at - result.response_at > 0.4
 
 
-async def test_a_stream_arrives_part_by_part(start_local: StartLocal) -> None:
+async def test_E30_a_stream_arrives_part_by_part(start_local: StartLocal) -> None:
     async with start_local(ASGI_INVOKE_MODE="response_stream") as judge:
         result = await judge.environment.invoke(url_event("/ticks"))
     (post,) = judge.environment.traffic.matching("POST", "/response")
@@ -44,6 +44,33 @@ async def test_prelude_and_first_bytes_are_one_chunk(start_local: StartLocal) ->
         await judge.environment.invoke(url_event("/hello"))
     (post,) = judge.environment.traffic.matching("POST", "/response")
     assert len(post.chunks) == 1
+
+
+async def test_an_empty_first_part_loses_nothing(start_local: StartLocal) -> None:
+    async with start_local(ASGI_INVOKE_MODE="response_stream") as judge:
+        prelude, body = (await judge.invoke(url_event("/empty_first"))).streamed()
+    assert (prelude["statusCode"], body) == (200, b"hello")
+
+
+@pytest.mark.parametrize("mode", ["buffered", "response_stream"])
+async def test_context_variables_end_with_their_invocation(
+    start_local: StartLocal, mode: str
+) -> None:
+    async with start_local(ASGI_INVOKE_MODE=mode) as judge:
+        answers = [(await judge.invoke(url_event("/context"))).payload for _ in range(3)]
+    assert all(answer.count(b"nobody") == 1 for answer in answers)
+
+
+async def test_a_send_that_is_given_up_breaks_no_other(start_local: StartLocal) -> None:
+    options = {"freeze": False, "timeout": 20.0}
+    async with start_local(options=options, ASGI_INVOKE_MODE="response_stream") as judge:
+        answer = await judge.environment.open(url_event("/hurried"))
+        await asyncio.sleep(0.5)  # nobody reads: the socket fills, and sends wait
+        last = b""
+        async for data in answer:
+            last = (last + data)[-64:]
+    assert int(last.rpartition(b"cancelled ")[2]) > 0
+    assert "ERROR" not in judge.log
 
 
 async def test_an_error_inside_a_stream_goes_into_the_trailers(start_local: StartLocal) -> None:
@@ -72,7 +99,7 @@ async def test_only_the_chosen_sources_are_streamed(start_local: StartLocal) -> 
         assert not (await judge.environment.invoke(http_event("/hello"))).streamed
 
 
-async def test_a_slow_reader_of_100_MiB_costs_no_memory(start_local: StartLocal) -> None:
+async def test_E30_a_slow_reader_of_100_MiB_costs_no_memory(start_local: StartLocal) -> None:
     options = {"timeout": 60.0, "freeze": False}
     async with start_local(options=options, ASGI_INVOKE_MODE="response_stream") as judge:
         await judge.invoke(url_event("/hello"))
@@ -139,6 +166,28 @@ async def test_an_init_error_is_posted_once_and_ends_the_process(start_local: St
     assert "No module named 'not_installed'" in judge.log
 
 
+async def test_an_exit_in_lifespan_startup_is_an_init_error(start_local: StartLocal) -> None:
+    async with start_local("bare:exits_at_start") as judge:
+        failure = judge.environment.init_error
+    assert failure is not None
+    assert failure.error_type == "Runtime.LifespanStartupFailed"
+    assert "SystemExit: 3" in failure.message
+
+
+async def test_a_failed_init_ends_whatever_threads_run(
+    opt: Path, python: Python, tmp_path: Path
+) -> None:
+    (tmp_path / "main.py").write_text(
+        "import threading, time\n"
+        "threading.Thread(target=time.sleep, args=(60,)).start()\n"
+        "import not_there\n"
+    )
+    async with LocalJudge(opt, python.path, tmp_path, {"ASGI_APP": "main:app"}) as judge:
+        failure = judge.environment.init_error
+    assert failure is not None
+    assert failure.exit_code == 1
+
+
 async def test_lamina_comes_from_the_layer_and_nothing_is_compiled(
     start_local: StartLocal, opt: Path
 ) -> None:
@@ -166,7 +215,7 @@ async def test_the_process_sees_lambdas_path_and_environment(
     assert environ["AWS_LAMBDA_EXEC_WRAPPER"] == f"{opt}/bootstrap"
 
 
-async def test_E25_a_function_s_own_modules_win_over_the_layer_s(
+async def test_a_function_s_own_modules_win_over_the_layer_s(
     opt: Path, python: Python, tmp_path: Path
 ) -> None:
     for name in ("awslambdaric", "simplejson", "h11", "lamina"):

@@ -159,7 +159,10 @@ def test_the_script_starts_the_lamina_of_its_own_layer(
     layer: Path, tmp_path: Path, safe_path: dict[str, str]
 ) -> None:
     shutil.copy(ROOT / "bootstrap" / "runtime.py", layer / "lamina")
-    shown = "def main(layer):\n    import sys\n    print(layer, __file__, sys.path[0], sep='\\n')\n"
+    shown = (
+        "def main(layer, thresholds):\n    import sys\n"
+        "    print(layer, __file__, sys.path[0], sep='\\n')\n"
+    )
     for place, text in [(layer / "python", shown), (tmp_path / "decoy", "the wrong one")]:
         package = place / "lamina"
         script(package / "runtime" / "main.py", text)

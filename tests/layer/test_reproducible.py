@@ -12,14 +12,23 @@ import pytest
 
 from tests.layer.conftest import ROOT
 
+TOKYO = (0o077, {"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "1"})
+LIMA = (0o000, {"TZ": "America/Lima", "PYTHONHASHSEED": "77"})
 
-@pytest.mark.parametrize(
-    ("umask", "environment"),
-    [
-        pytest.param(0o077, {"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "1"}, id="tokyo"),
-        pytest.param(0o000, {"TZ": "America/Lima", "PYTHONHASHSEED": "77"}, id="lima"),
-    ],
-)
+
+def build_in(folder: Path, umask: int, environment: dict[str, str]) -> bytes:
+    """Return the zip that the checkout in `folder` builds."""
+    subprocess.run(
+        [sys.executable, "-m", "layer.build"],
+        cwd=folder,
+        env={**os.environ, **environment},
+        umask=umask,
+        check=True,
+    )
+    return (folder / "dist" / "lamina-layer.zip").read_bytes()
+
+
+@pytest.mark.parametrize(("umask", "environment"), [TOKYO, LIMA], ids=["tokyo", "lima"])
 def test_a_build_elsewhere_is_identical(
     layer_zip: Path, tmp_path: Path, umask: int, environment: dict[str, str]
 ) -> None:
@@ -27,11 +36,32 @@ def test_a_build_elsewhere_is_identical(
     for name in ["bootstrap", "build/cache", "layer", "src"]:
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "LICENSE", copy)
+    assert build_in(copy, umask, environment) == layer_zip.read_bytes()
+
+
+@pytest.mark.skipif(
+    not (ROOT / ".git").exists() or shutil.which("git") is None,
+    reason="this tree is no git checkout (or git is not installed): nothing to clone",
+)
+def test_clean_clones_of_the_same_commit_build_the_same(tmp_path: Path) -> None:
+    """Only what is committed, as a release builds it; the clones differ in everything else."""
+    built = []
+    for name, (umask, environment) in {"a": TOKYO, "another, longer name/b": LIMA}.items():
+        clone = tmp_path / name
+        _clone(clone, tmp_path, umask)
+        shutil.copytree(ROOT / "build" / "cache", clone / "build" / "cache")
+        built.append(build_in(clone, umask, environment))
+    assert built[0] == built[1]
+
+
+def _clone(folder: Path, home: Path, umask: int) -> None:
+    # git refuses the repository of another user, which it is in some containers, unless the
+    # user's own configuration says otherwise.
+    config = home / "gitconfig"
+    config.write_text("[safe]\n\tdirectory = *\n")
     subprocess.run(
-        [sys.executable, "-m", "layer.build"],
-        cwd=copy,
-        env={**os.environ, **environment},
+        ["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(folder)],
+        env={**os.environ, "GIT_CONFIG_GLOBAL": str(config)},
         umask=umask,
         check=True,
     )
-    assert (copy / "dist" / "lamina-layer.zip").read_bytes() == layer_zip.read_bytes()

@@ -1,7 +1,9 @@
 """A runtime of a few lines, started as the exec wrapper: it does what the event tells it to.
 
 It knows nothing of Lamina, only Lambda's Runtime API, and uses only the standard library.
-The event is {"do": NAME, ...} (NAME as in ACTIONS); FAKE_INIT says what goes wrong in init.
+The event is {"do": NAME, ...} (NAME as in ACTIONS); FAKE_INIT says what goes wrong in init. On
+managed instances it asks for as many events at a time as it may. With SnapStart it asks for a
+restore; FAKE_HOOK says what goes wrong around it.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import base64
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import sys
@@ -122,6 +125,27 @@ def stream(request_id: str, event: Event, _headers: dict[str, str]) -> None:
         body.end()
 
 
+def overrun(request_id: str, event: Event, _headers: dict[str, str]) -> None:
+    """Answer, and report an error, long after the deadline; say what came of it."""
+    time.sleep(event["seconds"])
+    for end in ("response", "error"):
+        status, _, body = call("POST", f"{RUNTIME}/invocation/{request_id}/{end}", b"{}")
+        say("late", end, str(status), json.loads(body)["errorType"])
+
+
+def draw(request_id: str, _event: Event, _headers: dict[str, str]) -> None:
+    """Answer with what a snapshot shares between its clones, and what it must not."""
+    database = "none"
+    for connection in DATABASE:
+        try:
+            connection.sendall(b"?")
+            database = "alive"
+        except OSError:
+            database = "dead"
+    about = {"random": random.random(), "token": TOKEN, "pid": os.getpid(), "database": database}
+    respond(request_id, about)
+
+
 def flood(request_id: str, event: Event, _headers: dict[str, str]) -> None:
     """Stream `megabytes` as fast as the server takes them."""
     body = Stream(request_id, "application/octet-stream")
@@ -132,7 +156,10 @@ def flood(request_id: str, event: Event, _headers: dict[str, str]) -> None:
 
 ACTIONS = {
     action.__name__: action
-    for action in (echo, environ, result, error, sleep, late, crash, stream, flood)
+    for action in (
+        *(echo, environ, result, error, sleep, late, crash),
+        *(stream, flood, overrun, draw),
+    )
 }
 
 
@@ -150,8 +177,47 @@ def from_http(event: Event) -> Event:
     return {"do": "result", "result": {"statusCode": 200, "body": json.dumps(event)}}
 
 
+TOKEN = os.urandom(8).hex()
+"""Made once, in init."""
+
+DATABASE: list[socket.socket] = []
+"""A connection that was opened in init, if FAKE_DATABASE names a port."""
+
+
 def main() -> None:
     init()
+    if os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] == "snap-start":
+        restore()
+    threads = int(os.environ.get("AWS_LAMBDA_MAX_CONCURRENCY", "1")) - 1
+    for _ in range(threads):
+        threading.Thread(target=serve, daemon=True).start()
+    serve()
+
+
+def restore() -> None:
+    fault = os.environ.get("FAKE_HOOK", "")
+    if "FAKE_DATABASE" in os.environ:
+        port = int(os.environ["FAKE_DATABASE"])
+        DATABASE.append(socket.create_connection(("127.0.0.1", port)))
+    if fault == "before":
+        fail("init", "Runtime.BeforeSnapshotError", 64)
+    if fault == "threads":
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+    status, _, _ = call("GET", f"{RUNTIME}/restore/next")
+    say("restored", str(status))
+    if fault == "after":
+        fail("restore", "Runtime.AfterRestoreError", 65)
+    if fault == "slow":
+        time.sleep(60)
+
+
+def fail(phase: str, error_type: str, exit_code: int) -> None:
+    body = json.dumps({"errorMessage": "a hook failed", "errorType": error_type}).encode()
+    call("POST", f"{RUNTIME}/{phase}/error", body)
+    sys.exit(exit_code)
+
+
+def serve() -> None:
     while True:
         _, headers, body = call("GET", f"{RUNTIME}/invocation/next")
         request_id = headers["lambda-runtime-aws-request-id"]
@@ -177,9 +243,15 @@ def init() -> None:
 
 
 def register() -> None:
+    def drained() -> None:
+        say("drained")
+        os._exit(0)
+
     def tell(*_: Any) -> None:
         say("got SIGTERM")
-        if not os.environ.get("FAKE_STUBBORN"):
+        if os.environ.get("FAKE_DRAIN"):
+            threading.Timer(0.2, drained).start()
+        elif not os.environ.get("FAKE_STUBBORN"):
             os._exit(0)
 
     signal.signal(signal.SIGTERM, tell)

@@ -12,6 +12,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, Queue
 
@@ -21,7 +22,7 @@ from click.testing import CliRunner
 
 from lamina.local.cli import main
 from lamina.local.server import bound_socket
-from tests.local.test_environment import is_running
+from tests.local.waiting import is_running
 
 LIMIT = 20.0
 
@@ -106,7 +107,7 @@ def environ(url: str) -> dict[str, str]:
 def test_it_starts_serves_and_stops_on_a_signal(start: Start, number: signal.Signals) -> None:
     cli = start("--env", "FAKE_EXTENSION=yes", "--try", "/hello")
     url = cli.url()
-    for line in ("curl -i", "curl -N", "curl -i -H"):
+    for line in ("curl -iN", "curl -I", "curl -i -H"):
         cli.line(re.escape(f"{line} ") + f".*{url}/hello")
     pid = httpx.post(url, json={"do": "echo"}, timeout=10).json()["pid"]
     cli.line(r"^REPORT RequestId: ")
@@ -172,6 +173,35 @@ def test_front_doors_and_their_options(
     assert httpx.post(url, json=wish, timeout=10).status_code == status
 
 
+def test_managed_instances(start: Start) -> None:
+    cli = start("--managed", "2")
+    url = cli.url()
+    assert environ(url)["AWS_LAMBDA_MAX_CONCURRENCY"] == "2"
+    with ThreadPoolExecutor() as threads:
+        wish = {"do": "sleep", "seconds": 1}
+        asked = [threads.submit(httpx.post, url, json=wish, timeout=10) for _ in range(3)]
+    assert sorted(got.result().status_code for got in asked) == [200, 200, 429]
+    cli.line("429, because no environment is free: all 2 slots of the environment are busy")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="SnapStart is played with Linux's fork")
+def test_snap_start(start: Start, bootstrap: Path, tmp_path: Path) -> None:
+    layer = tmp_path / "layer"
+    layer.mkdir()
+    bootstrap.rename(layer / "bootstrap")
+    cli = start("--snap-start", "--layer", str(layer))
+    cli.line("^RESTORE_START")
+    assert environ(cli.url())["AWS_LAMBDA_INITIALIZATION_TYPE"] == "snap-start"
+    assert cli.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize(
+    ("door", "words"), [("rest", "an API Gateway REST API"), ("url", "a Lambda Function URL")]
+)
+def test_the_welcome_names_the_source(start: Start, door: str, words: str) -> None:
+    start("--front-door", door).line(f"^pkg.app:app behind {words}, ")
+
+
 def test_a_layer_can_be_a_zip(tmp_path: Path, wrapper: Path, start: Start) -> None:
     archive = tmp_path / "dist" / "lamina-layer.zip"
     archive.parent.mkdir()
@@ -193,6 +223,7 @@ def test_a_change_of_the_code_brings_a_new_environment(tmp_path: Path, start: St
     code.mkdir()
     cli = start("--task-root", str(code))
     url = cli.url()
+    cli.line(re.escape(f"watching {code} for changes of code"))
     first = httpx.post(url, json={"do": "echo"}, timeout=10).json()["pid"]
     (code / "data.log").write_text("the function's own files change nothing\n")
     for attempt in range(20):  # the watcher may not have looked for the first time yet
@@ -228,7 +259,10 @@ def test_a_port_in_use(layer: list[str]) -> None:
 
 def test_no_layer_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "build one with `make layer`" in failing()
+    message = failing()
+    assert "there is no dist/lamina-layer.zip here" in message
+    assert "say where Lamina's layer is with --layer FILE" in message
+    assert "`make layer` in a checkout of Lamina builds it" in message
     assert "nowhere.zip does not exist" in failing("--layer", "nowhere.zip")
 
 
@@ -272,3 +306,24 @@ def test_options_of_another_front_door(layer: list[str], arguments: list[str]) -
     done = CliRunner().invoke(main, ["run", "a:b", *layer, *arguments])
     assert done.exit_code == 2
     assert "the chosen --front-door has no such option" in done.output
+
+
+def test_one_kind_of_environment_at_a_time(layer: list[str]) -> None:
+    arguments = ["run", "a:b", *layer, "--managed", "4", "--snap-start"]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2
+    assert "Lambda allows one of the two" in done.output
+
+
+def test_without_the_extra_the_command_says_what_to_install() -> None:
+    source = Path(__file__).resolve().parents[2] / "src"
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "lamina", "run", "a:b"],  # -S: no installed packages
+        env={**os.environ, "PYTHONPATH": str(source)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert re.match(r"The command `lamina` needs '\w+', which is not installed\.", done.stderr)
+    assert done.stderr.rstrip().endswith('pip install "lamina[local]"')

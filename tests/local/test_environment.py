@@ -5,39 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lamina.local import Environment, EnvironmentState
 from tests.local.conftest import Configure
+from tests.local.waiting import is_running, process_state, until
 
 pytestmark = pytest.mark.anyio
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-
-
-def process_state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-
-
-def is_running(pid: int) -> bool:
-    """Whether the process is there, and more than a zombie that nobody has reaped."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return sys.platform != "linux" or process_state(pid) != "Z"
-
-
-async def until(condition: Callable[[], bool], limit: float = 5.0) -> None:
-    end = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        await asyncio.sleep(0.01)
 
 
 async def test_an_event_goes_in_and_its_result_comes_out(configure: Configure) -> None:
@@ -256,6 +238,16 @@ async def test_a_runtime_that_ignores_sigterm_is_killed(configure: Configure) ->
     assert not is_running(pid)
 
 
+async def test_a_runtime_that_drains_is_not_frozen_meanwhile(configure: Configure) -> None:
+    variables = {"FAKE_EXTENSION": "yes", "FAKE_DRAIN": "yes"}
+    async with Environment(configure(environment=variables)) as environment:
+        answer = await environment.open({"do": "sleep", "seconds": 0.2})
+        await until(lambda: "event sleep" in environment.logs)
+        await asyncio.sleep(0.1)  # it answers, and asks for the next event, during the shutdown
+    assert (await answer.collect()).status == "success"
+    assert "drained" in environment.logs
+
+
 async def test_an_extension_that_subscribed_is_told_of_each_event(configure: Configure) -> None:
     config = configure(environment={"FAKE_EXTENSION": "yes INVOKE"})
     async with Environment(config) as environment:
@@ -284,3 +276,58 @@ async def test_unknown_options_of_an_invocation_are_refused(configure: Configure
 def test_a_function_needs_a_wrapper_or_a_command(configure: Configure) -> None:
     with pytest.raises(ValueError, match="a wrapper or a command"):
         configure(wrapper=None)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The ids of all processes that are started: runtimes, and the leashes that hold them."""
+    pids = []
+    start = asyncio.create_subprocess_exec
+
+    async def record(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+        await asyncio.sleep(0.1)  # time to be stopped in
+        process = await start(*arguments, **options)
+        pids.append(process.pid)
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", record)
+    return pids
+
+
+@pytest.mark.parametrize("processes", [0, 1, 2])
+async def test_stop_during_the_start_of_the_process_leaves_nothing_behind(
+    configure: Configure, started: list[int], processes: int
+) -> None:
+    environment = Environment(configure(environment={"FAKE_INIT": "hang"}))
+    starting = asyncio.ensure_future(environment.start())
+    await until(lambda: len(started) == processes)
+    begun = time.monotonic()
+    await environment.stop()
+    failure = await starting
+    assert time.monotonic() - begun < 5, "the init, which hangs, is not waited for"
+    assert failure is not None
+    assert failure.error_type == "Runtime.Shutdown"
+    assert not any(map(is_running, started))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_a_start_that_is_cancelled_leaves_nothing_behind(
+    configure: Configure, started: list[int], processes: int
+) -> None:
+    environment = Environment(configure(environment={"FAKE_INIT": "hang"}))
+    starting = asyncio.ensure_future(environment.start())
+    await until(lambda: len(started) == processes)
+    starting.cancel()
+    await asyncio.wait([starting])
+    await environment.stop()
+    await until(lambda: not any(map(is_running, started)))
+
+
+async def test_a_leash_ends_with_what_it_holds(configure: Configure, started: list[int]) -> None:
+    # The group's number may soon be another one's, which the leash must never kill.
+    async with Environment(configure(freeze=False)) as environment:
+        runtime, leash = started
+        assert environment.pid == runtime
+        assert is_running(leash)
+        os.kill(runtime, signal.SIGKILL)
+        await until(lambda: not is_running(leash))

@@ -277,3 +277,30 @@ async def test_a_slow_client_is_felt_by_the_runtime(configure: Configure) -> Non
                 size += len(piece)
     assert exchange.received == 64 * 2**20
     assert size > 63 * 2**20
+
+
+async def test_what_cannot_be_sent_to_the_client_is_logged(configure: Configure) -> None:
+    prelude = {"statusCode": 200, "headers": {"content-length": "2"}}
+    async with served(configure(), FunctionUrl()) as local:
+        with contextlib.suppress(httpx.RemoteProtocolError):
+            await local.wish("stream", prelude=prelude, chunks=["too long"])
+        assert (await local.client.get("")).status_code == 200, "the server lives on"
+    assert any(line.startswith("url: LocalProtocolError: Too much data") for line in local.log), (
+        local.log
+    )
+
+
+@pytest.mark.parametrize("headers", [{}, {"date": "Sun, 22 Nov 2026 10:00:00 GMT"}])
+async def test_there_is_one_date(configure: Configure, headers: dict[str, str]) -> None:
+    async with served(configure(), FunctionUrl(streaming=False)) as local:
+        got = await local.wish("result", result={"statusCode": 200, "headers": headers})
+    dates = got.headers.get_list("date")
+    assert len(dates) == 1
+    assert dates[0].endswith("GMT")
+    assert dates[0] == headers.get("date", dates[0])
+
+
+def test_the_time_limits_of_a_rest_api() -> None:
+    assert RestApi().time_limit == 29
+    assert RestApi(streaming=True).time_limit == 900
+    assert RestApi(time_limit=0.3).time_limit == 0.3

@@ -217,6 +217,8 @@ async def test_init_error_after_the_first_next_is_a_403(
         ("a", {"events": ["SHUTDOWN"]}, "Extension.InvalidEventType"),
         ("a", {"events": ["OTHER"]}, "Extension.InvalidEventType"),
         ("a", "no object", "InvalidRequestFormat"),
+        ("a", {"events": 5}, "InvalidRequestFormat"),
+        ("a", {"events": [5]}, "InvalidRequestFormat"),
     ],
 )
 async def test_registrations_that_are_refused(
@@ -224,6 +226,21 @@ async def test_registrations_that_are_refused(
 ) -> None:
     refused = await client.post(REGISTER, json=body, headers={"Lambda-Extension-Name": name})
     assert kind(refused) == (403, error_type)
+
+
+@pytest.mark.parametrize("body", [None, {"events": None}])
+async def test_a_registration_for_null_is_for_no_events(
+    client: httpx.AsyncClient, body: object
+) -> None:
+    # So does the emulator's JSON reader; on the wire of 2026-01.
+    name = {"Lambda-Extension-Name": "a"}
+    got = await client.post(REGISTER, content=json.dumps(body).encode(), headers=name)
+    assert got.status_code == 200
+
+
+async def test_there_is_no_restore_without_snap_start(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/2018-06-01/runtime/restore/next")).status_code == 404
+    assert (await client.post("/2018-06-01/runtime/restore/error")).status_code == 404
 
 
 async def test_an_extension_registers_once_and_only_in_init(

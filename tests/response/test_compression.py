@@ -20,6 +20,17 @@ from lamina.types import Headers, Response
 
 pytestmark = pytest.mark.anyio
 
+
+def keep(delivered: list[Response]) -> Callable[[Response], int]:
+    """What delivers into a list."""
+
+    def deliver(response: Response) -> int:
+        delivered.append(response)
+        return response.status
+
+    return deliver
+
+
 TEXT = (b"content-type", b"text/plain")
 BODY = b"all work and no play makes jack a dull boy. " * 100
 
@@ -37,6 +48,11 @@ BODY = b"all work and no play makes jack a dull boy. " * 100
         ("identity", "gzip", None),
         ("identity;q=1, gzip;q=0.5", "gzip", None),
         ("gzip;q=bad", "gzip", None),
+        ("gzip;q=nan", "gzip", None),
+        ("gzip;q=inf", "gzip", None),
+        ("gzip;q=2", "gzip", None),
+        ("gzip;level=1;q=0", "gzip", None),
+        ("gzip; q=0.5", "gzip", "gzip"),
         ("", "gzip", None),
         ("deflate", "gzip br", None),
     ],
@@ -70,7 +86,7 @@ def test_what_is_coded(headers: Headers, status: int, expected: bool) -> None:
 async def coded(coding: str, accepted: str, headers: Headers, parts: list[bytes]) -> Response:
     delivered: list[Response] = []
     request_headers = [(b"accept-encoding", accepted.encode())]
-    sink = Compression((coding,))(BufferedSink(delivered.append), request_headers, False)
+    sink = Compression((coding,))(BufferedSink(keep(delivered)), request_headers, False)
     sink.start(200, headers)
     for part in parts[:-1]:
         await sink.write(part)
@@ -103,7 +119,7 @@ async def test_a_buffered_answer_is_coded_whole(
 
 async def test_a_client_that_accepts_nothing_gets_the_answer_as_it_is() -> None:
     response = await coded("gzip", "br", [TEXT], [BODY])
-    assert response == Response(200, [TEXT], BODY)
+    assert response == Response(200, [TEXT, (b"vary", b"accept-encoding")], BODY)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
@@ -121,7 +137,7 @@ async def test_a_streamed_part_can_be_read_before_the_next_is_sent(coding: str) 
     }
     decode = decoders[coding]()
     accepted = [(b"accept-encoding", coding.encode())]
-    sink = Compression((coding,))(Sink(lambda response: None), accepted, True)
+    sink = Compression((coding,))(Sink(lambda response: 0), accepted, True)
     sink.start(200, [(b"content-type", b"text/event-stream")])
     for event in (b"data: 1\n\n", b"data: 2\n\n"):
         await sink.write(event)

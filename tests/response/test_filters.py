@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from lamina.errors import InvocationError
@@ -13,9 +15,19 @@ from lamina.types import Response
 pytestmark = pytest.mark.anyio
 
 
+def keep(delivered: list[Response]) -> Callable[[Response], int]:
+    """What delivers into a list."""
+
+    def deliver(response: Response) -> int:
+        delivered.append(response)
+        return response.status
+
+    return deliver
+
+
 async def test_without_body_keeps_the_headers() -> None:
     delivered: list[Response] = []
-    sink = WithoutBody(BufferedSink(delivered.append))
+    sink = WithoutBody(BufferedSink(keep(delivered)))
     sink.start(200, [(b"content-length", b"6")])
     await sink.write(b"abc")
     await sink.end(b"def")
@@ -25,7 +37,7 @@ async def test_without_body_keeps_the_headers() -> None:
 async def test_E21_excluded_headers_never_leave() -> None:
     delivered: list[Response] = []
     names = from_arguments({"exclude_headers": "X-Secret, server"}).exclude_headers
-    sink = WithoutHeaders(BufferedSink(delivered.append), names)
+    sink = WithoutHeaders(BufferedSink(keep(delivered)), names)
     sink.start(200, [(b"x-secret", b"1"), (b"x-open", b"2"), (b"server", b"3")])
     await sink.end(b"")
     assert delivered[0].headers == [(b"x-open", b"2")]
@@ -36,7 +48,7 @@ def failing(ranges: str) -> tuple[FailingStatus, list[Response], list[Invocation
     refused: list[InvocationError] = []
     statuses = from_arguments({"error_status": ranges}).error_status
     return (
-        FailingStatus(BufferedSink(delivered.append), statuses, refused.append),
+        FailingStatus(BufferedSink(keep(delivered)), statuses, refused.append),
         delivered,
         refused,
     )

@@ -167,7 +167,7 @@ async def test_an_error_names_its_type() -> None:
 
 async def test_the_connection_is_closed_after_a_stream() -> None:
     async with talking_to(NEXT, ACCEPTED, NEXT) as (client, server, _):
-        stream = client.open_stream(await next_of(client))
+        stream = client.open_stream(await next_of(client), done)
         stream.end(b"all")
         await acknowledged(client)
         await next_of(client)
@@ -179,12 +179,39 @@ async def test_a_stream_that_lambda_cuts_off_raises_in_the_application(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with talking_to(NEXT, HANG_UP, NEXT) as (client, _, _):
-        stream = client.open_stream(await next_of(client))
+        stream = client.open_stream(await next_of(client), done)
         stream.write(b"one")
         await acknowledged(client)
         with pytest.raises(OSError, match="cut off by the Runtime API"):
             await stream.drain()
         assert (await next_of(client)).request_id == "r-1"
+
+
+NO_ID = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+BAD_DEADLINE = NEXT.replace(b"1000", b"soon")
+
+
+@pytest.mark.parametrize("reply", [NO_ID, BAD_DEADLINE])
+async def test_an_invocation_without_its_headers_ends_the_process(reply: bytes) -> None:
+    async with talking_to(reply) as (client, _, failures):
+        client.next(lambda invocation: None)
+        assert "no invocation can have" in str(await failures.first())
+
+
+async def test_a_stream_begins_on_a_fresh_connection_where_the_old_one_broke() -> None:
+    closing = NEXT.replace(b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nConnection: close\r\n")
+    async with talking_to(closing, ACCEPTED) as (client, server, failures):
+        stream = client.open_stream(await next_of(client), done)
+        stream.write(b"one")
+        await stream.drain()
+        stream.end(b"two")
+        await acknowledged(client)
+    assert server.requests[1].endswith(b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
+    assert failures == []
+
+
+def done() -> None:
+    """The stream ended."""
 
 
 def bad_addresses() -> list[str]:

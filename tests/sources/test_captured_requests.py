@@ -1,7 +1,7 @@
 """The same adversarial request through four event sources, field by field.
 
-Each expectation is checked twice: on the event that AWS really sent (10 July 2026), where the
-captures lie beside the repository, and on the inline event of the same shape.
+Each expectation is checked twice: on the event that AWS really sent (captures/README.md), and on
+the inline event of the same shape.
 """
 
 from __future__ import annotations
@@ -10,22 +10,17 @@ import pytest
 
 from lamina.sources import registry
 from lamina.types import Event, Request
-from tests.sources import builders, captures
+from tests.sources import builders, samples
 
-CAPTURES = {
-    "http": "voker-live__apigwv2-request.json",
-    "url": "voker-live__functionurl-request.json",
-    "rest": "voker-live__apigwv1-request.json",
-    "alb": "voker-live__alb-request.json",
-}
+SOURCES = ("http", "url", "rest", "alb")
 
 
 @pytest.fixture(params=["inline", "captured"])
 def events(request: pytest.FixtureRequest) -> dict[str, Event]:
     """One event for each source, from either place."""
     if request.param == "inline":
-        return {name: builders.HTTP_EVENTS[name]() for name in CAPTURES}
-    return {name: captures.load(file) for name, file in CAPTURES.items()}
+        return {name: builders.HTTP_EVENTS[name]() for name in SOURCES}
+    return {name: samples.captured(name) for name in SOURCES}
 
 
 def decoded(events: dict[str, Event], name: str) -> Request:

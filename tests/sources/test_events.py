@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lamina.errors import BadEvent, InvocationError
+from lamina.response.wire import encode_result
 from lamina.sources import events
 from lamina.types import Response
 from tests.sources.builders import header
@@ -58,12 +59,43 @@ def answer(body: bytes, status: int = 200, content_type: bytes = b"application/j
         (b"\xff\x00", "/wA="),
         (b"NaN", "NaN"),
         (b"[-Infinity]", "[-Infinity]"),
+        (b"[1e999]", "[1e999]"),
+        (b"[-1e999, 1e300]", "[-1e999, 1e300]"),
+        (b"[1.5, 1e3]", [1.5, 1000.0]),
         (b"[" * 100_000, "[" * 100_000),
     ],
     ids=lambda value: repr(value)[:20],
 )
-def test_the_answer_is_the_result(body: bytes, result: Any) -> None:
+def test_D11_the_answer_is_the_result(body: bytes, result: Any) -> None:
     assert answer(body) == result
+
+
+@pytest.mark.parametrize("kind", [b"application/octet-stream", b"image/png", b"text/plain", b""])
+def test_json_is_the_result_whatever_its_type_says(kind: bytes) -> None:
+    assert answer(b'{"batchItemFailures":[]}', content_type=kind) == {"batchItemFailures": []}
+
+
+def test_what_is_not_json_is_text_by_its_type() -> None:
+    assert answer(b"plain", content_type=b"image/x") == "cGxhaW4="
+    assert answer(b"1\x00", content_type=b"text/plain") == "1\x00", "no UTF-16"
+
+
+@pytest.mark.parametrize(
+    ("body", "posted"),
+    [
+        (b'{"a":"\\ud800"}', b'{"a":"\\ud800"}'),
+        ('{"a":"λ"}'.encode(), '{"a":"λ"}'.encode()),
+        (b"[1e999]", b'"[1e999]"'),
+    ],
+)
+def test_an_answer_can_always_be_posted(body: bytes, posted: bytes) -> None:
+    """Half a surrogate pair is JSON, but no UTF-8: it goes out as it came, escaped."""
+    assert encode_result(answer(body)) == posted
+
+
+def test_a_result_that_is_no_json_says_so() -> None:
+    with pytest.raises(InvocationError, match="cannot be written as JSON: Out of range float"):
+        encode_result({"share": float("nan")})
 
 
 @pytest.mark.parametrize("status", [400, 404, 500, 503])

@@ -11,7 +11,7 @@ import pytest
 from lamina.errors import BadEvent
 from lamina.sources import registry
 from lamina.types import Request
-from tests.sources import builders, captures
+from tests.sources import builders, samples
 
 WRONG = [None, 1, "", "x", "\ud800", [], [1], ["x"], {}, {"x": 1}, True]
 DELETED = object()
@@ -90,10 +90,10 @@ def test_a_codec_bears_events_that_are_not_its_own(name: str) -> None:
             continue
 
 
-@pytest.mark.skipif(not captures.NAMES, reason="no sample events beside the repository")
-@pytest.mark.parametrize("name", captures.NAMES)
+@samples.needed
+@pytest.mark.parametrize("name", samples.NAMES)
 def test_each_field_of_each_sample_may_hold_anything(name: str) -> None:
-    for event in mutations(captures.load(name)):
+    for event in mutations(samples.load(name)):
         attempt(event)
 
 

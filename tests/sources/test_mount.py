@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from lamina.sources.mount import mount, normalise
+from lamina.sources.mount import mount
 from lamina.types import Event, Request
+from lamina.values import to_base_path
 from tests.sources import builders
 from tests.sources.builders import decode
 
@@ -72,6 +73,18 @@ from tests.sources.builders import decode
             id="rest-root-resource",
         ),
         pytest.param(
+            builders.custom_domain_event("/shop//x", pathParameters={"proxy": "/x"}),
+            "/shop//x",
+            "/shop",
+            id="rest-two-slashes-behind-a-mapping",
+        ),
+        pytest.param(
+            builders.custom_domain_event("//x", pathParameters={"proxy": "/x"}),
+            "//x",
+            "",
+            id="rest-two-slashes-and-no-mapping",
+        ),
+        pytest.param(
             builders.custom_domain_event("/x/y", pathParameters={"proxy": "other"}),
             "/x/y",
             "",
@@ -102,7 +115,7 @@ def test_rest_root_on_the_default_domain_keeps_its_slash() -> None:
     [("api", "/api"), ("/api/", "/api"), ("/api", "/api"), ("/", ""), ("", ""), ("a/b/", "/a/b")],
 )
 def test_base_paths_have_one_spelling(base_path: str, normal: str) -> None:
-    assert normalise(base_path) == normal
+    assert to_base_path(base_path) == normal
 
 
 def request_for(path: str, raw_path: bytes | None = None, root_path: str = "") -> Request:
@@ -125,12 +138,13 @@ def request_for(path: str, raw_path: bytes | None = None, root_path: str = "") -
 )
 def test_both_modes_match_alike(path: str, base_path: str, stripped: str | None) -> None:
     request = request_for(path)
-    in_mount = mount(request, base_path, "mount")
-    in_strip = mount(request, base_path, "strip")
+    base = to_base_path(base_path)  # as the setting's parser does
+    in_mount = mount(request, base, "mount")
+    in_strip = mount(request, base, "strip")
     if stripped is None:
         assert in_mount == in_strip == request
     else:
-        assert in_mount == request._replace(root_path=normalise(base_path))
+        assert in_mount == request._replace(root_path=base)
         assert in_strip == request._replace(path=stripped, raw_path=stripped.encode())
 
 
@@ -149,7 +163,7 @@ def test_raw_path_is_cut_where_the_path_is(raw_path: bytes, cut: bytes) -> None:
     path = "/café" if raw_path == b"/caf%C3%A9" else "/café/x"
     if b"a%2Fb" in raw_path:
         path = "/café/a/b"
-    request = mount(request_for(path, raw_path), "café", "strip")
+    request = mount(request_for(path, raw_path), "/café", "strip")
     assert request.raw_path == cut
     assert request.path == path[len("/café") :] or "/"
 
@@ -170,13 +184,19 @@ def test_C_mode_strip_is_for_applications_that_ignore_root_path() -> None:
     assert (request.path, request.raw_path, request.root_path) == ("/a b", b"/a%20b", "")
 
 
-@pytest.mark.parametrize("name", ["url", "http", "http-v1", "alb", "lattice", "edge"])
-def test_E3_one_rule_for_all_sources(name: str) -> None:
+@pytest.mark.parametrize("name", builders.HTTP_EVENTS)
+def test_E3_D13_one_rule_for_all_sources(name: str) -> None:
     build: Any = builders.HTTP_EVENTS[name]
-    key = {"url": "rawPath", "http": "rawPath", "edge": "uri"}.get(name, "path")
-    request = decode(build(**{key: "/api/x"}))
-    assert mount(request, "api", "mount").root_path == "/api"
-    assert mount(request, "api", "strip").path == "/x"
+    keys = {"url": "rawPath", "http": "rawPath", "edge": "uri", "lattice-v1": "raw_path"}
+    event = build(**{keys.get(name, "path"): "/api/x"})
+    stage = ""
+    if name == "rest":
+        stage = "/live"
+        event["requestContext"]["path"] = "/live/api/x"
+    request = decode(event)
+    assert mount(request, "/api", "mount").root_path == stage + "/api"
+    stripped = mount(request, "/api", "strip")
+    assert (stripped.path, stripped.raw_path, stripped.root_path) == ("/x", b"/x", "")
 
 
 def test_E3_a_base_path_follows_the_stage() -> None:

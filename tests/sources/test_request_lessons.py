@@ -19,31 +19,31 @@ from tests.sources.builders import decode, header
             builders.http_event(rawPath="/a%2Fb"),
             "/a%2Fb",
             b"/a%252Fb",
-            id="E4-http-api-path-is-already-decoded",
+            id="E4-D23-http-api-path-is-already-decoded",
         ),
         pytest.param(
             builders.http_v1_event(path="/a%2Fb"),
             "/a%2Fb",
             b"/a%252Fb",
-            id="E4-http-api-1.0-path-is-already-decoded",
+            id="E4-D23-http-api-1.0-path-is-already-decoded",
         ),
         pytest.param(
             builders.url_event(rawPath="/a%252Fb"),
             "/a%2Fb",
             b"/a%252Fb",
-            id="E4-function-url-path-is-encoded",
+            id="E4-D23-function-url-path-is-encoded",
         ),
         pytest.param(
             builders.alb_event(path="/a%252Fb"),
             "/a%2Fb",
             b"/a%252Fb",
-            id="E4-alb-path-is-encoded",
+            id="E4-D23-alb-path-is-encoded",
         ),
         pytest.param(
             builders.rest_event(path="/a%252Fb", requestContext={"resourcePath": "/{proxy+}"}),
             "/a%2Fb",
             b"/a%252Fb",
-            id="E4-rest-path-is-encoded",
+            id="E4-D23-rest-path-is-encoded",
         ),
         pytest.param(
             builders.url_event(rawPath="/a%2Fb"),
@@ -97,21 +97,23 @@ def with_headers(**headers: str) -> Event:
     ("event", "server"),
     [
         pytest.param(
-            with_headers(host="[2001:db8::1]:8443"), ("2001:db8::1", 8443), id="E7-ipv6-with-port"
+            with_headers(host="[2001:db8::1]:8443"),
+            ("2001:db8::1", 8443),
+            id="E7-D14-ipv6-with-port",
         ),
-        pytest.param(with_headers(host="[::1]"), ("::1", 443), id="E7-ipv6-without-port"),
+        pytest.param(with_headers(host="[::1]"), ("::1", 443), id="E7-D14-ipv6-without-port"),
         pytest.param(
             with_headers(host="h", x_forwarded_port="8443,80"),
             ("h", 8443),
-            id="E7-first-forwarded-port",
+            id="E7-D14-first-forwarded-port",
         ),
         pytest.param(
-            with_headers(host="h", x_forwarded_port="x"), ("h", 443), id="E7-forwarded-port-nan"
+            with_headers(host="h", x_forwarded_port="x"), ("h", 443), id="E7-D14-forwarded-port-nan"
         ),
-        pytest.param(with_headers(host="h:"), ("h", 443), id="E7-empty-port"),
-        pytest.param(with_headers(host="h:abc"), ("h", 443), id="E7-port-not-a-number"),
-        pytest.param(with_headers(host="h:99999"), ("h", 443), id="E7-port-too-large"),
-        pytest.param(with_headers(host="h:٣"), ("h", 443), id="E7-port-in-other-digits"),
+        pytest.param(with_headers(host="h:"), ("h", 443), id="E7-D14-empty-port"),
+        pytest.param(with_headers(host="h:abc"), ("h", 443), id="E7-D14-port-not-a-number"),
+        pytest.param(with_headers(host="h:99999"), ("h", 443), id="E7-D14-port-too-large"),
+        pytest.param(with_headers(host="h:٣"), ("h", 443), id="E7-D14-port-in-other-digits"),
         pytest.param(
             with_headers(host="h", x_forwarded_port=""), ("h", 443), id="E8-default-port-https"
         ),
@@ -121,6 +123,8 @@ def with_headers(**headers: str) -> Event:
             id="E8-default-port-http",
         ),
         pytest.param(builders.without(builders.url_event(), "headers", "host"), None, id="no-host"),
+        pytest.param(with_headers(host=":8080"), None, id="a-port-without-a-host"),
+        pytest.param(with_headers(host="[]:8080"), None, id="brackets-without-a-host"),
     ],
 )
 def test_server(event: Event, server: tuple[str, int] | None) -> None:
@@ -143,6 +147,12 @@ def alb_from(forwarded_for: str | None) -> Event:
         pytest.param(alb_from("2001:db8::1"), ("2001:db8::1", 0), id="E9-alb-ipv6"),
         pytest.param(alb_from("[2001:db8::1]:4711"), ("2001:db8::1", 4711), id="E9-alb-ipv6-port"),
         pytest.param(alb_from(None), None, id="E9-alb-health-check-has-no-client"),
+        pytest.param(alb_from("1.2.3.4,"), ("1.2.3.4", 0), id="E9-alb-empty-entry"),
+        pytest.param(alb_from("1.2.3.4, , "), ("1.2.3.4", 0), id="E9-alb-empty-entries"),
+        pytest.param(alb_from(" , "), None, id="E9-alb-nothing-but-empty-entries"),
+        pytest.param(alb_from("1.2.3.4, unknown"), None, id="E9-alb-not-an-address"),
+        pytest.param(alb_from("1.2.3.4, 1.2.3"), None, id="E9-alb-half-an-address"),
+        pytest.param(alb_from("10.0.0.1:99999"), ("10.0.0.1", 0), id="E9-alb-port-too-large"),
         pytest.param(
             builders.without(builders.rest_event(), "requestContext", "identity"),
             None,
@@ -219,7 +229,7 @@ NULLABLE = {
 @pytest.mark.parametrize(
     ("name", "key"), [(name, key) for name, keys in NULLABLE.items() for key in keys.split()]
 )
-def test_E13_every_field_may_be_null_or_absent(name: str, key: str) -> None:
+def test_E13_D22_every_field_may_be_null_or_absent(name: str, key: str) -> None:
     null = builders.HTTP_EVENTS[name](**{key: None})
     absent = builders.without(null, key)
     assert decode(null) == decode(absent)
@@ -251,6 +261,19 @@ def test_E14_rest_falls_back_to_single_values() -> None:
     event = builders.rest_event(multiValueQueryStringParameters=None)
     assert b"repeat=two" in decode(event).query_string
     assert b"repeat=one" not in decode(event).query_string
+
+
+@pytest.mark.parametrize("name", ["rest", "http-v1"])
+def test_E14_a_raw_query_string_is_better_than_the_maps(name: str) -> None:
+    raw = "b=%2F&a=x%2Fy+z&a&b="
+    assert decode(builders.HTTP_EVENTS[name](rawQueryString=raw)).query_string == raw.encode()
+    null = builders.HTTP_EVENTS[name](rawQueryString=None)
+    assert decode(null).query_string == decode(builders.HTTP_EVENTS[name]()).query_string
+
+
+def test_D20_alb_parameters_are_not_encoded_again() -> None:
+    event = builders.alb_event(multiValueQueryStringParameters={"a%5B%5D": ["%2B+", "50%25"]})
+    assert decode(event).query_string == b"a%5B%5D=%2B+&a%5B%5D=50%25"
 
 
 def test_E15_query_strings_are_ascii_bytes() -> None:
@@ -323,8 +346,13 @@ def test_E18_http_version_is_the_events(protocol: str | None, version: str) -> N
     assert decode(event).http_version == version
 
 
-def test_E19_lattice_v2_is_not_an_http_api() -> None:
+def test_E19_D16_lattice_v2_is_not_an_http_api() -> None:
     assert decode(builders.lattice_event()).method == "POST"
+
+
+def test_lattice_v2_parameters_are_taken_as_sent() -> None:
+    event = builders.lattice_event(queryStringParameters={"a": ["%2B+", "50%25"], "b c": ["&"]})
+    assert decode(event).query_string == b"a=%2B+&a=50%25&b%20c=%26"
 
 
 def test_lattice_v2_takes_strings_for_lists_and_a_query_in_the_path() -> None:
@@ -350,7 +378,12 @@ def test_edge_bodies_may_be_text() -> None:
     assert decode(builders.edge_event(body=body)).body == b"YQ=="
 
 
-def test_function_urls_keep_the_cookie_header_they_sent() -> None:
+def test_D21_http_api_cookies_are_one_header() -> None:
+    event = builders.http_event(cookies=["a=1", "b=2", "a=3"])
+    assert header(decode(event), b"cookie") == [b"a=1; b=2; a=3"]
+
+
+def test_D21_function_urls_keep_the_cookie_header_they_sent() -> None:
     event = builders.url_event(cookies=["a=1", "b=2"])
     event["headers"]["cookie"] = "a=1;b=2"
     assert header(decode(event), b"cookie") == [b"a=1;b=2"]

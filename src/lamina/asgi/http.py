@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable
 from enum import Enum
 from typing import Any, Protocol
@@ -32,7 +33,12 @@ class Sink(Protocol):
     """Where a response goes. `start` once, `write` any number of times, `end` once.
 
     `write` and `end` may wait for a slow client; they raise `ClientDisconnected` once it is gone.
+    `status` is the status that the client gets, 0 while that is open.
     """
+
+    @property
+    def status(self) -> int:
+        """The status that the client gets."""
 
     def start(self, status: int, headers: Headers) -> None:
         """Take status and headers; nothing has to leave yet."""
@@ -62,12 +68,17 @@ class HTTPCycle:
     def __init__(self, scope: Scope, body: bytes, sink: Sink) -> None:
         self.scope = scope
         self.state = State.REQUEST
-        self.status = 0  # what the client got, once that is known
+        self.ended_at = 0.0  # when the response was over, by time.monotonic()
         self.fatal: BaseException | None = None  # the error that ends the environment
         self.abandoned = False
         self._body: bytes | None = body
         self._sink = sink
         self._over: asyncio.Event | None = None
+
+    @property
+    def status(self) -> int:
+        """The status that the client got, 0 while that is open."""
+        return self._sink.status
 
     async def run(self, app: ASGIApp) -> None:
         """Call the application and see the response to its end.
@@ -100,7 +111,6 @@ class HTTPCycle:
         """
         self.abandoned = True
         if self.state in (State.REQUEST, State.RESPONSE):
-            self.status = self.status or status
             self._move(State.GONE)
             self._sink.fail(status, reason, TimeoutError(reason))
 
@@ -139,10 +149,11 @@ class HTTPCycle:
 
     def _send_start(self, message: Message) -> None:
         status = message["status"]
-        if not isinstance(status, int) or not 100 <= status <= 999:
-            raise ApplicationError(f"http.response.start has status {status!r}: send an integer.")
+        if not isinstance(status, int) or not 200 <= status <= 599:
+            raise ApplicationError(
+                f"http.response.start has status {status!r}: send an integer from 200 to 599."
+            )
         headers = checked_headers(message.get("headers") or ())
-        self.status = status
         self.state = State.RESPONSE
         self._sink.start(status, headers)
 
@@ -167,17 +178,20 @@ class HTTPCycle:
 
     async def _send_file(self, path: str) -> None:
         # /var/task, /opt and /tmp are local disks: a read of one chunk is shorter than a thread
-        # switch, and the await between two chunks lets other requests run.
+        # switch; other requests run between two chunks.
         with open(path, "rb") as file:  # noqa: ASYNC230  as the comment above says
             chunk = file.read(FILE_CHUNK)
             while following := file.read(FILE_CHUNK):
                 await self._deliver(self._sink.write, chunk)
+                await asyncio.sleep(0)
                 chunk = following
         self._move(State.COMPLETE)
         await self._deliver(self._sink.end, chunk)
 
     def _move(self, state: State) -> None:
+        """The response is over."""
         self.state = state
+        self.ended_at = time.monotonic()
         if self._over is not None:
             self._over.set()
 
@@ -191,9 +205,11 @@ class HTTPCycle:
         if self.state is State.COMPLETE:
             logger.error("%s: error after the response was sent.", self.name, exc_info=error)
             return
+        if self.state is State.GONE and not self.abandoned:
+            logger.info("%s: ended after the client was gone: %r", self.name, error)
+            return
         logger.error("%s: %s", self.name, error or type(error).__name__, exc_info=error)
         if self.state is not State.GONE:
-            self.status = 500
             self._move(State.GONE)
             self._sink.fail(500, "Internal Server Error", error)
 
@@ -213,15 +229,17 @@ _EXPECTED = {
 def checked_headers(headers: Iterable[Iterable[bytes]]) -> Headers:
     """Response headers as pairs of bytes with lower-case names.
 
-    Raises `ApplicationError` for what is not bytes, and for CR, LF or NUL: passed on, they would
-    let a value from outside write headers of its own (RFC 9110, section 5.5).
+    Raises `ApplicationError` for what is no pair of bytes, and for CR, LF or NUL: passed on, they
+    would let a value from outside write headers of its own (RFC 9110, section 5.5).
     """
     checked: Headers = []
-    for name, value in headers:
+    for header in headers:
+        try:
+            name, value = header
+        except (TypeError, ValueError):
+            raise _not_a_pair(header) from None
         if not isinstance(name, bytes) or not isinstance(value, bytes):
-            raise ApplicationError(
-                f"Response header ({name!r}, {value!r}) is not a pair of bytes: encode both."
-            )
+            raise _not_a_pair(header)
         if b"\n" in value or b"\r" in value or b"\0" in value or not _is_token(name):
             raise ApplicationError(
                 f"Response header {name!r} with value {value!r} is refused: "
@@ -229,6 +247,12 @@ def checked_headers(headers: Iterable[Iterable[bytes]]) -> Headers:
             )
         checked.append((name.lower(), value))
     return checked
+
+
+def _not_a_pair(header: object) -> ApplicationError:
+    return ApplicationError(
+        f"Response header {header!r} is not a pair of bytes: send (name, value), both encoded."
+    )
 
 
 _NOT_TOKEN = b'\0\t\n\r "(),/:;<=>?@[\\]{}'

@@ -18,6 +18,8 @@ from lamina.types import ASGIApp, Message, Scope
 
 logger = logging.getLogger("lamina")
 
+CLEANUP_TIME = 0.02  # seconds that a lifespan which was cut off has for its finally blocks
+
 
 class State(Enum):
     """Where the lifespan is."""
@@ -30,28 +32,32 @@ class State(Enum):
 
 
 class Lifespan:
-    """Runs an application's lifespan. `mode` is "auto", "on" or "off"; `timeout` in seconds.
+    """Runs an application's lifespan. `mode` is "auto", "on" or "off".
 
     `scope_state` is the application's state, to be copied into the scope of each request.
     """
 
-    def __init__(self, app: ASGIApp, mode: str, timeout: float) -> None:
+    def __init__(self, app: ASGIApp, mode: str) -> None:
         self.scope_state: dict[str, Any] = {}
         self.state = State.UNSUPPORTED if mode == "off" else State.STARTING
         self._app = app
         self._mode = mode
-        self._timeout = timeout
         self._task: asyncio.Task[None] | None = None
         self._failure: str | None = None  # what the application said in ….failed
-        self._error: Exception | None = None  # what it raised
+        self._error: BaseException | None = None  # what it raised
+
+    @property
+    def wanted(self) -> bool:
+        """Whether startup is still to come."""
+        return self.state is State.STARTING
 
     @property
     def running(self) -> bool:
         """Whether there is something to shut down."""
         return self.state is State.RUNNING
 
-    async def startup(self) -> None:
-        """Start the application and wait until it is ready.
+    async def startup(self, timeout: float) -> None:
+        """Start the application and wait until it is ready, `timeout` seconds at most.
 
         Raises `LifespanError` where it says startup.failed, does not end in time, or, in mode
         "on", raises or returns early.
@@ -63,11 +69,11 @@ class Lifespan:
         self._events.put_nowait({"type": "lifespan.startup"})
         self._task = asyncio.get_running_loop().create_task(self._run(), name="lamina-lifespan")
         try:
-            await asyncio.wait_for(self._changed.wait(), self._timeout)
+            await asyncio.wait_for(self._changed.wait(), timeout)
         except asyncio.TimeoutError:
             self._task.cancel()
             raise LifespanError(
-                f"Lifespan startup did not complete within {self._timeout:g} s: make it faster, or "
+                f"Lifespan startup did not complete within {timeout:.3g} s: make it faster, or "
                 "set ASGI_LIFESPAN_TIMEOUT (Lambda gives init 10 s; a longer startup runs again "
                 "within the first request, under the function's own timeout).",
                 "Runtime.LifespanStartupTimeout",
@@ -79,15 +85,14 @@ class Lifespan:
         if self.state is not State.RUNNING or self._task is None:
             return
         self.state = State.STOPPING
-        self._changed.clear()
         self._events.put_nowait({"type": "lifespan.shutdown"})
-        try:
-            await asyncio.wait_for(self._changed.wait(), timeout)
-            await asyncio.wait({self._task}, timeout=timeout)
-        except asyncio.TimeoutError:
+        # The application may still have to clean up after shutdown.complete: until it returns.
+        await asyncio.wait({self._task}, timeout=timeout)
+        if not self._task.done():
             logger.error("Lifespan shutdown was cut off after %g s.", timeout)
-        self._task.cancel()
-        if self._failure is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=CLEANUP_TIME)
+        elif self._failure is not None:
             logger.error("Lifespan shutdown failed: %s", self._failure)
         self.state = State.ENDED
 
@@ -100,8 +105,10 @@ class Lifespan:
         error = self._error
         if self._failure is not None:
             raise LifespanError(f"Lifespan startup failed: {self._failure}") from error
+        reason = f"{type(error).__name__}: {error}" if error else "the application returned"
+        if isinstance(error, (asyncio.CancelledError, *FATAL)):
+            raise LifespanError(f"Lifespan startup failed: {reason}") from error
         if self._mode == "on":
-            reason = f"{type(error).__name__}: {error}" if error else "the application returned"
             raise LifespanError(
                 f"Lifespan startup failed: {reason}. "
                 "ASGI_LIFESPAN=on needs an application that supports lifespan; auto does not."
@@ -118,9 +125,8 @@ class Lifespan:
         }
         try:
             await self._app(scope, self._receive, self._send)
-        except FATAL:
-            raise
-        except Exception as error:
+        except (Exception, asyncio.CancelledError, *FATAL) as error:
+            # Kept, not raised: SystemExit in a task would stop the event loop at once.
             self._error = error
             if self.state is State.STOPPING and self._failure is None:
                 self._failure = f"{type(error).__name__}: {error}"

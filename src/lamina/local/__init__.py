@@ -14,6 +14,7 @@ from .environment import Environment, EnvironmentState
 from .function import LocalFunction, Throttled
 from .invocation import Answer, InvokeResult
 from .sandbox import Failure
+from .snapshot import Snapshot
 
 __all__ = [
     "Answer",
@@ -23,5 +24,6 @@ __all__ = [
     "FunctionConfig",
     "InvokeResult",
     "LocalFunction",
+    "Snapshot",
     "Throttled",
 ]

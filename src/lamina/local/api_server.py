@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import Awaitable, Callable, Iterable
 
 import h11
 
@@ -12,15 +13,24 @@ from .http11 import READ_SIZE, Connection, Truncated
 Exchanging = Callable[[Connection], Awaitable[bool]]
 """Serves one request of a connection; whether the connection lives on."""
 
+Claim = Callable[[int], "ApiServer | None"]
+"""The server for a new connection, by the port of its client; None refuses it."""
+
 
 class ApiServer:
-    """Listens from `start()` to `close()`; `address` is its host:port in between."""
+    """Listens from `start()` to `close()`; `address` is its host:port in between.
 
-    def __init__(self, exchange: Exchanging) -> None:
-        self._exchange = exchange
+    `exchange` must be set before. Where several processes believe in the same address, `claim`
+    tells their connections apart; a server that only gets what another one listens to is never
+    started.
+    """
+
+    def __init__(self, address: str = "") -> None:
+        self.exchange: Exchanging = _refuse
+        self.claim: Claim | None = None
+        self.address = address
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
-        self.address = ""
+        self._connections: dict[asyncio.Task[None], Connection] = {}
 
     async def start(self) -> None:
         """Listen. Raises OSError."""
@@ -41,16 +51,41 @@ class ApiServer:
         if self._connections:
             await asyncio.wait(self._connections, timeout=timeout)
 
+    @property
+    def connections(self) -> Iterable[Connection]:
+        """Those that are open now."""
+        return list(self._connections.values())
+
+    async def adopt(self, accepted: socket.socket, received: bytes) -> None:
+        """Serve a connected socket, over which `received` has come in already."""
+        reader, writer = await asyncio.open_connection(sock=accepted, limit=READ_SIZE)
+        reader.feed_data(received)
+        self._take(reader, writer)
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(self._serve(Connection(reader, writer)))
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
+        server: ApiServer | None = self
+        if self.claim is not None:
+            server = self.claim(int(writer.get_extra_info("peername")[1]))
+        if server is None:
+            writer.close()
+        else:
+            server._take(reader, writer)
+
+    def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = Connection(reader, writer)
+        task = asyncio.ensure_future(self._serve(connection))
+        self._connections[task] = connection
+        task.add_done_callback(lambda ended: self._connections.pop(ended, None))
 
     async def _serve(self, connection: Connection) -> None:
         try:
-            while await self._exchange(connection):
+            while await self.exchange(connection):
                 pass
         except (Truncated, ConnectionError, h11.ProtocolError):
             pass  # the peer broke off or spoke no HTTP; each handler has settled its own affairs
         finally:
             await connection.close()
+
+
+async def _refuse(_connection: Connection) -> bool:
+    raise ConnectionError("nobody serves this address")

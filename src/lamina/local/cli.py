@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from .check import check
+from .compile import compile_command
 from .run import run
 
 
@@ -14,6 +16,8 @@ def main() -> None:
 
 
 main.add_command(run)
+main.add_command(check)
+main.add_command(compile_command)
 
 if __name__ == "__main__":
     main()

@@ -21,6 +21,10 @@ class FunctionConfig:
     with AWS_LAMBDA_EXEC_WRAPPER), or as `command` where there is no wrapper. One of the two
     must be given. The wrapper's directory stands for /opt. `environment` is the user's part
     of the variables. Times are seconds, memory MB (2**20 bytes).
+
+    `max_concurrency` makes it a function on managed instances, with so many invocations at a
+    time in one environment; `snap_start` one whose environments are restored from a snapshot
+    (see snapshot.py). Lambda allows one of the two. `init_timeout` None is Lambda's own limit.
     """
 
     task_root: Path
@@ -33,13 +37,44 @@ class FunctionConfig:
     region: str = "us-east-1"
     memory: int = 512
     timeout: float = 30.0
-    init_timeout: float = 10.0
+    init_timeout: float | None = None
     freeze: bool = True
     invocation_ids: bool = True
+    max_concurrency: int | None = None
+    snap_start: bool = False
 
     def __post_init__(self) -> None:
         if (self.wrapper is None) == (not self.command):
             raise ValueError("give FunctionConfig a wrapper or a command, and not both")
+        if self.max_concurrency is not None and self.max_concurrency < 1:
+            raise ValueError(f"max_concurrency={self.max_concurrency}: it must be 1 or more")
+        if self.managed and self.snap_start:
+            raise ValueError("managed instances (max_concurrency) know no SnapStart: choose one")
+        if self.snap_start and self.wrapper is None:
+            raise ValueError("snap_start needs a wrapper, which starts the interpreter it is given")
+
+    @property
+    def managed(self) -> bool:
+        """Whether the function runs on Lambda Managed Instances."""
+        return self.max_concurrency is not None
+
+    @property
+    def initialization_type(self) -> str:
+        """AWS_LAMBDA_INITIALIZATION_TYPE."""
+        if self.managed:
+            return "lambda-managed-instances"
+        return "snap-start" if self.snap_start else "on-demand"
+
+    @property
+    def init_limit(self) -> float:
+        """Seconds for the init phase: 10 on demand; before a snapshot and on managed instances
+        130 or the function's timeout, at most 15 minutes,
+        https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html."""
+        if self.init_timeout is not None:
+            return self.init_timeout
+        if self.managed or self.snap_start:
+            return min(max(130.0, self.timeout), 900.0)
+        return 10.0
 
     @property
     def arn(self) -> str:

@@ -1,8 +1,9 @@
 """The Extensions API for internal extensions: those that live in the runtime's own process.
 
 Rules: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html; texts as the
-Runtime Interface Emulator sends them. An internal extension may subscribe to INVOKE, never to
-SHUTDOWN; having registered one is what gives the process a SIGTERM before it is killed.
+Runtime Interface Emulator sends them. An internal extension may subscribe to INVOKE (on managed
+instances to nothing at all), never to SHUTDOWN; having registered one is what gives the process
+a SIGTERM before it is killed.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from typing import Any
+from typing import Any, TypeVar
 
 from .invocation import Invocation
 from .replies import Refused, Reply, json_reply
 
 MAX_EXTENSIONS = 10
+
+T = TypeVar("T")
 
 
 class Extension:
@@ -29,9 +32,10 @@ class Extension:
 
 
 class Extensions:
-    """All extensions of one environment."""
+    """All extensions of one environment; `allowed` are the events they may subscribe to."""
 
-    def __init__(self) -> None:
+    def __init__(self, allowed: frozenset[str] = frozenset({"INVOKE"})) -> None:
+        self._allowed = allowed
         self._by_id: dict[str, Extension] = {}
         self.closed = False
 
@@ -48,6 +52,7 @@ class Extensions:
         if not name:
             raise Refused(403, "Extension.InvalidExtensionName", "Empty extension name")
         events = _events(body)
+        self._check(events)
         if self.closed:
             message = "Extension registration closed already"
             raise Refused(403, "Extension.RegistrationClosed", message)
@@ -60,6 +65,13 @@ class Extensions:
         extension = Extension(name, "INVOKE" in events)
         self._by_id[extension.identifier] = extension
         return extension
+
+    def restored(self) -> Extensions:
+        """The same extensions in an environment restored from a snapshot of this one."""
+        copy = Extensions(self._allowed)
+        for identifier, extension in self._by_id.items():
+            copy._by_id[identifier] = Extension(extension.name, extension.subscribed)
+        return copy
 
     def identify(self, identifier: str) -> Extension:
         """The extension behind a Lambda-Extension-Identifier. Raises Refused (403)."""
@@ -76,6 +88,17 @@ class Extensions:
             raise Refused(403, "Extension.UnknownExtensionIdentifier", message)
         return self._by_id[identifier]
 
+    def _check(self, events: list[str]) -> None:
+        for event in events:
+            if not self._allowed:
+                message = "No events allowed for internal extensions"
+                raise Refused(403, "Extension.InvalidEventType", message)
+            if event == "SHUTDOWN":
+                reason = "ShutdownEventNotSupportedForInternalExtension"
+                raise Refused(403, "Extension.InvalidEventType", f"SHUTDOWN: {reason}")
+            if event not in self._allowed:
+                raise Refused(403, "Extension.InvalidEventType", f"{event}: ErrorInvalidEventType")
+
     def announce(self, invocation: Invocation) -> None:
         """Hand the INVOKE event to those that subscribed to it."""
         for extension in self._by_id.values():
@@ -85,17 +108,21 @@ class Extensions:
 
 
 def _events(body: bytes) -> list[str]:
+    """The events of a registration; null counts as none, as in the emulator's JSON reader."""
     try:
-        events = json.loads(body).get("events", [])
-    except (ValueError, AttributeError) as error:
+        request = json.loads(body)
+    except ValueError as error:
         raise Refused(403, "InvalidRequestFormat", str(error)) from error
-    for event in events:
-        if event == "SHUTDOWN":
-            reason = "ShutdownEventNotSupportedForInternalExtension"
-            raise Refused(403, "Extension.InvalidEventType", f"SHUTDOWN: {reason}")
-        if event != "INVOKE":
-            raise Refused(403, "Extension.InvalidEventType", f"{event}: ErrorInvalidEventType")
-    return list(events)
+    events = (_checked(request, dict) or {}).get("events")
+    return [_checked(event, str) or "" for event in _checked(events, list) or []]
+
+
+def _checked(value: Any, kind: type[T]) -> T | None:
+    """`value`, which must be of this type, or None. Raises Refused (403)."""
+    if value is None or isinstance(value, kind):
+        return value
+    message = f"{type(value).__name__} where {kind.__name__} belongs: {value!r}"
+    raise Refused(403, "InvalidRequestFormat", message)
 
 
 def _invoke_event(invocation: Invocation) -> Reply:

@@ -1,16 +1,23 @@
-"""A function that scales as Lambda does: one environment for each event that runs at a time."""
+"""A function that scales as Lambda does: one environment for each event that runs at a time.
+
+With SnapStart they are all restored from one snapshot. On managed instances there is one
+environment for many events, and no other is started when it is full.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from types import TracebackType
 from typing import Any
 
 from .config import FunctionConfig
-from .environment import Environment
+from .environment import Environment, print_line
 from .invocation import Answer, InvokeResult
 from .process import LineCallback
 from .sandbox import Failure
+from .snapshot import Snapshot
+from .traffic import Traffic
 from .waits import first_of
 
 FINISHING_GRACE = 0.1
@@ -20,7 +27,8 @@ on AWS the network's latency covers it."""
 
 
 class Throttled(Exception):
-    """All environments are busy and the limit does not allow another: Lambda's 429."""
+    """All environments are busy and the limit does not allow another: Lambda's 429. On managed
+    instances, no slot is free: its Runtime.Unavailable, at the front door a 429 as well."""
 
 
 class LocalFunction:
@@ -35,12 +43,15 @@ class LocalFunction:
         self, config: FunctionConfig, *, concurrency: int = 10, log: LineCallback | None = None
     ) -> None:
         self.config = config
-        self.concurrency = concurrency
+        self.concurrency = 1 if config.managed else concurrency
+        self._capacity = config.max_concurrency or 1
         self._log = log
-        self._idle: list[Environment] = []
-        self._busy: dict[Environment, Answer] = {}
+        self._warm: list[Environment] = []  # the most recently used one last
+        self._busy: dict[Environment, set[Answer]] = {}
         self._all: set[Environment] = set()
-        self._outdated: set[Environment] = set()
+        self._snapshot: Snapshot | None = None
+        self._generation = 0
+        self._starting = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = False
 
@@ -65,7 +76,7 @@ class LocalFunction:
         environment = self._new()
         failure = await environment.start()
         if failure is None:
-            self._idle.append(environment)
+            self._warm.append(environment)
         else:
             await self._discard(environment)
         return failure
@@ -79,43 +90,82 @@ class LocalFunction:
 
         `options` as in InvokeOptions.
         """
-        if not self._idle:
+        environment = self._free()
+        if environment is None:
             await self._wait_for_finishing()
-        if self._idle:
-            environment = self._idle.pop()
-        elif len(self._all) >= self.concurrency:
-            raise Throttled(
-                f"all {self.concurrency} environments are busy: raise the concurrency limit, "
-                "or send fewer requests at a time"
-            )
-        else:
-            environment = self._new()
-            failure = await environment.start()
-            if failure is not None:
-                return await self._failed(environment, failure)
-        answer = self._busy[environment] = await environment.open(event, **options)
-        self._in_background(self._release(environment, answer))
-        return answer
+            environment = self._free()
+        if environment is None:
+            async with self._starting if self.config.managed else contextlib.nullcontext():
+                environment = self._free()
+                if environment is None:
+                    environment, generation = self._new(), self._generation
+                    if (failure := await environment.start()) is not None:
+                        return await self._failed(environment, failure)
+                    if generation == self._generation:
+                        self._warm.append(environment)
+        return await self._begin(environment, event, options)
 
     async def replace(self) -> None:
-        """Use new environments from now on; busy ones end when their event is done."""
-        idle, self._idle = self._idle, []
-        self._outdated |= self._all.difference(idle)
+        """Use new environments from now on; busy ones end when their events are done."""
+        self._generation += 1
+        outdated, self._warm = self._warm, []
+        snapshot, self._snapshot = self._snapshot, None
+        idle = [environment for environment in outdated if environment not in self._busy]
         await asyncio.gather(*(self._discard(environment) for environment in idle))
+        if snapshot is not None:
+            await self._drop(snapshot)
 
     async def stop(self) -> None:
         """Stop every environment, for good; leaves no process behind."""
-        self._stopped, self._idle = True, []
+        self._stopped, self._warm = True, []
         await asyncio.gather(*(self._discard(environment) for environment in self._all))
         if self._tasks:
             await asyncio.wait(self._tasks)
+        if self._snapshot is not None:
+            await self._snapshot.stop()
+
+    async def _begin(
+        self, environment: Environment, event: bytes | dict[str, Any], options: dict[str, Any]
+    ) -> Answer:
+        if self.config.managed:
+            await environment.slot(FINISHING_GRACE)
+            if environment.slots <= 0:
+                raise Throttled(self._full())
+        running = self._busy.setdefault(environment, set())
+        answer = await environment.open(event, **options)
+        running.add(answer)
+        self._in_background(self._release(environment, answer))
+        return answer
+
+    def _free(self) -> Environment | None:
+        """The most recently used environment that can take another event."""
+        for environment in reversed(self._warm):
+            if len(self._busy.get(environment, ())) < self._capacity:
+                return environment
+        return None
 
     def _new(self) -> Environment:
         if self._stopped:
             raise Throttled("the function is stopped")
-        environment = Environment(self.config, self._log)
+        # Managed instances start the new environment before the outdated one has ended.
+        if len(self._warm if self.config.managed else self._all) >= self.concurrency:
+            raise Throttled(self._full())
+        if self.config.snap_start and self._snapshot is None:
+            self._snapshot = Snapshot(self.config, Traffic(), self._log or print_line)
+        environment = Environment(self.config, self._log, self._snapshot)
         self._all.add(environment)
         return environment
+
+    def _full(self) -> str:
+        if self.config.managed:
+            return (
+                f"all {self._capacity} slots of the environment are busy: raise "
+                "max_concurrency, or send fewer requests at a time"
+            )
+        return (
+            f"all {self.concurrency} environments are busy: raise the concurrency limit, "
+            "or send fewer requests at a time"
+        )
 
     async def _failed(self, environment: Environment, failure: Failure) -> Answer:
         await self._discard(environment)
@@ -125,23 +175,34 @@ class LocalFunction:
         return answer
 
     async def _wait_for_finishing(self) -> None:
-        finishing = [answer for answer in self._busy.values() if answer.ended]
+        finishing = [a for answers in self._busy.values() for a in answers if a.ended]
         if finishing:
             await first_of(*(answer.finished() for answer in finishing), timeout=FINISHING_GRACE)
             await asyncio.sleep(0)  # let _release see it, too
 
     async def _release(self, environment: Environment, answer: Answer) -> None:
         await answer.finished()
-        del self._busy[environment]
-        if environment in self._outdated:
-            await self._discard(environment)
-        elif environment in self._all:
-            self._idle.append(environment)
+        running = self._busy[environment]
+        running.discard(answer)
+        if not running:
+            del self._busy[environment]
+            if environment in self._warm:
+                self._warm.remove(environment)
+                self._warm.append(environment)
+            elif environment in self._all:
+                await self._discard(environment)
 
     async def _discard(self, environment: Environment) -> None:
-        self._outdated.discard(environment)
         self._all.discard(environment)
         await environment.stop()
+        if environment.snapshot is not None:
+            await self._drop(environment.snapshot)
+
+    async def _drop(self, snapshot: Snapshot) -> None:
+        """End a snapshot that nothing is restored from any more."""
+        needed = any(other.snapshot is snapshot for other in self._all)
+        if snapshot is not self._snapshot and not needed:
+            await snapshot.stop()
 
     def _in_background(self, work: Any) -> None:
         task = asyncio.ensure_future(work)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from email.utils import formatdate
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
@@ -41,7 +42,18 @@ class Gateway:
         self._log = log
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One HTTP request, from the client to the function and back."""
+        """One HTTP request, from the client to the function and back.
+
+        What cannot be sent to the client is logged, and raised for the web server, which then
+        drops the connection: a body longer than its content-length, for one.
+        """
+        try:
+            await self._serve(scope, receive, send)
+        except Exception as error:
+            self._log(f"{self._door.name}: {type(error).__name__}: {error}")
+            raise
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request(scope, b"")
         try:
             request = _request(scope, await self._body(Request(scope, receive)))
@@ -162,5 +174,7 @@ async def _respond(response: HttpResponse, added: Pairs, send: Send) -> None:
 
 def _start_message(response: HttpResponse, added: Pairs) -> dict[str, object]:
     headers = response.headers + added
+    if all(name != "date" for name, _ in headers):
+        headers = [("date", formatdate(usegmt=True)), *headers]
     pairs = [(n.encode("latin-1"), v.encode("latin-1", "replace")) for n, v in headers]
     return {"type": "http.response.start", "status": response.status, "headers": pairs}

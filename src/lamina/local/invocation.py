@@ -66,6 +66,7 @@ class Answer:
         self.response_at = 0.0
         self.finished_at = 0.0
         self._head: asyncio.Future[Head] = asyncio.get_running_loop().create_future()
+        self._complete = asyncio.Event()
         self._finished = asyncio.Event()
         self._pipe = Pipe(PIPE_LIMIT)
 
@@ -87,6 +88,10 @@ class Answer:
     def abandon(self) -> None:
         """Stop reading: the function goes on, as Lambda lets it when a client hangs up."""
         self._pipe.abandon()
+
+    async def complete(self) -> None:
+        """Wait until the answer is all there, or has failed."""
+        await self._complete.wait()
 
     async def finished(self) -> None:
         """Wait until the runtime asked for the next event, or is gone."""
@@ -139,6 +144,7 @@ class Answer:
             self.error = error_of_trailers(self.trailers)
         self.response_at = time.monotonic()
         self._pipe.end()
+        self._complete.set()
 
     async def fail(self, error: dict[str, Any], payload: bytes | None = None) -> None:
         """The invocation failed; `payload` is the error as the runtime sent it.
@@ -153,6 +159,7 @@ class Answer:
             await self.write(json.dumps(error).encode() if payload is None else payload)
         self.response_at = time.monotonic()
         self._pipe.end()
+        self._complete.set()
 
     def finish(self) -> None:
         """The environment is done with this invocation."""
@@ -202,9 +209,10 @@ class Invocation:
         """The id that /response and /error name."""
         return self.answer.request_id
 
-    def headers(self) -> tuple[tuple[str, str], ...]:
-        """The headers of /next. Classic Lambda leaves the empty ones out (managed instances
-        send them empty), https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html."""
+    def headers(self, empty: bool = False) -> tuple[tuple[str, str], ...]:
+        """The headers of /next. On demand Lambda leaves the empty ones out; managed instances
+        may send them (`empty`), https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.
+        """
         named = (
             ("Content-Type", "application/json"),
             ("Lambda-Runtime-Aws-Request-Id", self.request_id),
@@ -216,4 +224,4 @@ class Invocation:
             ("Lambda-Runtime-Aws-Tenant-Id", self.tenant_id),
             ("Lambda-Runtime-Invocation-Id", self.invocation_id),
         )
-        return tuple(pair for pair in named if pair[1])
+        return tuple(pair for pair in named if pair[1] or empty)

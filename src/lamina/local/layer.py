@@ -23,8 +23,11 @@ def opened_layer(given: Path | None) -> Iterator[Path]:
     """
     path = given or DEFAULT
     if not path.exists():
-        where = f"{path} does not exist" if given else f"no layer at {DEFAULT}"
-        raise LayerError(f"{where}: build one with `make layer`, or name one with --layer")
+        where = f"{path} does not exist" if given else f"there is no {DEFAULT} here"
+        raise LayerError(
+            f"{where}: say where Lamina's layer is with --layer FILE, the zip or its unpacked "
+            f"folder. `make layer` in a checkout of Lamina builds it, as {DEFAULT}."
+        )
     if path.is_dir():
         yield _checked(path.resolve(), path)
         return

@@ -26,10 +26,12 @@ def report_line(
     memory: int,
     used: int | None,
     init: float | None = None,
+    restored: bool = False,
     status: str = "",
     error_type: str = "",
 ) -> str:
-    """REPORT; times in seconds, memory in MB, `init` on a cold start only.
+    """REPORT; times in seconds, memory in MB, `init` on a cold start only: the time that init
+    took, or the restore if the environment was `restored`.
 
     `status` is "timeout" or "error" (with an `error_type`), "" for a success.
     """
@@ -44,7 +46,7 @@ def report_line(
     if used is not None:
         parts.append(f"Max Memory Used: {used} MB")
     if init is not None:
-        parts.append(f"Init Duration: {init_ms:.2f} ms")
+        parts.append(f"{'Restore' if restored else 'Init'} Duration: {init_ms:.2f} ms")
     if status:
         parts.append(f"Status: {status}")
     if error_type:
@@ -52,7 +54,11 @@ def report_line(
     return "\t".join(parts) + "\t"
 
 
-def init_report_line(init: float, status: str, error_type: str = "") -> str:
-    """INIT_REPORT, written only when the init phase failed; `init` in seconds."""
+def init_report_line(
+    init: float, status: str, error_type: str = "", *, restored: bool = False
+) -> str:
+    """INIT_REPORT or, if `restored`, RESTORE_REPORT: only when that failed; `init` in seconds."""
     line = f"INIT_REPORT Init Duration: {init * 1000:.2f} ms\tPhase: init\tStatus: {status}"
+    if restored:
+        line = f"RESTORE_REPORT Restore Duration: {init * 1000:.2f} ms\tStatus: {status}"
     return f"{line}\tError Type: {error_type}" if error_type else line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import shutil
 import signal
 import socket
@@ -25,6 +26,7 @@ from .gateway import Gateway
 from .layer import LayerError, opened_layer
 from .sandbox import Failure
 from .server import LocalServer, bound_socket
+from .snapshot import NOT_LINUX
 from .waits import first_of
 
 SOURCES = {
@@ -58,6 +60,8 @@ class Options:
     multi_value: bool
     binary: tuple[str, ...]
     tries: tuple[str, ...]
+    managed: int | None
+    snap_start: bool
 
 
 @click.command()
@@ -78,6 +82,11 @@ class Options:
 @click.option("--memory", default=512, show_default=True, help="MB; reported, not enforced.")
 @click.option("--concurrency", default=10, show_default=True, help="Most environments at a time.")
 @click.option("--freeze/--no-freeze", default=True, help="Freeze the process between invocations.")
+@click.option(
+    "--managed", type=click.IntRange(1, 1600), metavar="N",
+    help="On managed instances: one environment, N events at a time.",
+)  # fmt: skip
+@click.option("--snap-start", is_flag=True, help="Environments are restored from a snapshot.")
 @click.option("--reload/--no-reload", default=True, help="New environments when code changes.")
 @click.option("--stage", help='Stage of rest ("prod") or http ("$default").')
 @click.option("--base", default="", help="Base path of a custom domain, for rest and http.")
@@ -111,6 +120,8 @@ def run(**options: Any) -> None:
 
 def make_door(options: Options) -> FrontDoor:
     """The chosen front door. Raises click.UsageError for options that it does not have."""
+    if options.managed is not None and options.snap_start:
+        raise click.UsageError("--managed and --snap-start: Lambda allows one of the two")
     name, base = options.front_door, options.base.strip("/")
     _refuse(bool(options.stage or base) and name not in ("rest", "http"), "--stage and --base")
     _refuse(options.stream is not None and name not in ("url", "rest"), "--stream")
@@ -132,6 +143,8 @@ def make_config(options: Options, layer: Path, door: FrontDoor) -> FunctionConfi
     """The function's configuration. Raises click.ClickException for what is not there."""
     if not options.task_root.is_dir():
         raise click.ClickException(f"--task-root {options.task_root} is not a directory")
+    if options.snap_start and sys.platform != "linux":
+        raise click.ClickException(NOT_LINUX.format(sys.platform))
     variables = dict(_variable(text) for text in options.env)
     variables["ASGI_APP"] = options.app
     variables.setdefault("ASGI_INVOKE_MODE", "response_stream" if door.streaming else "buffered")
@@ -143,6 +156,8 @@ def make_config(options: Options, layer: Path, door: FrontDoor) -> FunctionConfi
         memory=options.memory,
         timeout=options.timeout,
         freeze=options.freeze,
+        max_concurrency=options.managed,
+        snap_start=options.snap_start,
     )
 
 
@@ -203,9 +218,13 @@ class _Session:
 
     def _welcome(self, url: str) -> None:
         source = SOURCES[self._door.name]
+        article = "an" if source.startswith("A") else "a"
         streams = "streamed" if self._door.streaming else "buffered"
-        self._console.print(f"\n[bold]{self._options.app}[/] behind a {source}, {streams}")
+        self._console.print(f"\n[bold]{self._options.app}[/] behind {article} {source}, {streams}")
         self._console.print(f"[bold green]{url}[/]   (Ctrl-C stops)\n")
+        if self._options.reload:
+            root = self._function.config.task_root
+            self._console.print(f"watching {root} for changes of code\n", markup=False)
         for line in curl_lines(url, self._options.tries or ("/",)):
             self._console.print(f"  {line}", markup=False)
         self._console.print()
@@ -219,10 +238,10 @@ class _Session:
 
 def curl_lines(url: str, paths: tuple[str, ...]) -> list[str]:
     """Three lines to try: each path once, then variations on the first."""
-    targets = [f"{url}/{path.lstrip('/')}" for path in paths]
-    lines = [f"curl -i {target}" for target in targets]
+    targets = [shlex.quote(f"{url}/{path.lstrip('/')}") for path in paths]
+    lines = [f"curl -iN {target}" for target in targets]
     lines += [
-        f"curl -N {targets[0]}",
+        f"curl -I {targets[0]}",
         f"curl -i -H 'content-type: application/json' -d '{{\"hello\": \"world\"}}' {targets[0]}",
     ]
     return lines[: max(3, len(targets))]

@@ -50,6 +50,7 @@ class LocalServer:
             log_config=None,
             log_level="critical",
             server_header=False,
+            date_header=False,  # the gateway knows whether the function has sent one
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE,
         )

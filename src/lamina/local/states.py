@@ -2,8 +2,8 @@
 
 The table is the whole machine. The names are rapid's own, since they appear in the text of a
 403, and which moves are refused was read off the Runtime Interface Emulator's wire.
-SnapStart adds restore states between STARTED and READY; managed instances have no such
-machine, because there each invocation has its own.
+SnapStart adds the three restore states; managed instances have no such machine, because there
+each invocation has its own (managed_api.py).
 """
 
 from __future__ import annotations
@@ -23,10 +23,16 @@ class State(enum.Enum):
     RESPONDING = "InvocationResponse"
     FAILING = "InvocationErrorResponse"
     ANSWERED = "RuntimeResponseSentState"
+    RESTORE_READY = "RestoreReady"
+    RESTORING = "Restoring"
+    RESTORE_ERROR = "RuntimeRestoreErrorState"
 
 
 MOVES: dict[State, frozenset[State]] = {
-    State.STARTED: frozenset({State.READY, State.INIT_ERROR}),
+    State.STARTED: frozenset({State.READY, State.INIT_ERROR, State.RESTORE_READY}),
+    State.RESTORE_READY: frozenset({State.RESTORING}),
+    State.RESTORING: frozenset({State.READY, State.RESTORE_ERROR}),
+    State.RESTORE_ERROR: frozenset(),
     State.INIT_ERROR: frozenset(),
     State.READY: frozenset({State.READY, State.RUNNING}),
     State.RUNNING: frozenset({State.RESPONDING, State.FAILING}),

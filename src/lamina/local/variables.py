@@ -30,7 +30,6 @@ def process_variables(config: FunctionConfig, api_address: str) -> dict[str, str
 
 
 def _identity(config: FunctionConfig) -> dict[str, str]:
-    stream = time.strftime("%Y/%m/%d/[$LATEST]", time.gmtime()) + secrets.token_hex(16)
     return {
         "_HANDLER": config.handler,
         "AWS_REGION": config.region,
@@ -39,10 +38,22 @@ def _identity(config: FunctionConfig) -> dict[str, str]:
         "AWS_LAMBDA_FUNCTION_NAME": config.name,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.memory),
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": config.initialization_type,
+        **_logs(config),
+    }
+
+
+def _logs(config: FunctionConfig) -> dict[str, str]:
+    if config.snap_start:
+        return {}  # each restored environment has a stream of its own, and no variable tells it
+    stream = time.strftime("%Y/%m/%d/[$LATEST]", time.gmtime()) + secrets.token_hex(16)
+    names = {
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{config.name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": stream,
     }
+    if config.max_concurrency is not None:
+        names["AWS_LAMBDA_MAX_CONCURRENCY"] = str(config.max_concurrency)
+    return names
 
 
 def _places(config: FunctionConfig) -> dict[str, str]:
@@ -53,6 +64,7 @@ def _defaults(config: FunctionConfig) -> dict[str, str]:
     opt = config.wrapper.parent if config.wrapper is not None else Path("/opt")
     root = config.task_root
     return {
+        **({"AWS_LAMBDA_LOG_FORMAT": "JSON"} if config.managed else {}),  # the only one there
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
         "PATH": f"{Path(config.python).parent}:{SYSTEM_PATH}:{opt}/bin",

@@ -8,9 +8,13 @@ from lamina.types import Headers, Response
 
 
 class BufferedSink:
-    """Calls `deliver(response)` exactly once: with the last body message, or on failure."""
+    """Calls `deliver(response)` exactly once: with the last body message, or on failure.
 
-    def __init__(self, deliver: Callable[[Response], None]) -> None:
+    `deliver` gives the status that the client gets: a response may be too large to be delivered.
+    """
+
+    def __init__(self, deliver: Callable[[Response], int]) -> None:
+        self.status = 0
         self._deliver = deliver
         self._status = 0
         self._headers: Headers = []
@@ -41,7 +45,7 @@ class BufferedSink:
         if not self._delivered:
             self._delivered = True
             self._chunks = []
-            self._deliver(response)
+            self.status = self._deliver(response)
 
 
 def plain(status: int, message: str) -> Response:

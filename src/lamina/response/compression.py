@@ -102,14 +102,14 @@ def negotiate(accept_encoding: bytes, offered: tuple[str, ...]) -> str | None:
 
 
 def _weight(part: str) -> tuple[str, float]:
-    coding, _, parameter = part.partition(";")
-    name, _, value = parameter.strip().partition("=")
-    if name.strip() != "q":
-        return coding.strip(), 1.0
-    try:
-        return coding.strip(), float(value)
-    except ValueError:
-        return coding.strip(), 0.0
+    """One coding and its weight, 0 where the weight is none (RFC 9110, section 12.4.2)."""
+    coding, *parameters = (word.strip() for word in part.split(";"))
+    weights = [word[2:].strip() for word in parameters if word.startswith("q=")]
+    if not weights:
+        return coding, 1.0
+    digits = weights[0].replace(".", "", 1)
+    weight = float(weights[0]) if digits.isascii() and digits.isdigit() else 0.0
+    return coding, weight if weight <= 1 else 0.0
 
 
 class Compression:
@@ -119,16 +119,21 @@ class Compression:
         self._coders = find_coders(codings)
 
     def __call__(self, sink: Sink, request_headers: Headers, flush: bool) -> Sink:
-        """Wrap the sink where the client accepts one of the codings."""
+        """Wrap the sink: with a coding that the client accepts, or with Vary alone."""
         accepted = b",".join(v for name, v in request_headers if name == b"accept-encoding")
         coding = negotiate(accepted, tuple(self._coders)) if accepted else None
-        return CompressedSink(sink, coding, self._coders[coding], flush) if coding else sink
+        return CompressedSink(sink, coding, self._coders.get(coding or ""), flush)
 
 
 class CompressedSink(Wrapper):
-    """Codes the body where that is worth it; `flush` hands on every part at once."""
+    """Codes the body where that is worth it; `flush` hands on every part at once.
 
-    def __init__(self, sink: Sink, coding: str, make: Callable[[], Coder], flush: bool) -> None:
+    Without a coding it only tells caches that the answer varies.
+    """
+
+    def __init__(
+        self, sink: Sink, coding: str | None, make: Callable[[], Coder] | None, flush: bool
+    ) -> None:
         super().__init__(sink)
         self._coding = coding
         self._make = make
@@ -138,8 +143,10 @@ class CompressedSink(Wrapper):
     def start(self, status: int, headers: Headers) -> None:
         """Decide, and mark the headers accordingly."""
         if worth_coding(status, headers):
-            self._coder = self._make()
-            headers = coded_headers(headers, self._coding.encode())
+            if self._coding is not None and self._make is not None:
+                self._coder = self._make()
+                headers = coded_headers(headers, self._coding.encode())
+            headers = [*headers, (b"vary", b"accept-encoding")]
         self._sink.start(status, headers)
 
     async def write(self, data: bytes) -> None:
@@ -185,10 +192,10 @@ _COMPRESSIBLE_ENDINGS = (
 
 
 def coded_headers(headers: Headers, coding: bytes) -> Headers:
-    """The headers of a coded answer: no length, a weak ETag, Vary and Content-Encoding."""
+    """The headers of a coded answer: no length, a weak ETag, Content-Encoding."""
     coded = [
         (name, b"W/" + value if name == b"etag" and value[:2] != b"W/" else value)
         for name, value in headers
         if name != b"content-length"
     ]
-    return [*coded, (b"content-encoding", coding), (b"vary", b"accept-encoding")]
+    return [*coded, (b"content-encoding", coding)]

@@ -20,6 +20,11 @@ class Wrapper:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
 
+    @property
+    def status(self) -> int:
+        """See `Sink.status`."""
+        return self._sink.status
+
     def start(self, status: int, headers: Headers) -> None:
         """See `Sink.start`."""
         self._sink.start(status, headers)
@@ -46,6 +51,10 @@ class WithoutBody(Wrapper):
     async def end(self, data: bytes) -> None:
         """Complete the response without its body."""
         await self._sink.end(b"")
+
+    def fail(self, status: int, message: str, error: BaseException | None = None) -> None:
+        """Fail without a text."""
+        self._sink.fail(status, "", error)
 
 
 class WithoutHeaders(Wrapper):
@@ -79,6 +88,11 @@ class FailingStatus(Wrapper):
             self._status = status
         else:
             self._sink.start(status, headers)
+
+    @property
+    def status(self) -> int:
+        """The failing status, which Lambda's front doors turn into a 502; or see `Sink.status`."""
+        return self._status or self._sink.status
 
     async def write(self, data: bytes) -> None:
         """Pass on, or keep the beginning for the report."""

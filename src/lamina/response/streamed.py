@@ -32,6 +32,7 @@ class StreamedSink:
     """Passes a response to `stream`; `prelude(status, headers)` gives the metadata's dictionary."""
 
     def __init__(self, stream: Stream, prelude: Callable[[int, Headers], dict[str, Any]]) -> None:
+        self.status = 0
         self._stream = stream
         self._prelude = prelude
         self._held: tuple[int, Headers] | None = None  # status and headers, until they leave
@@ -49,7 +50,7 @@ class StreamedSink:
         """Send a part of the body, and wait while the socket is full."""
         if data:
             self._stream.write(self._opening() + data)
-        await self._stream.drain()
+            await self._stream.drain()
 
     async def end(self, data: bytes) -> None:
         """Send the last part of the body, and end the answer."""
@@ -68,6 +69,8 @@ class StreamedSink:
             return
         response = plain(status, message)
         self._held = response.status, response.headers
+        if not message:
+            self._hold_empty()
         self._stream.end(self._opening() + response.body)
 
     def _opening(self) -> bytes:
@@ -80,6 +83,7 @@ class StreamedSink:
         status, headers = self._held
         self._held = None
         self._started = True
+        self.status = status
         return encode_prelude(self._prelude(status, headers))
 
     def _release(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from binascii import b2a_base64
-from typing import Any
+from typing import Any, NamedTuple
 
 from lamina.errors import InvocationError, LaminaError, ResponseTooLarge
 from lamina.types import Result
@@ -20,9 +20,10 @@ PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response"
 DELIMITER = b"\0" * 8
 """What separates the prelude from the body."""
 
-encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-"""JSON text without spaces; anything but JSON's own types raises TypeError."""
+encode_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+"""JSON text without spaces; anything but JSON's own types raises TypeError, NaN ValueError."""
 
+_encode_ascii = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 PAYLOAD_LIMIT = 6 * 1024 * 1024 + 100
 """Bytes of the largest buffered answer that Lambda takes: 6 MB, and 100 bytes of slack.
@@ -32,19 +33,42 @@ is the one that Lambda's own refusal names.
 """
 
 
-def encode_result(result: Result) -> bytes:
+class Limit(NamedTuple):
+    """A largest size in `size` bytes of JSON, whose it is, and a way out that others have not."""
+
+    taker: str
+    size: int
+    way_out: str = ""
+
+
+LAMBDA_LIMIT = Limit(
+    "Lambda",
+    PAYLOAD_LIMIT,
+    "stream it (ASGI_INVOKE_MODE=response_stream behind a Function URL or a REST API), ",
+)
+
+
+def encode_result(result: Result, limit: Limit = LAMBDA_LIMIT) -> bytes:
     """A buffered result as JSON bytes. Raises `ResponseTooLarge`, `InvocationError`."""
     try:
-        payload = encode_json(result).encode()
+        payload = _to_utf8(result)
     except (TypeError, ValueError) as error:
         raise InvocationError(f"The result cannot be written as JSON: {error}") from error
-    if len(payload) > PAYLOAD_LIMIT:
+    if len(payload) > limit.size:
         raise ResponseTooLarge(
-            f"The response is {len(payload)} bytes as JSON, and Lambda takes {PAYLOAD_LIMIT}: "
-            "stream it (ASGI_INVOKE_MODE=response_stream behind a Function URL or a REST API), "
-            "compress it (ASGI_COMPRESSION=auto), or answer with a link to it."
+            f"The response is {len(payload)} bytes as JSON, and {limit.taker} takes "
+            f"{limit.size}: {limit.way_out}compress it (ASGI_COMPRESSION=auto), "
+            "or answer with a link to it."
         )
     return payload
+
+
+def _to_utf8(result: Result) -> bytes:
+    try:
+        return encode_json(result).encode()
+    except UnicodeEncodeError:
+        # Half a surrogate pair has no UTF-8, but JSON can spell it: every letter as an escape.
+        return _encode_ascii(result).encode()
 
 
 def encode_prelude(metadata: dict[str, Any]) -> bytes:

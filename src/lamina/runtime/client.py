@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -60,6 +62,7 @@ class RuntimeClient:
         self._acknowledged = True
         self._then: Callable[[], None] | None = None
         self._task: asyncio.Task[None] | None = None
+        self._context = copy_context()
 
     def next(self, received: Callable[[NextInvocation], None]) -> None:
         """Ask for the next invocation; `received` gets it, however long that takes."""
@@ -78,8 +81,8 @@ class RuntimeClient:
         path = f"{API}/invocation/{invocation.request_id}/error"
         self._post(path, encode_json(report).encode(), invocation, report["errorType"])
 
-    def open_stream(self, invocation: NextInvocation) -> StreamedPost:
-        """A streamed answer; nothing is sent before its first bytes."""
+    def open_stream(self, invocation: NextInvocation, answered: Callable[[], None]) -> StreamedPost:
+        """A streamed answer; nothing is sent before its first bytes. `answered`: at its end."""
         headers = self._base_headers | {
             "Lambda-Runtime-Function-Response-Mode": "streaming",
             "Transfer-Encoding": "chunked",
@@ -89,7 +92,7 @@ class RuntimeClient:
         if invocation.invocation_id:
             headers["Lambda-Runtime-Invocation-Id"] = invocation.invocation_id
         path = f"{API}/invocation/{invocation.request_id}/response"
-        return StreamedPost(self, request_head("POST", path, headers))
+        return StreamedPost(self, request_head("POST", path, headers), answered)
 
     def when_acknowledged(self, then: Callable[[], None]) -> None:
         """Call `then` once the Runtime API has taken what was posted, or refused it."""
@@ -98,13 +101,16 @@ class RuntimeClient:
         else:
             self._then = then
 
-    async def init_error(self, report: dict[str, Any]) -> None:
-        """Report that the environment cannot start. Raises `RuntimeApiError`."""
+    async def init_error(self, path: str, report: dict[str, Any]) -> None:
+        """Report that the environment cannot start, to `path`: init/error or restore/error.
+
+        Raises `RuntimeApiError`.
+        """
         headers = {"Lambda-Runtime-Function-Error-Type": report["errorType"]}
-        data = self._request(f"{API}/init/error", encode_json(report).encode(), headers)
+        data = self._request(f"{API}/{path}", encode_json(report).encode(), headers)
         reply = await (await self._connected()).ask(data)
         if reply.status != 202:
-            raise _refused("the init error", reply)
+            raise _refused(path, reply)
 
     def close(self) -> None:
         """Close the connection, whatever it waits for."""
@@ -114,16 +120,29 @@ class RuntimeClient:
             self._connection.close()
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Do what takes more than one step; there is never more than one such task."""
-        self._task = asyncio.get_running_loop().create_task(coroutine)
+        """Do what takes more than one step; there is never more than one such task.
+
+        Not in the context of the invocation that happens to be served: a connection keeps the
+        context it was made in, and would pass that on to all invocations after this one.
+        """
+        loop = asyncio.get_running_loop()
+        self._task = self._context.run(loop.create_task, coroutine)
 
     # Asking for the next invocation
 
     def _next_answered(self, received: Callable[[NextInvocation], None], reply: Answer) -> None:
         if isinstance(reply, Reply) and reply.status == 200:
-            received(_invocation(reply))
+            self._deliver(received, reply)
         else:
             self._start(self._next_again(received, reply))
+
+    def _deliver(self, received: Callable[[NextInvocation], None], reply: Reply) -> None:
+        try:
+            invocation = _invocation(reply)
+        except RuntimeApiError as error:
+            self._failed(error)
+        else:
+            received(invocation)
 
     async def _next_again(
         self, received: Callable[[NextInvocation], None], failure: Answer | None
@@ -140,7 +159,7 @@ class RuntimeClient:
             except RuntimeApiError as error:
                 failure = error
             if isinstance(failure, Reply) and failure.status == 200:
-                received(_invocation(failure))
+                self._deliver(received, failure)
                 return
         assert failure is not None
         self._failed(_as_error("/next", failure))
@@ -171,8 +190,24 @@ class RuntimeClient:
         counted = {"Content-Type": "application/json", "Content-Length": str(len(payload))}
         return request_head("POST", path, self._base_headers | counted | headers) + payload
 
+    def start_stream(self, stream: StreamedPost) -> None:
+        """Send the beginning of a streamed answer."""
+        self._acknowledged = False
+        if self._connection is not None and not self._connection.closed:
+            self._connection.request(stream.open(self._connection), self._answered)
+        else:
+            self._start(self._stream_again(stream))
+
+    async def _stream_again(self, stream: StreamedPost) -> None:
+        """The connection broke before a streamed answer began: it goes out on a fresh one."""
+        try:
+            connection = await self._connected()
+        except RuntimeApiError as error:
+            self._settle(error)
+        else:
+            connection.request(stream.open(connection), self._answered)
+
     def _send(self, data: bytes) -> None:
-        """Write an answer, or the beginning of a streamed one."""
         assert self._connection is not None  # /next came through it
         self._acknowledged = False
         self._connection.request(data, self._answered)
@@ -209,11 +244,13 @@ class RuntimeClient:
 
 
 class StreamedPost:
-    """One streamed answer: chunks out as bytes come in (lambda's response streaming)."""
+    """One streamed answer: chunks out as bytes come in (Lambda's response streaming)."""
 
-    def __init__(self, client: RuntimeClient, head: bytes) -> None:
+    def __init__(self, client: RuntimeClient, head: bytes, answered: Callable[[], None]) -> None:
         self._client = client
-        self._head = head
+        self._answered = answered
+        self._connection: Connection | None = None  # its own: the client may get another
+        self._unsent = head
         self.opened = False
         self.ended = False
 
@@ -223,36 +260,51 @@ class StreamedPost:
 
     async def drain(self) -> None:
         """Wait until the socket has room. Raises `ClientDisconnected` where it is closed."""
-        connection = self._client._connection
-        if connection is not None:
-            await connection.drain()
-        if connection is None or not connection.waiting:  # closed, or refused already
+        if self._connection is None:  # nothing was written, or the connection is being renewed
+            return
+        await self._connection.drain()
+        if not self._connection.waiting:  # closed, or refused already
             raise ClientDisconnected("The streamed answer was cut off by the Runtime API.")
 
     def end(self, data: bytes, error: BaseException | None = None) -> None:
         """Send the last bytes and the end of the body, with an error in the trailers."""
         self.ended = True
         self._write(chunk(data) + last_chunk(error))
+        self._answered()
+
+    def open(self, connection: Connection) -> bytes:
+        """Take the connection that the answer goes out on; what is to be sent first."""
+        self._connection = connection
+        unsent, self._unsent = self._unsent, b""
+        return unsent
 
     def _write(self, data: bytes) -> None:
-        if self.opened:
-            if self._client._connection is not None:
-                self._client._connection.write(data)
-        else:
+        if self._connection is not None:
+            self._connection.write(data)
+            return
+        self._unsent += data
+        if not self.opened:
             self.opened = True
-            self._client._send(self._head + data)
+            self._client.start_stream(self)
+
+
+NO_DEADLINE = 900.0  # seconds; Lambda's longest timeout, where /next tells none
 
 
 def _invocation(reply: Reply) -> NextInvocation:
     headers = reply.headers
-    try:
-        request_id = headers["lambda-runtime-aws-request-id"]
-        deadline_ms = int(headers.get("lambda-runtime-deadline-ms") or 0)
-    except (KeyError, ValueError) as error:
-        raise RuntimeApiError(f"/invocation/next answered without {error}: {headers}") from error
+    request_id = headers.get("lambda-runtime-aws-request-id")
+    deadline = headers.get("lambda-runtime-deadline-ms") or str(
+        int((time.time() + NO_DEADLINE) * 1000)
+    )
+    if not request_id or not deadline.isdigit():
+        raise RuntimeApiError(
+            f"/invocation/next answered with request id {request_id!r} and deadline {deadline!r}, "
+            "which no invocation can have."
+        )
     return NextInvocation(
         request_id,
-        deadline_ms,
+        int(deadline),
         reply.body,
         headers.get("lambda-runtime-invoked-function-arn") or None,
         headers.get("lambda-runtime-trace-id") or None,

@@ -70,7 +70,7 @@ class Connection(asyncio.BufferedProtocol):
     async def drain(self) -> None:
         """Wait until the socket has room for more."""
         if self._room is not None:
-            await self._room
+            await asyncio.shield(self._room)  # it is everybody's: a cancelled waiter leaves it be
 
     def close(self) -> None:
         """Close at once; whoever waits for a reply hears no more."""
@@ -103,6 +103,8 @@ class Connection(asyncio.BufferedProtocol):
         if reply is not None:
             self.closed = self.closed or not reply.keep_alive
             self._answer(reply)
+            if self.closed:
+                self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The other side is gone: whoever waits is told."""

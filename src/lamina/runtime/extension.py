@@ -7,15 +7,38 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.
 from __future__ import annotations
 
 import logging
+import socket
 
 from lamina.errors import RuntimeApiError
-from lamina.runtime.connection import Answer, Connection, connect
-from lamina.runtime.http1 import Reply, request_head
+from lamina.runtime.connection import CONNECT_TIMEOUT, READ_SIZE, Answer, Connection, connect
+from lamina.runtime.http1 import Reply, ReplyReader, request_head
 
 logger = logging.getLogger("lamina")
 
 API = "/2020-01-01/extension"
 NAME = "lamina"
+UNREGISTERED = "No lifespan shutdown: the extension was not registered: %s"
+
+
+def blocking_register(address: str) -> socket.socket | None:
+    """The same without an event loop, for a parent of worker processes; the open connection."""
+    host, _, port = address.rpartition(":")
+    try:
+        connection = socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT)
+        connection.settimeout(None)
+        connection.sendall(_register_request(address))
+        reply = None
+        reader = ReplyReader()
+        while reply is None and (data := connection.recv(READ_SIZE)):
+            reply = reader.feed(data)
+    except (OSError, ValueError, RuntimeApiError) as error:
+        logger.warning(UNREGISTERED, error)
+        return None
+    if reply is None or reply.status != 200:
+        logger.warning(UNREGISTERED, reply)
+        return None
+    connection.sendall(_event_request(address, reply))
+    return connection
 
 
 async def register(address: str) -> Connection | None:
@@ -31,10 +54,9 @@ async def register(address: str) -> Connection | None:
         if reply.status != 200:
             raise RuntimeApiError(f"{reply.status} {reply.body[:300].decode('utf-8', 'replace')}")
     except RuntimeApiError as error:
-        logger.warning("No lifespan shutdown: the extension was not registered: %s", error)
+        logger.warning(UNREGISTERED, error)
         return None
-    headers = {"Host": address, "Lambda-Extension-Identifier": _identifier(reply)}
-    connection.request(request_head("GET", f"{API}/event/next", headers), _ignore)
+    connection.request(_event_request(address, reply), _ignore)
     return connection
 
 
@@ -53,5 +75,7 @@ def _ignore(reply: Answer) -> None:
     """No event ever comes; the connection closes when the environment ends."""
 
 
-def _identifier(reply: Reply) -> str:
-    return reply.headers.get("lambda-extension-identifier", "")
+def _event_request(address: str, reply: Reply) -> bytes:
+    identifier = reply.headers.get("lambda-extension-identifier", "")
+    headers = {"Host": address, "Lambda-Extension-Identifier": identifier}
+    return request_head("GET", f"{API}/event/next", headers)

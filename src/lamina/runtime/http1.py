@@ -27,53 +27,53 @@ def request_head(method: str, path: str, headers: dict[str, str]) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
+class Head(NamedTuple):
+    """Status line and headers of a reply; `length` of its body, None where that is chunked."""
+
+    status: int
+    headers: dict[str, str]
+    keep_alive: bool
+    length: int | None
+
+
 class ReplyReader:
     """Collects bytes until they make a reply. One reader reads the replies of a connection."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._head: tuple[int, dict[str, str], bool] | None = None
-        self._needed = 0  # bytes of a counted body
+        self._head: Head | None = None
         self._chunks: bytearray | None = None  # the body so far, where it is chunked
 
     def feed(self, data: bytes | memoryview) -> Reply | None:
         """Take bytes; give the reply once it is whole. Raises `RuntimeApiError`."""
+        if self._head is None and not self._buffer:
+            reply = _whole(bytes(data))
+            if reply is not None:
+                return reply
         self._buffer += data
         if self._head is None and not self._read_head():
             return None
         body = self._read_counted() if self._chunks is None else self._read_chunks()
         if body is None or self._head is None:
             return None
-        status, headers, keep_alive = self._head
-        self._head = None
-        return Reply(status, headers, body, keep_alive)
+        head, self._head = self._head, None
+        return Reply(head.status, head.headers, body, head.keep_alive)
 
     def _read_head(self) -> bool:
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             return False
-        lines = self._buffer[:end].decode("latin-1").split("\r\n")
+        self._head = _head(bytes(self._buffer[:end]))
         del self._buffer[: end + 4]
-        version, _, rest = lines[0].partition(" ")
-        if not version.startswith("HTTP/1.") or not rest[:3].isdigit():
-            raise RuntimeApiError(f"The Runtime API sent {lines[0]!r} where a status line belongs.")
-        headers = {}
-        for line in lines[1:]:
-            name, _, value = line.partition(":")
-            headers[name.lower()] = value.strip()
-        keep_alive = headers.get("connection", "").lower() != "close" and version != "HTTP/1.0"
-        self._head = int(rest[:3]), headers, keep_alive
-        self._chunks = None
-        if headers.get("transfer-encoding", "").lower() == "chunked":
-            self._chunks = bytearray()
-        self._needed = int(headers.get("content-length") or 0)
+        self._chunks = bytearray() if self._head.length is None else None
         return True
 
     def _read_counted(self) -> bytes | None:
-        if len(self._buffer) < self._needed:
+        needed = self._head.length if self._head is not None else None
+        if needed is None or len(self._buffer) < needed:
             return None
-        body = bytes(self._buffer[: self._needed])
-        del self._buffer[: self._needed]
+        body = bytes(self._buffer[:needed])
+        del self._buffer[:needed]
         return body
 
     def _read_chunks(self) -> bytes | None:
@@ -103,3 +103,30 @@ class ReplyReader:
             del self._buffer[: end + 4]
         assert self._chunks is not None
         return bytes(self._chunks)
+
+
+def _whole(data: bytes) -> Reply | None:
+    """The reply where these bytes are all of it, as they are for small ones; else None."""
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    head = _head(data[:end])
+    if head.length != len(data) - end - 4:
+        return None
+    return Reply(head.status, head.headers, data[end + 4 :], head.keep_alive)
+
+
+def _head(data: bytes) -> Head:
+    """Read a status line and headers. Raises `RuntimeApiError` for what is no status line."""
+    lines = data.decode("latin-1").split("\r\n")
+    version, _, rest = lines[0].partition(" ")
+    if not version.startswith("HTTP/1.") or not rest[:3].isdigit():
+        raise RuntimeApiError(f"The Runtime API sent {lines[0]!r} where a status line belongs.")
+    headers = {}
+    for line in lines[1:]:
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip()
+    keep_alive = headers.get("connection", "").lower() != "close" and version != "HTTP/1.0"
+    chunked = headers.get("transfer-encoding", "").lower() == "chunked"
+    length = None if chunked else int(headers.get("content-length") or 0)
+    return Head(int(rest[:3]), headers, keep_alive, length)

@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import time
+from collections.abc import Callable
+from contextvars import copy_context
 from functools import partial
 
+from lamina import freeze
+from lamina.asgi.http import FATAL, HTTPCycle
 from lamina.errors import InvocationError
 from lamina.invocation import Invocation, set_current
 from lamina.response.wire import encode_result
+from lamina.runtime import trace
 from lamina.runtime.client import NextInvocation, RuntimeClient, StreamedPost
+from lamina.runtime.in_flight import InFlight, Running
 from lamina.runtime.ric import lambda_context
 from lamina.service import Service
-from lamina.supervision import supervise
+from lamina.supervision import Alarm, supervise
 from lamina.types import Event, Result
 
-access = logging.getLogger("lamina.access")
 logger = logging.getLogger("lamina")
-
-TRACE_VARIABLE = "_X_AMZN_TRACE_ID"
 
 
 class Slot:
@@ -30,59 +32,99 @@ class Slot:
         next() ──▶ a task of its own: answer, then finish the work ──▶ when acknowledged, next()
 
     The task is the invocation's: its context, and with it every context variable that the
-    application sets, ends with it. Managed instances give an environment several slots.
+    application sets, ends with it. Managed instances give an environment several slots
+    (`concurrent`); they are never frozen, so there a slot asks again as soon as its answer is
+    acknowledged, and background work just runs on.
     """
 
-    def __init__(self, address: str, service: Service) -> None:
+    def __init__(
+        self, address: str, service: Service, in_flight: InFlight, concurrent: bool = False
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._service = service
+        self._in_flight = in_flight
+        self._concurrent = concurrent
         self._client = RuntimeClient(address, self._end)
         self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._serving: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._context = copy_context()
+        self._alarm = Alarm(self._loop)
 
     async def run(self) -> None:
         """Serve until cancelled. Raises the error that ends the environment."""
-        try:
-            self._next()
-            await self._ended
-        finally:
-            self._client.close()
+        self._next()
+        await self._ended
+
+    def close(self) -> None:
+        """Stop asking, and close the connection."""
+        self._client.close()
 
     def _next(self) -> None:
         self._client.next(self._received)
 
     def _received(self, invocation: NextInvocation) -> None:
-        self._serving = self._loop.create_task(self._serve(invocation))
+        # A connection may have been made in an earlier invocation's context: not this one's.
+        task = self._context.run(self._loop.create_task, self._serve(invocation))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _answered(self) -> None:
+        """An answer is on its way out."""
+        if self._concurrent:
+            self._client.when_acknowledged(self._next)
 
     async def _serve(self, invocation: NextInvocation) -> None:
-        reply = PostedReply(self._client, invocation)
+        reply = PostedReply(self._client, invocation, self._answered)
         try:
             await self._answer(invocation, reply)
-        except BaseException as error:
+        except FATAL as error:
             reply.fail(_exit_error(error))
             self._client.when_acknowledged(partial(self._end, error))
-        else:
+            return
+        except Exception as error:  # a fault of Lamina's own must not cost the environment
+            logger.exception("Lamina failed to serve this invocation: please report it.")
+            reply.fail(InvocationError(f"Lamina failed: {type(error).__name__}: {error}"))
+        if not reply.sent:
+            reply.fail(InvocationError("The invocation ended without an answer."))
+        if not self._concurrent:
             self._client.when_acknowledged(self._next)
 
     async def _answer(self, invocation: NextInvocation, reply: PostedReply) -> None:
         """Answer as soon as the answer is complete, and see the invocation's work to its end."""
-        _set_trace(invocation.trace_id)
+        if not self._concurrent:
+            trace.set_variable(invocation.trace_id)
         try:
             event, context = _decoded(invocation), lambda_context(invocation)
         except InvocationError as error:
             reply.fail(error)
             return
-        set_current(Invocation(event, context))
+        current = Invocation(event, context, invocation.trace_id)
+        set_current(current)
+        cycle = self._service.open(event, context, reply)
+        if cycle is not None:
+            if self._service.settings.traceparent:
+                trace.add_header(cycle.scope["headers"], invocation.trace_id)
+            await self._run(cycle, current, invocation.deadline_ms / 1000 - time.time())
+
+    async def _run(self, cycle: HTTPCycle, invocation: Invocation, seconds_left: float) -> None:
         service = self._service
-        started = time.perf_counter()
-        cycle = service.open(event, context, reply)
-        if cycle is None:
-            return
-        left = invocation.deadline_ms / 1000 - time.time()
-        await supervise(cycle, service.app, service.settings, left)
-        if service.settings.log_access and access.isEnabledFor(logging.INFO):
-            milliseconds = (time.perf_counter() - started) * 1000
-            access.info("%s %d %.1f ms", cycle.name, cycle.status, milliseconds)
+        task = asyncio.current_task()
+        assert task is not None
+        started = time.monotonic()
+        self._in_flight[cycle] = Running(cycle, invocation, task, started + seconds_left)
+        try:
+            alarm = Alarm(self._loop) if self._concurrent else self._alarm
+            await supervise(cycle, service.app, service.settings, seconds_left, alarm)
+            if not self._concurrent:
+                await self._before_freeze(started + seconds_left)
+        finally:
+            del self._in_flight[cycle]
+
+    async def _before_freeze(self, deadline: float) -> None:
+        hooks = freeze.hooks(self._service.settings.flush)
+        if hooks:
+            margin = self._service.settings.deadline_margin_ms / 1000
+            await freeze.run(hooks, deadline - margin - time.monotonic())
 
     def _end(self, error: BaseException) -> None:
         if not self._ended.done():
@@ -92,11 +134,19 @@ class Slot:
 class PostedReply:
     """Sends the outcome of one invocation to the Runtime API; the first outcome counts."""
 
-    def __init__(self, client: RuntimeClient, invocation: NextInvocation) -> None:
+    def __init__(
+        self, client: RuntimeClient, invocation: NextInvocation, answered: Callable[[], None]
+    ) -> None:
         self._client = client
         self._invocation = invocation
+        self._answered = answered
         self._stream: StreamedPost | None = None
         self._sent = False
+
+    @property
+    def sent(self) -> bool:
+        """Whether an answer, or its beginning, is on its way."""
+        return self._sent or (self._stream is not None and self._stream.opened)
 
     def send(self, result: Result) -> None:
         """Post the whole result. Raises `ResponseTooLarge`, `InvocationError`."""
@@ -104,6 +154,7 @@ class PostedReply:
         if not self._sent:
             self._sent = True
             self._client.respond(self._invocation, payload)
+            self._answered()
 
     def fail(self, error: InvocationError) -> None:
         """Post the error; where a stream has begun, end it with the error in its trailers."""
@@ -114,29 +165,22 @@ class PostedReply:
             self._sent = True
             logger.error("%s", error)
             self._client.respond_error(self._invocation, error)
+            self._answered()
 
     def stream(self) -> StreamedPost:
         """Open a streamed answer."""
-        self._stream = self._client.open_stream(self._invocation)
+        self._stream = self._client.open_stream(self._invocation, self._answered)
         return self._stream
 
 
 def _decoded(invocation: NextInvocation) -> Event:
     try:
         event: Event = json.loads(invocation.body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvocationError(
             f"The event is not JSON: {error}", "Runtime.UnmarshalError"
         ) from error
     return event
-
-
-def _set_trace(trace_id: str | None) -> None:
-    """Tell the X-Ray SDK the trace, as awslambdaric does: one invocation runs at a time."""
-    if trace_id is not None:
-        os.environ[TRACE_VARIABLE] = trace_id
-    elif TRACE_VARIABLE in os.environ:
-        del os.environ[TRACE_VARIABLE]
 
 
 def _exit_error(error: BaseException) -> InvocationError:

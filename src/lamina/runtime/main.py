@@ -3,52 +3,106 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
-import signal
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping
+from functools import partial
 from typing import NoReturn
 
 from lamina import settings as settings_table
 from lamina.asgi.http import FATAL
-from lamina.errors import InitError, RuntimeApiError, SettingError
+from lamina.errors import InitError, RuntimeApiError
 from lamina.importer import app_reference, import_app, user_frames
-from lamina.runtime import extension, logs, search_path
+from lamina.leftovers import task_factory
+from lamina.loops import new_loop
+from lamina.runtime import logs, search_path
 from lamina.runtime.client import RuntimeClient
-from lamina.runtime.loop import Slot
+from lamina.runtime.environment import Environment, processes_of, slots_of
 from lamina.service import Service
 from lamina.settings import Settings
-from lamina.supervision import task_factory
 
 logger = logging.getLogger("lamina")
 
-SHUTDOWN_TIME = 0.3
-"""Seconds between SIGTERM and SIGKILL that are safe to use (lambda-runtime-environment,
-"Shutdown phase": 500 ms with internal extensions, 300 with external ones)."""
 
+def main(layer: str, thresholds: tuple[int, int, int]) -> NoReturn:
+    """The process: `layer` is the folder that holds the layer's content (/opt on Lambda).
 
-def main(layer: str) -> NoReturn:
-    """The process: `layer` is the folder that holds the layer's content (/opt on Lambda)."""
+    `thresholds` are the garbage collector's, to be put back after init.
+    """
     search_path.install(layer)
     logs.configure(os.environ)
-    sys.exit(run())
+    status = run(thresholds)
+    if status:
+        # A failed environment ends at once, whatever threads the application has left running.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(0)
 
 
-def run() -> int:
+def run(thresholds: tuple[int, int, int]) -> int:
     """Run the environment to its end; the process's exit status."""
-    loop = asyncio.new_event_loop()
     try:
         settings = _settings(os.environ)
-        loop = _chosen_loop(loop, settings.loop)
-        asyncio.set_event_loop(loop)
+        loop = _current_loop(settings.loop)
         app = import_app(app_reference(settings.app, os.environ))
-        environment = Environment(Service(app, settings))
-        loop.set_task_factory(task_factory)
-        loop.run_until_complete(environment.run())
+        service = Service(app, settings)
+        _resume_collection(thresholds)
+        return _serve_all(loop, service)
     except InitError as error:
-        _report(loop, error)
-        return 1
+        return _report(error)
+
+
+def _resume_collection(thresholds: tuple[int, int, int]) -> None:
+    """Collect garbage again, which runtime.py turned off: nothing that init made is garbage.
+
+    What was imported stays for good, so later collections need not look at it. Thresholds of
+    the application's own stay as they are.
+    """
+    gc.freeze()
+    if gc.get_threshold()[0] == 0:
+        gc.set_threshold(*thresholds)
+
+
+def _serve_all(loop: asyncio.AbstractEventLoop, service: Service) -> int:
+    """Serve every slot of the environment: here, or in workers."""
+    slots = slots_of(os.environ)
+    processes = processes_of(slots, service.settings.processes)
+    if processes == 1:
+        return _serve(loop, service, slots)
+    from lamina.runtime import workers
+
+    if not workers.can_fork():
+        logger.warning(
+            "The application started threads when it was imported, so no workers can be forked "
+            "safely: one process serves alone. Start threads in lifespan startup."
+        )
+        return _serve(loop, service, slots)
+    loop.close()
+    pool = workers.Workers(partial(_work, service), workers.shares(slots, processes))
+    return pool.run(os.environ, registers=service.lifespan.wanted)
+
+
+def _work(service: Service, slots: int) -> int:
+    """What a worker process does; its exit status."""
+    from lamina.runtime import workers
+
+    try:
+        return _serve(_current_loop(service.settings.loop), service, slots, registers=False)
+    except InitError as error:
+        _report(error)
+        return workers.INIT_FAILED
+
+
+def _serve(
+    loop: asyncio.AbstractEventLoop, service: Service, slots: int, registers: bool = True
+) -> int:
+    """Serve in this process; its exit status. Raises `InitError`."""
+    loop.set_task_factory(task_factory)
+    try:
+        loop.run_until_complete(Environment(service, os.environ, slots, registers).run())
     except RuntimeApiError as error:
         logger.critical("%s The process ends here.", error)
         return 1
@@ -58,61 +112,22 @@ def run() -> int:
     return 0
 
 
-class Environment:
-    """One execution environment: startup, the loop, shutdown on SIGTERM."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    async def run(self) -> None:
-        """Serve until SIGTERM. Raises `InitError`, `RuntimeApiError`, or the error that ends it."""
-        lifespan = self._service.lifespan
-        await lifespan.startup()
-        registered = await extension.register(_api_address()) if lifespan.running else None
-        serving = asyncio.ensure_future(Slot(_api_address(), self._service).run())
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, serving.cancel)
-        try:
-            await serving
-        except asyncio.CancelledError:
-            await lifespan.shutdown(SHUTDOWN_TIME)
-        finally:
-            if registered is not None:
-                registered.close()
-
-
-def _api_address() -> str:
-    return os.environ.get("AWS_LAMBDA_RUNTIME_API", "")
-
-
-def _settings(environ: MutableMapping[str, str]) -> Settings:
+def _settings(environ: Mapping[str, str]) -> Settings:
     settings = settings_table.from_environ(environ)
     for warning in settings_table.misspelt(environ):
         logger.warning("%s", warning)
     return settings
 
 
-def _chosen_loop(default: asyncio.AbstractEventLoop, name: str) -> asyncio.AbstractEventLoop:
-    """uvloop's loop where the function carries it (or asks for it), else asyncio's."""
-    if name == "asyncio":
-        return default
-    try:
-        import uvloop  # type: ignore[import-not-found]  # the function's, where it has one
-    except ImportError:
-        if name == "uvloop":
-            raise SettingError(
-                "ASGI_LOOP='uvloop' needs uvloop, which the function does not carry: "
-                "add it to its requirements, or use auto."
-            ) from None
-        return default
-    default.close()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+def _current_loop(name: str) -> asyncio.AbstractEventLoop:
+    """A new loop, set before the application is imported: some code asks for it then."""
+    loop = new_loop(name)
+    asyncio.set_event_loop(loop)
     return loop
 
 
-def _report(loop: asyncio.AbstractEventLoop, error: InitError) -> None:
-    """Post to init/error, and say the same in the log: whoever looks, finds it."""
+def _report(error: InitError) -> int:
+    """Post the error, and say the same in the log: whoever looks, finds it. The exit status."""
     frames = user_frames(error.__cause__) if error.__cause__ else []
     logger.critical("%s\n%s", error, "".join(frames))
     report = {
@@ -121,8 +136,9 @@ def _report(loop: asyncio.AbstractEventLoop, error: InitError) -> None:
         "requestId": "",
         "stackTrace": frames,
     }
+    client = RuntimeClient(os.environ.get("AWS_LAMBDA_RUNTIME_API", ""), logger.critical)
     try:
-        client = RuntimeClient(_api_address(), logger.critical)
-        loop.run_until_complete(client.init_error(report))
+        asyncio.run(client.init_error(error.report_path, report))
     except RuntimeApiError as failure:
         logger.critical("The error could not be reported: %s", failure)
+    return error.exit_status

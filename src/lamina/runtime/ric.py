@@ -59,6 +59,22 @@ def log_utils() -> Any:
     return utils
 
 
+def snapshot_hooks() -> Any:
+    """awslambdaric's runner of SnapStart hooks; None where nobody can have registered one.
+
+    `snapshot_restore_py` is imported by its own name: it has to be the application's module.
+    """
+    try:
+        import snapshot_restore_py  # type: ignore[import-untyped]  # noqa: F401  is it there?
+    except ImportError:
+        return None
+    try:
+        from lamina._awslambdaric import lambda_runtime_hooks_runner as runner
+    except ImportError:
+        from awslambdaric import lambda_runtime_hooks_runner as runner
+    return runner
+
+
 def frame_type(record: logging.LogRecord) -> bytes:
     """The four bytes that tell Lambda format and level of a text record."""
     utils = log_utils()

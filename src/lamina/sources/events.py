@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import Any, NoReturn
 
 from lamina.errors import BadEvent, InvocationError
@@ -33,23 +34,33 @@ def decode(event: Any, path: str = "/events") -> Request:
 def encode(response: Response, _event: Any, text_types: tuple[str, ...]) -> Result:
     """What the invocation returns: the parsed JSON, None for an empty body, else the text.
 
+    Whether a body is JSON, it says itself: content types are often wrong, or missing.
+
     Raises `InvocationError` for a status of 400 or more, so that Lambda retries the event.
     """
-    text, _ = body.to_text(response.headers, response.body, text_types)
     if response.status >= 400:
+        text, _ = body.to_text(response.headers, response.body, text_types)
         raise InvocationError(
             f"The application answered {response.status} to an event that is not HTTP: "
             f"{text[:_SHOWN]!r}. Serve POST at ASGI_EVENTS_PATH and answer with a status "
             "below 400 to accept the event."
         )
-    if not text:
+    if not response.body:
         return None
     try:
-        return json.loads(text, parse_constant=_refuse)
+        # As UTF-8 and nothing else (RFC 8259, section 8.1): from bytes, json would guess.
+        text = response.body.decode()
+        return json.loads(text, parse_float=_finite, parse_constant=_refuse)
     except (ValueError, RecursionError):
-        return text
+        return body.to_text(response.headers, response.body, text_types)[0]
 
 
 def _refuse(constant: str) -> NoReturn:
     """Python reads NaN and Infinity, JSON has neither: the body is text."""
     raise ValueError(constant)
+
+
+def _finite(digits: str) -> float:
+    """A number; one that is too large for Python, such as 1e999, would leave as Infinity."""
+    number = float(digits)
+    return number if isfinite(number) else _refuse(digits)

@@ -48,6 +48,28 @@ def method(holder: Event, key: str) -> str:
     return value.upper()
 
 
+_METHODS: tuple[tuple[Any, ...], ...] = (
+    ("httpMethod",),
+    ("method",),
+    ("requestContext", "http", "method"),
+    ("Records", 0, "cf", "request", "method"),
+)
+
+
+def asks_for_head(event: Any) -> bool:
+    """Whether an event of any source asks for HEAD, however malformed it is else."""
+    return any(_at(event, path) in ("HEAD", "head") for path in _METHODS)
+
+
+def _at(value: Any, path: tuple[Any, ...]) -> Any:
+    for key in path:
+        try:
+            value = value[key]
+        except (LookupError, TypeError):
+            return None
+    return value
+
+
 def strings(value: Any, key: str) -> list[str]:
     """A list of strings out of a list, a single string or null: event sources use all three."""
     if isinstance(value, list):

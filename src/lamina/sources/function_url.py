@@ -25,6 +25,6 @@ def encode(response: Response, _event: Event, text_types: tuple[str, ...]) -> di
 def prelude(status: int, headers: Headers) -> dict[str, Any]:
     """The metadata in front of a streamed body: statusCode, headers (single strings), cookies.
 
-    Lists as header values are not understood here. `transfer-encoding` is the URL's own to set.
+    Lists as header values are not understood here.
     """
-    return payload_v2.prelude(status, [h for h in headers if h[0] != b"transfer-encoding"])
+    return payload_v2.prelude(status, headers)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from lamina.errors import ApplicationError
 from lamina.sources.fields import malformed, mapping, strings, utf8
 from lamina.types import Event, Headers
 
@@ -69,33 +68,27 @@ def join_cookies(headers: Headers) -> Headers:
     return [*rest[:at], (b"cookie", b"; ".join(cookies)), *rest[at:]]
 
 
-def check_headers(headers: Headers) -> None:
-    """Refuse response headers that would break out of their line, or that are not bytes.
+_SINGLETONS = frozenset(
+    b"access-control-allow-credentials access-control-allow-origin access-control-max-age age"
+    b" content-disposition content-length content-location content-md5 content-range content-type"
+    b" cross-origin-embedder-policy cross-origin-opener-policy date etag expires last-modified"
+    b" location origin-agent-cluster refresh retry-after server sourcemap"
+    b" strict-transport-security".split()
+)
+"""Response headers whose value is no list: two of them must not be joined by a comma.
 
-    Raises `ApplicationError` for CR, LF or NUL in a name or a value (RFC 9110, section 5.5),
-    and for anything but pairs of bytes.
-    """
-    for header in headers:
-        try:
-            name, value = header
-            line = b"%b%b" % (name, value)
-            unsafe = b"\n" in line or b"\r" in line or b"\0" in line
-        except (TypeError, ValueError) as error:
-            raise ApplicationError(
-                f"The response header {header!r} is not a pair of bytes. "
-                "ASGI header names and values are bytes: encode them as latin-1."
-            ) from error
-        if unsafe:
-            raise ApplicationError(
-                f"The response header {name!r} holds a line break or a NUL: {value!r}. It could "
-                "smuggle in other headers and was refused: remove these bytes in the application."
-            )
+RFC 9110, section 5.3, and for each the page that defines it; RFC 6797 says that the first counts.
+"""
+
+_DROPPED = b"transfer-encoding"
+"""About the connection to the client, which is the event source's: it frames the body itself."""
 
 
 def to_joined(headers: Headers) -> tuple[dict[str, str], list[str]]:
     """(headers, cookies) for results with one string per name: duplicates joined by ", ".
 
     A `set-cookie` cannot be joined (RFC 6265, section 3), so these come as a list of their own.
+    Of a header that is no list the first one stays.
     """
     joined: dict[str, str] = {}
     cookies: list[str] = []
@@ -103,10 +96,11 @@ def to_joined(headers: Headers) -> tuple[dict[str, str], list[str]]:
         key, content = name.decode("latin-1"), value.decode("latin-1")
         if key == "set-cookie":
             cookies.append(content)
-        elif key in joined:
+        elif key not in joined:
+            if name != _DROPPED:
+                joined[key] = content
+        elif name not in _SINGLETONS:
             joined[key] = f"{joined[key]}, {content}"
-        else:
-            joined[key] = content
     return joined, cookies
 
 
@@ -114,7 +108,8 @@ def to_lists(headers: Headers) -> dict[str, list[str]]:
     """Every name with the list of its values, in the order they came."""
     lists: dict[str, list[str]] = {}
     for name, value in headers:
-        lists.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+        if name != _DROPPED:
+            lists.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
     return lists
 
 

@@ -35,10 +35,13 @@ def decode(event: Event) -> Request:
 
 
 def _query(target: str, parameters: Event) -> bytes:
-    """The query that version 1 carries whole in raw_path; else what the map gives.
+    """The query that version 1 carries whole in raw_path; else what the map gives, as sent.
 
-    AWS does not document whether the map is decoded: escapes and `+` stay as they are, and what
-    would end a parameter is escaped, which is right for both as far as both can be.
+    UNVERIFIED: AWS does not say whether version 2's map is decoded, its samples hold nothing that
+    would tell, no event is published that does, and other readers differ (Powertools hands it on
+    as it is, a patch for Hono's adapter encodes it). Read as sent, like a load balancer's and like
+    the `path` beside it, because that is wrong the least: were it decoded after all, only a
+    literal `+` or `%` in a value would be misread; the other way round, every escape sent.
     """
     raw = target.partition("?")[2]
     return query.from_raw(raw) if raw else query.from_encoded(fields.flatten(parameters))

@@ -6,22 +6,17 @@ from lamina.sources.paths import PATH, is_under, percent_decode, quote
 from lamina.types import Request
 
 
-def normalise(base_path: str) -> str:
-    """One spelling: "api", "/api/" and "/api" are "/api"; "/" and "" are "" (no base path)."""
-    inner = base_path.strip().strip("/")
-    return "/" + inner if inner else ""
-
-
 def mount(request: Request, base_path: str, mode: str) -> Request:
     """The request with what is in front of the application's own path declared, or cut off.
 
     In front are the stage (or mapping) that the codec found, `request.root_path`, and after it
-    `base_path` where the path goes on with that at a segment border.
+    `base_path` ("/api" or "", as the settings spell it) where the path goes on with that at a
+    segment border.
 
     - mode "mount": the path keeps all of it, `root_path` is all of it (as uvicorn does);
     - mode "strip": it is cut off `path` and `raw_path`, and `root_path` is "".
     """
-    prefix = _prefix(request, normalise(base_path))
+    prefix = _prefix(request, base_path)
     if not prefix:
         return request
     if mode == "mount":

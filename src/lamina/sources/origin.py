@@ -6,6 +6,7 @@ A request is never refused over a port: what cannot be read falls back to the ne
 from __future__ import annotations
 
 from functools import lru_cache
+from socket import AF_INET, AF_INET6, inet_pton
 
 from lamina.types import Headers
 
@@ -37,23 +38,44 @@ def scheme_of(forwarded: bytes) -> str:
 
 
 @lru_cache(maxsize=64)
-def server_of(host: bytes, scheme: str, forwarded_port: bytes = b"") -> Address:
-    """Name and port out of a Host header; a missing port is the forwarded or the scheme's."""
+def server_of(host: bytes, scheme: str, forwarded_port: bytes = b"") -> Address | None:
+    """Name and port out of a Host header; a missing port is the forwarded or the scheme's.
+
+    None where it has no name (`:8080`).
+    """
     name, port = split_port(host.decode("latin-1").strip())
+    if not name:
+        return None
     if port is None:
         port = _port(forwarded_port.partition(b",")[0].decode("latin-1"))
     return name, port or (80 if scheme in ("http", "ws") else 443)
 
 
 def last_hop(headers: Headers) -> Address | None:
-    """The client as the nearest proxy saw it: the last X-Forwarded-For entry.
+    """The client as the nearest proxy saw it: the last X-Forwarded-For entry that is not empty.
 
-    Entries before it come from the client and prove nothing. ALB can be told to append the
-    client's port too (attribute routing.http.xff_client_port.enabled).
+    Entries before it come from the client and prove nothing, so one that is no address
+    ("unknown") means None. ALB can be told to append the client's port too (attribute
+    routing.http.xff_client_port.enabled).
     """
-    entries = dict(headers).get(b"x-forwarded-for", b"")
-    name, port = split_port(entries.rpartition(b",")[2].decode("latin-1").strip())
-    return (name, port or 0) if name else None
+    return _last_address(b",".join([v for name, v in headers if name == b"x-forwarded-for"]))
+
+
+@lru_cache(maxsize=64)
+def _last_address(entries: bytes) -> Address | None:
+    last = entries.rstrip(b", \t").rpartition(b",")[2]
+    name, port = split_port(last.decode("latin-1").strip())
+    return (name, port or 0) if is_ip_address(name) else None
+
+
+def is_ip_address(name: str) -> bool:
+    """Whether `name` is an IPv4 or IPv6 address, without brackets and port."""
+    # ipaddress would do, but its import takes 3 ms; asyncio has imported socket already.
+    try:
+        inet_pton(AF_INET6 if ":" in name else AF_INET, name)
+    except (OSError, ValueError):  # ValueError: a NUL inside
+        return False
+    return True
 
 
 def split_port(authority: str) -> tuple[str, int | None]:

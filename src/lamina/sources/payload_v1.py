@@ -27,7 +27,7 @@ def decode(event: Event, split_path: Callable[[str], tuple[str, bytes]]) -> Requ
         method=fields.method(event, "httpMethod"),
         path=path,
         raw_path=raw_path,
-        query_string=query.from_decoded(parameters(event)),
+        query_string=_query(event),
         headers=pairs,
         body=body.decode(event.get("body"), event.get("isBase64Encoded")),
         scheme=scheme,
@@ -36,6 +36,12 @@ def decode(event: Event, split_path: Callable[[str], tuple[str, bytes]]) -> Requ
         client=(source_ip, 0) if source_ip else None,
         root_path=split_path(root)[0] if root else "",
     )
+
+
+def _query(event: Event) -> bytes:
+    """The query as sent where an event has it (AWS's does not, emulators' may), else the maps'."""
+    raw = fields.text(event, "rawQueryString")
+    return query.from_raw(raw) if raw else query.from_decoded(parameters(event))
 
 
 def parameters(event: Event) -> query.Pairs:

@@ -34,12 +34,14 @@ class StreamingCodec(Codec, Protocol):
 class Source(NamedTuple):
     """One event source: its name, whether an event is its, the module with its codec.
 
-    `claims` takes any JSON object and never raises.
+    `claims` takes any JSON object and never raises. `limit` gives the bytes of JSON that the
+    source takes as an event's result, where that is less than Lambda's own limit.
     """
 
     name: str
     claims: Callable[[Event], bool]
     module: str
+    limit: Callable[[Event], int] | None = None
 
 
 def find(event: Any) -> Source:
@@ -119,15 +121,33 @@ def _is_edge(event: Event) -> bool:
     return isinstance(cloudfront, dict) and "request" in cloudfront and "response" not in cloudfront
 
 
+_MEGABYTE = 1024 * 1024
+
+
+def _alb_limit(_event: Event) -> int:
+    """The quota of the page that alb.py names: "the response JSON", 1 MB."""
+    return _MEGABYTE
+
+
+def _edge_limit(event: Event) -> int:
+    """A generated response "including headers and body": 40 KB for viewers, 1 MB for origins.
+
+    https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html
+    """
+    config = event["Records"][0]["cf"].get("config")
+    kind = config.get("eventType") if isinstance(config, dict) else None
+    return 40 * 1024 if kind == "viewer-request" else _MEGABYTE
+
+
 SOURCES: tuple[Source, ...] = (
     Source("url", _is_function_url, "lamina.sources.function_url"),
     Source("http", _is_payload_v2, "lamina.sources.http_api"),
     Source("http-v1", _is_http_v1, "lamina.sources.http_api_v1"),
     Source("rest", _is_rest, "lamina.sources.rest"),
-    Source("alb", _is_alb, "lamina.sources.alb"),
+    Source("alb", _is_alb, "lamina.sources.alb", _alb_limit),
     Source("lattice", _is_lattice, "lamina.sources.lattice"),
     Source("lattice-v1", _is_lattice_v1, "lamina.sources.lattice"),
-    Source("edge", _is_edge, "lamina.sources.edge"),
+    Source("edge", _is_edge, "lamina.sources.edge", _edge_limit),
 )
 """Every source that speaks HTTP, the more particular test first."""
 

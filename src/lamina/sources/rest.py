@@ -21,7 +21,7 @@ def encode(response: Response, _event: Event, text_types: tuple[str, ...]) -> di
 def prelude(status: int, headers: Headers) -> dict[str, Any]:
     """The metadata in front of a streamed body: statusCode, headers, multiValueHeaders.
 
-    No other key but `cookies` is allowed. `transfer-encoding` is API Gateway's own to set
+    No other key but `cookies` is allowed
     (https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode-lambda.html).
     """
-    return payload_v1.prelude(status, [h for h in headers if h[0] != b"transfer-encoding"])
+    return payload_v1.prelude(status, headers)

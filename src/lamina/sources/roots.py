@@ -32,7 +32,8 @@ def full_path(event: Event, context: Event) -> tuple[str, str]:
 
 
 def _before(path: str, tail: str) -> str:
-    return path[: len(path) - len(tail)] if path.endswith(tail) else ""
+    """What is in front of `tail`, without a slash at its end: a client may send several."""
+    return path[: len(path) - len(tail)].rstrip("/") if path.endswith(tail) else ""
 
 
 def _resource_path(resource: str, parameters: Event) -> str | None:

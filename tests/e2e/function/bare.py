@@ -1,9 +1,11 @@
 """A function of bare ASGI applications: everything end-to-end tests ask for, no dependencies."""
 
 import asyncio
+import contextvars
 import json
 import os
 import sys
+import time
 
 STARTED = []
 RESULTS = []
@@ -145,6 +147,68 @@ async def modules(scope, receive, send):
     await answer(send, content)
 
 
+async def block(scope, receive, send):
+    time.sleep(60)  # noqa: ASYNC251  the fault that is tested
+
+
+async def stubborn(scope, receive, send):
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            print("not so fast", flush=True)
+            await asyncio.sleep(60)  # cancelled again
+
+
+async def endless(scope, receive, send):
+    await start(send, content_type=b"text/plain")
+    while True:
+        await body(send, b"tick", more=True)
+        await asyncio.sleep(0.05)
+
+
+async def leak(scope, receive, send):
+    async def forgotten():
+        await asyncio.sleep(60)
+
+    scope["state"]["leak"] = asyncio.ensure_future(forgotten())
+    await answer(send, "leaked")
+
+
+async def headers(scope, receive, send):
+    named = {name.decode(): value.decode() for name, value in scope["headers"]}
+    await answer(send, [named, os.environ.get("_X_AMZN_TRACE_ID")])
+
+
+async def empty_first(scope, receive, send):
+    await start(send, content_type=b"text/plain")
+    await body(send, b"", more=True)
+    await asyncio.sleep(0.1)
+    await body(send, b"hello")
+
+
+USER = contextvars.ContextVar("user", default="nobody")
+
+
+async def context(scope, receive, send):
+    before = USER.get()
+    USER.set("alice")
+    await answer(send, before)
+    await asyncio.sleep(0.2)  # the answer is acknowledged while this runs
+
+
+async def hurried(scope, receive, send):
+    """A send that is given up, and one after it: neither may break the other."""
+    await start(send, content_type=b"text/plain")
+    cancelled = 0
+    for _ in range(400):
+        try:
+            await asyncio.wait_for(body(send, b"x" * 65536, more=True), 0.001)
+        except asyncio.TimeoutError:
+            cancelled += 1
+    await body(send, b"cancelled %d" % cancelled)
+
+
 async def not_found(scope, receive, send):
     await answer(send, scope["path"], status=404)
 
@@ -153,7 +217,8 @@ ROUTES = {
     f"/{function.__name__}": function
     for function in (
         hello, echo, size, ticks, flood, nothing, job, results, slow, crash, crash_late, leave,
-        large, events, modules,
+        large, events, modules, block, stubborn, endless, leak, headers,
+        empty_first, context, hurried,
     )
 }  # fmt: skip
 
@@ -161,6 +226,11 @@ ROUTES = {
 async def fails_to_start(scope, receive, send):
     await receive()
     await send({"type": "lifespan.startup.failed", "message": "no database"})
+
+
+async def exits_at_start(scope, receive, send):
+    await receive()
+    raise SystemExit(3)
 
 
 async def never_starts(scope, receive, send):

@@ -1,7 +1,8 @@
 """VPC Lattice with a Lambda target group, event structure V1 or V2.
 
-https://docs.aws.amazon.com/vpc-lattice/latest/ug/lambda-functions.html. The page leaves open
-how V2 encodes the query; here it is decoded, as in its samples.
+https://docs.aws.amazon.com/vpc-lattice/latest/ug/lambda-functions.html. UNVERIFIED: the page
+leaves open how the query map is encoded; here it is as sent, as a load balancer's is
+(`lamina.sources.lattice` says why, and reads it so).
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from typing import Any, ClassVar
 from ..config import ACCOUNT_ID
 from .door import REGION, FrontDoor, HttpRequest, HttpResponse, Trouble, json_response
 from .requests import (
-    decoded_query,
     end_to_end,
     is_text,
     joined,
     listed,
     packed_body,
+    raw_query,
     with_length,
 )
 from .results import (
@@ -49,7 +50,7 @@ class Lattice(FrontDoor):
         headers = with_length(end_to_end(request), request.body)
         if request.header("x-forwarded-for") is None:
             headers = [*headers, ("x-forwarded-for", request.client_ip)]
-        query = decoded_query(request.query)
+        query = raw_query(request.query)
         body, encoded = packed_body(request.body, is_text(request) or not request.body)
         if self.version == 1:
             target = f"{request.raw_path}?{request.query}" if request.query else request.raw_path

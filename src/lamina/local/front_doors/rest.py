@@ -67,14 +67,19 @@ class RestApi(FrontDoor):
 
     Clients reach the API's own domain below `/{stage}`; with `base`, the base path of a custom
     domain that is mapped to the stage, below that instead. `binary_media_types` are the API's.
+    `time_limit` None is AWS's own: 29 seconds, or 15 minutes for streamed answers.
     """
 
     stage: str = "prod"
     base: str = ""
     streaming: bool = False
     binary_media_types: tuple[str, ...] = ("*/*",)
-    time_limit: float | None = 29.0
+    time_limit: float | None = None
     name: ClassVar[str] = "rest"
+
+    def __post_init__(self) -> None:
+        if self.time_limit is None:
+            self.time_limit = 900.0 if self.streaming else 29.0
 
     def event(self, request: HttpRequest) -> dict[str, Any]:
         """`path` as sent, without the stage; query maps percent-decoded."""

@@ -1,0 +1,97 @@
+"""What has to be there before anything is measured: an interpreter, the layer, the functions."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import BenchmarkError
+from benchmarks.ways import Site
+from layer import archive, pythons
+
+ROOT = Path(__file__).resolve().parent.parent
+LAYER = ROOT / "dist" / "lamina-layer.zip"
+REQUIREMENTS = ROOT / "requirements" / "dev.txt"
+NEEDED = ("awslambdaric", "fastapi", "mangum")
+
+_VERSIONS = """
+import json, sys
+from importlib.metadata import PackageNotFoundError, version
+found = {}
+for name in sys.argv[1:]:
+    try:
+        found[name] = version(name)
+    except PackageNotFoundError:
+        pass
+print(json.dumps(found))
+"""
+
+
+def prepare(python: str, layer: Path, folder: Path) -> Site:
+    """Unpack the layer and compile the functions below `folder`, for `python`.
+
+    Raises `BenchmarkError` where the layer is not built.
+    """
+    found = pythons.probe(python)
+    if found is None:
+        raise BenchmarkError(f"{python} is no CPython 3.10 or later that runs.")
+    if not layer.is_file():
+        raise BenchmarkError(f"{layer} does not exist: build it with `make layer`.")
+    site = Site(found.path, found.version, folder / "opt", folder / "task")
+    archive.unpack(layer, site.opt)
+    shutil.copytree(Path(__file__).parent / "functions", site.task)
+    mode = ("--invalidation-mode", "unchecked-hash")
+    compiler = (found.path, "-m", "compileall", "-q", *mode, str(site.task))
+    subprocess.run(compiler, check=True)
+    return site
+
+
+def versions(python: str) -> dict[str, str]:
+    """The versions of what Lamina is measured beside. Raises `BenchmarkError` if one is missing."""
+    output = subprocess.run(
+        (python, "-c", _VERSIONS, *NEEDED), capture_output=True, check=True
+    ).stdout
+    found: dict[str, str] = json.loads(output)
+    if missing := [name for name in NEEDED if name not in found]:
+        raise BenchmarkError(
+            f"{python} lacks {', '.join(missing)}: use the one that `make env` makes, or "
+            f"--all-pythons, or install {REQUIREMENTS.relative_to(ROOT)} for it."
+        )
+    return found
+
+
+def has_bytecode(site: Site) -> bool:
+    """Whether the layer holds bytecode for the interpreter; without it, starts are slow."""
+    manifest = json.loads((site.opt / "lamina" / "manifest.json").read_text())
+    return site.minor in manifest["bytecode"]
+
+
+def use_one_cpu() -> None:
+    """Keep this process and those it starts on one CPU, the last one allowed.
+
+    A wake-up across CPUs costs twice as much as one on the same, and the kernel changes its mind
+    from run to run. One CPU is what Lambda gives to a function of 1,769 MB, which is why its
+    variables say that much.
+    """
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def all_pythons(cache: Path) -> list[str]:
+    """An interpreter with what is needed for each minor found here, made where it is missing."""
+    return [_virtual_environment(python, cache) for python in pythons.find()]
+
+
+def _virtual_environment(python: pythons.Python, cache: Path) -> str:
+    folder = cache / f"bench-{python.minor}"
+    interpreter, done = folder / "bin" / "python", folder / ".installed"
+    if not done.exists() or done.stat().st_mtime < REQUIREMENTS.stat().st_mtime:
+        print(f"making {folder}", file=sys.stderr)
+        subprocess.run((python.path, "-m", "venv", "--clear", str(folder)), check=True)
+        pip = (str(interpreter), "-m", "pip", "install", "--quiet", "--no-deps")
+        subprocess.run((*pip, "--require-hashes", "-r", str(REQUIREMENTS)), check=True)
+        done.touch()
+    return str(interpreter)

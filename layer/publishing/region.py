@@ -1,0 +1,139 @@
+"""One region's Lambda: which layer versions it has, a new one, and who may use it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from layer import pythons
+from layer.publishing import PublishError, numbers, trouble
+from layer.publishing.access import Access
+from layer.publishing.numbers import Latest
+from layer.publishing.release import Upload, placeholder
+
+if TYPE_CHECKING:
+    import boto3
+    from mypy_boto3_lambda import LambdaClient
+
+ARCHITECTURES = ["arm64", "x86_64"]
+RUNTIMES = [f"python{minor}" for minor in pythons.SUPPORTED]
+"""What the layer says it is for; Lambda filters lists with it and enforces nothing
+(https://docs.aws.amazon.com/lambda/latest/api/API_PublishLayerVersion.html)."""
+
+CONFIG = Config(connect_timeout=10, read_timeout=60, retries={"total_max_attempts": 1})
+"""For clients: botocore does not retry, because publishing is not idempotent (see Region)."""
+
+Tell = Callable[[str], None]
+"""Takes what is being done, in a few words."""
+
+
+class Region:
+    """The layer `layer` in the region `name`, with the credentials of `session`.
+
+    Before it repeats a call that failed it looks whether the call did its work all the same.
+    """
+
+    def __init__(self, session: boto3.Session, name: str, layer: str) -> None:
+        self.name = name
+        self.client: LambdaClient = session.client("lambda", region_name=name, config=CONFIG)
+        self._layer = layer
+        self._filters: dict[str, Any] = {
+            "CompatibleArchitectures": ARCHITECTURES,
+            "CompatibleRuntimes": RUNTIMES,
+        }
+
+    def latest(self) -> Latest:
+        """Return the newest version of the layer. Raises botocore's errors."""
+        number = max(trouble.patiently(self._numbers), default=0)
+        if number == 0:
+            return Latest(0, "", "")
+        found = trouble.patiently(
+            lambda: self.client.get_layer_version(LayerName=self._layer, VersionNumber=number)
+        )
+        return Latest(number, found["LayerVersionArn"], found["Content"]["CodeSha256"])
+
+    def publish(self, upload: Upload, wanted: int, tell: Tell) -> Latest:
+        """Make `upload` the newest version, with the number `wanted` if that can be.
+
+        Publishes nothing when it is the newest already, whatever its number. Raises botocore's
+        errors, and PublishError when Lambda has stored other bytes than those sent.
+        """
+        latest, failures = self.latest(), 0
+        while latest.code_sha256 != upload.code_sha256:
+            fills = numbers.placeholders(latest, wanted)
+            tell(f"publishing version {latest.number + 1}" + (" (placeholder)" if fills else ""))
+            try:
+                latest = self._publish(placeholder() if fills else upload)
+            except trouble.AWS_ERRORS as error:
+                failures += 1
+                if not self._may_repeat(error, failures):
+                    raise
+                latest = self.latest()
+        return latest
+
+    def allow(self, number: int, access: Access) -> None:
+        """Let `access` use version `number`; one that it has already is fine."""
+        organization = {"OrganizationId": access.organization} if access.organization else {}
+        try:
+            trouble.patiently(
+                lambda: self.client.add_layer_version_permission(
+                    LayerName=self._layer,
+                    VersionNumber=number,
+                    StatementId=access.statement_id,
+                    Action="lambda:GetLayerVersion",
+                    Principal=access.principal,
+                    **organization,
+                )
+            )
+        except ClientError as error:
+            # "It exists already, or another operation is in progress", AWS says: which of them?
+            conflict = trouble.code(error) == "ResourceConflictException"
+            if not conflict or access.statement_id not in self._statements(number):
+                raise
+
+    def _statements(self, number: int) -> list[str]:
+        found = trouble.patiently(
+            lambda: self.client.get_layer_version_policy(
+                LayerName=self._layer, VersionNumber=number
+            )
+        )
+        return [statement["Sid"] for statement in json.loads(found["Policy"])["Statement"]]
+
+    def _numbers(self) -> list[int]:
+        pages = self.client.get_paginator("list_layer_versions").paginate(LayerName=self._layer)
+        try:
+            return [version["Version"] for page in pages for version in page["LayerVersions"]]
+        except ClientError as error:
+            if trouble.code(error) == "ResourceNotFoundException":
+                return []
+            raise
+
+    def _publish(self, upload: Upload) -> Latest:
+        made = self.client.publish_layer_version(
+            LayerName=self._layer,
+            Description=upload.description,
+            Content={"ZipFile": upload.data},
+            LicenseInfo="MIT",
+            **self._filters,
+        )
+        stored = made["Content"]["CodeSha256"]
+        if stored != upload.code_sha256:
+            raise PublishError(
+                f"sent a zip with sha256 {upload.code_sha256} (base64), but Lambda has stored "
+                f"{stored} as {made['LayerVersionArn']}: delete that version and try again"
+            )
+        return Latest(made["Version"], made["LayerVersionArn"], stored)
+
+    def _may_repeat(self, error: Exception, failures: int) -> bool:
+        """Tell whether to publish again after `error`, having waited if that may help."""
+        refused = "CompatibleArchitectures are not supported" in str(error)
+        if refused and self._filters.pop("CompatibleArchitectures", None):
+            return True  # Regions without arm64 refuse the field, not what it says.
+        if not trouble.passes(error) or failures == trouble.ATTEMPTS:
+            return False
+        trouble.pause(failures)
+        return True

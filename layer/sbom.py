@@ -1,0 +1,39 @@
+"""Put the layer's bill of materials beside its zip: `python -m layer.sbom [ZIP]`.
+
+The same bytes as lamina/sbom.cdx.json inside, for tools that do not open the zip.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from layer import BuildError, contents
+from layer.build import ZIP
+
+
+def beside(path: Path) -> Path:
+    """Write the bill of the layer at `path` to a .cdx.json file beside it, and return that.
+
+    Raises BuildError when the zip has none, or is no layer of ours.
+    """
+    layer = contents.read(path)
+    if contents.SBOM not in layer.files:
+        raise BuildError(f"{path} has no {contents.SBOM}. Build the layer anew: make layer")
+    bill = path.with_suffix(".cdx.json")
+    bill.write_bytes(layer.files[contents.SBOM])
+    return bill
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write the bill and say where it is."""
+    parser = argparse.ArgumentParser(prog="python -m layer.sbom", description=__doc__)
+    parser.add_argument("zip", type=Path, nargs="?", default=ZIP, help="the layer (%(default)s)")
+    try:
+        print(f"sbom     {beside(parser.parse_args(argv).zip)}")
+    except BuildError as error:
+        raise SystemExit(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""SnapStart: the pause between init and the first invocation in which Lambda takes a snapshot.
+
+Every restored environment wakes from the same request, `GET /restore/next`. Source:
+https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, MutableMapping
+
+from lamina.errors import InitError
+from lamina.runtime import ric
+from lamina.runtime.client import API, USER_AGENT
+from lamina.runtime.connection import connect
+from lamina.runtime.http1 import request_head
+
+
+class BeforeSnapshotError(InitError):
+    """A before-snapshot hook failed: the version is not published."""
+
+    error_type = "Runtime.BeforeSnapshotError"
+    exit_status = 64
+
+
+class AfterRestoreError(InitError):
+    """Something failed after the restore: the invocation that caused it fails."""
+
+    error_type = "Runtime.AfterRestoreError"
+    exit_status = 65
+    report_path = "restore/error"
+
+
+def is_on(environ: MutableMapping[str, str]) -> bool:
+    """Whether this environment is to be snapshotted."""
+    return environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
+
+
+async def pause(address: str) -> None:
+    """Run the hooks before the snapshot, wait for the restore, and run those after it.
+
+    Raises `BeforeSnapshotError`, `AfterRestoreError`, and `RuntimeApiError` where the Runtime
+    API does not play along. The connection is closed: restored environments must not share it.
+    """
+    hooks = ric.snapshot_hooks()
+    if hooks is not None:
+        _guarded(hooks.run_before_snapshot, BeforeSnapshotError, "A before-snapshot hook failed")
+    connection = await connect(address)
+    headers = {"Host": address, "User-Agent": USER_AGENT}
+    await connection.ask(request_head("GET", f"{API}/restore/next", headers))
+    connection.close()
+    _reseed()
+    if hooks is not None:
+        _guarded(hooks.run_after_restore, AfterRestoreError, "An after-restore hook failed")
+
+
+def _reseed() -> None:
+    """Give each restored environment random numbers of its own.
+
+    The state of `random` is part of the snapshot; `secrets` and os.urandom ask the kernel.
+    """
+    if "random" in sys.modules:
+        sys.modules["random"].seed()
+
+
+def _guarded(run: Callable[[], None], kind: type[InitError], what: str) -> None:
+    try:
+        run()
+    except BaseException as error:  # a hook that exits ends the environment, too
+        raise kind(f"{what}: {type(error).__name__}: {error}") from error

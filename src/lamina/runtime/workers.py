@@ -1,0 +1,104 @@
+"""Several worker processes for one environment: managed instances with more than one vCPU.
+
+The parent imports the application once and forks; each worker has its own event loop, lifespan
+and share of the slots. The parent only waits: it forwards SIGTERM, and replaces a worker that
+dies. It runs no event loop, because a fork would share it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import FrameType
+
+from lamina.runtime.extension import blocking_register
+
+logger = logging.getLogger("lamina")
+
+SHORT_LIFE = 1.0
+"""Seconds: a worker that dies sooner did not die of a request."""
+
+INIT_FAILED = 70
+"""Exit status of a worker that has reported an init error: another would fail the same way."""
+
+
+def can_fork() -> bool:
+    """Whether it is safe to fork now: a thread could hold a lock that no child ever releases."""
+    return threading.active_count() == 1
+
+
+def shares(slots: int, processes: int) -> list[int]:
+    """The slots of each process: as even as can be, at least one each."""
+    each, more = divmod(slots, processes)
+    return [each + (index < more) for index in range(processes)]
+
+
+class Workers:
+    """Keeps one worker per share alive; `work(slots)` runs in each and gives its exit status."""
+
+    def __init__(self, work: Callable[[int], int], slots: list[int]) -> None:
+        self._work = work
+        self._slots = slots
+        self._started: dict[int, tuple[int, float]] = {}  # pid: slots, when
+        self._stopping = False
+        self._extension: socket.socket | None = None
+
+    def run(self, environ: Mapping[str, str], registers: bool) -> int:
+        """Fork, wait, replace; the parent's exit status. `registers`: ask Lambda for SIGTERM."""
+        if registers:
+            self._extension = blocking_register(environ.get("AWS_LAMBDA_RUNTIME_API", ""))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        for slots in self._slots:
+            self._fork(slots)
+        status = 0
+        while self._started:
+            pid, wait_status = os.waitpid(-1, 0)
+            status = max(status, self._ended(pid, os.waitstatus_to_exitcode(wait_status)))
+        return status
+
+    def _fork(self, slots: int) -> None:
+        # A SIGTERM between the fork and the entry in the table would miss the new worker.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        pid = os.fork()
+        if pid == 0:
+            self._become_worker(slots)
+        self._started[pid] = slots, time.monotonic()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+
+    def _become_worker(self, slots: int) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+        if self._extension is not None:
+            self._extension.close()
+        status = 1
+        try:
+            status = self._work(slots)
+        finally:
+            sys.stdout.flush()
+            os._exit(status)  # the parent's own exit handlers are not the worker's
+
+    def _ended(self, pid: int, status: int) -> int:
+        """Replace a worker that died; the environment's exit status where it is to end."""
+        slots, started = self._started.pop(pid)
+        if self._stopping:
+            return 0
+        if status == INIT_FAILED or time.monotonic() - started < SHORT_LIFE:
+            logger.critical("Worker %d ended with status %d while starting.", pid, status)
+            self._stop(signal.SIGTERM, None)
+            return 1
+        logger.error("Worker %d ended with status %d; another takes its place.", pid, status)
+        self._fork(slots)
+        return 0
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._stopping = True
+        for pid in self._started:
+            os.kill(pid, signal.SIGTERM)

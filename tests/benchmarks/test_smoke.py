@@ -1,0 +1,80 @@
+"""Every measure runs once, on few invocations: they check their own answers."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from benchmarks import BenchmarkError, measures, site
+from benchmarks.environment import Environment
+from benchmarks.measures import Counts
+from benchmarks.ways import ADAPTERS, ASYNCIO, BOOTSTRAP, FLOOR, MANGUM, Site
+from layer import build
+
+FEW = Counts(warm_up=2, invocations=5, rounds=1, starts=1, answers=1, few=1)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The running interpreter with this tree's layer and the benchmark's functions."""
+    folder = tmp_path_factory.mktemp("bench")
+    build.build(build.ROOT, folder / "layer.zip")
+    return site.prepare(sys.executable, folder / "layer.zip", folder)
+
+
+@pytest.mark.parametrize("way", [FLOOR, *ADAPTERS])
+def test_cpu_per_invocation(place: Site, way: str) -> None:
+    assert measures.warm(place, way, measures.FASTAPI, FEW) > 0
+
+
+@pytest.mark.parametrize("way", [FLOOR, ASYNCIO, MANGUM, BOOTSTRAP])
+def test_start(place: Site, way: str) -> None:
+    cpu, wall = measures.start(place, way)
+
+    assert cpu > 0
+    assert wall > 0
+
+
+def test_the_bootstrap_answers_before_the_background_task_and_mangum_after(place: Site) -> None:
+    assert measures.answer_delay(place, BOOTSTRAP, FEW) < 300
+    assert measures.answer_delay(place, MANGUM, FEW) >= 300
+
+
+def test_the_bootstrap_streams_and_mangum_does_not(place: Site) -> None:
+    assert measures.first_byte(place, BOOTSTRAP, FEW) < 160
+    assert measures.first_byte(place, MANGUM, FEW) >= 160
+
+
+def test_memory_has_its_peak_in_the_echo(place: Site) -> None:
+    before, peak = measures.memory(place, BOOTSTRAP)
+
+    assert peak - before > len(measures.ECHO) / 2**20
+
+
+def test_cpu_of_threads_that_have_ended_counts(place: Site) -> None:
+    """awslambdaric starts a thread for each invocation; what it used must not vanish."""
+    (place.task / "threads.py").write_text(
+        "import threading, time\n"
+        "def burn():\n"
+        "    end = time.thread_time() + 0.05\n"
+        "    while time.thread_time() < end: pass\n"
+        "async def app(scope, receive, send):\n"
+        "    thread = threading.Thread(target=burn); thread.start(); thread.join()\n"
+        "    await send({'type': 'http.response.start', 'status': 200, 'headers': []})\n"
+        "    await send({'type': 'http.response.body', 'body': b'done'})\n"
+    )
+    with Environment(place, BOOTSTRAP, "threads:app", **measures.NO_LIFESPAN) as environment:
+        environment.ready()
+        before = environment.cpu()
+        environment.invoke(measures.REQUESTS[measures.BARE])
+
+        assert environment.cpu() - before >= 0.05
+
+
+def test_a_function_that_does_not_start_is_an_error_with_its_report(place: Site) -> None:
+    with (
+        Environment(place, BOOTSTRAP, "missing:app") as environment,
+        pytest.raises(BenchmarkError, match="no module 'missing'"),
+    ):
+        environment.ready()

@@ -1,0 +1,52 @@
+"""The CDK project, synthesized (`make cdk` installs what it needs; Node.js runs inside)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploy.projects import ROOT, STREAMING, copied, run
+
+PYTHON = ROOT / ".venv-cdk" / "bin" / "python"
+CFN_LINT = ROOT / ".venv-sam" / "bin" / "cfn-lint"
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which("node") is None, reason="CDK needs Node.js: not on PATH"),
+    pytest.mark.skipif(not PYTHON.exists(), reason="CDK is not installed: make cdk"),
+    pytest.mark.timeout(300),
+]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The CloudFormation template that `cdk synth` makes."""
+    project = copied("cdk", tmp_path_factory.mktemp("cdk"))
+    shutil.copytree(project / "app", project / "build")
+    run(PYTHON, "app.py", cwd=project, CDK_OUTDIR=str(project / "out"),
+        JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION="1")  # fmt: skip
+    return project / "out" / "Api.template.json"
+
+
+def test_the_layer_is_attached(template: Path) -> None:
+    function = _properties(template, "AWS::Lambda::Function")
+    assert function["Layers"] == [{"Ref": "LaminaLayerArn"}]
+    assert function["Environment"]["Variables"] == STREAMING
+    assert _properties(template, "AWS::Lambda::Url")["InvokeMode"] == "RESPONSE_STREAM"
+
+
+@pytest.mark.skipif(not CFN_LINT.exists(), reason="cfn-lint comes with SAM CLI: make sam")
+def test_cloudformation_would_accept_it(template: Path) -> None:
+    # W: CDK writes more than is needed, which is no error.
+    options = ["--ignore-checks", "W", "--regions", "eu-west-1"]
+    run(CFN_LINT, *options, "--template", template, cwd=template.parent)
+
+
+def _properties(template: Path, kind: str) -> dict[str, Any]:
+    resources = json.loads(template.read_text())["Resources"].values()
+    [found] = [each["Properties"] for each in resources if each["Type"] == kind]
+    assert isinstance(found, dict)
+    return found

@@ -1,0 +1,104 @@
+"""What all projects have in common, and the two that have no compiler of their own here."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lamina.local.check.bytecode import modules
+from tests.deploy.projects import DEPLOY, ROOT, STREAMING, TOOLS, copied, run
+
+TERRAFORM = shutil.which("terraform")
+
+
+@pytest.mark.parametrize("name", ["app/main.py", "app/requirements.txt"])
+def test_every_tool_deploys_the_same_application(name: str) -> None:
+    assert len({(DEPLOY / tool / name).read_text() for tool in TOOLS}) == 1
+
+
+def test_the_build_scripts_are_the_same() -> None:
+    scripts = [DEPLOY / tool / "build.sh" for tool in TOOLS if tool != "sam"]
+    assert len({script.read_text() for script in scripts}) == 1
+    assert all(script.stat().st_mode & 0o111 for script in scripts)
+
+
+def test_nobodys_account_is_written_down() -> None:
+    for path in (path for path in DEPLOY.rglob("*") if path.is_file()):
+        if path.suffix in {".yaml", ".yml", ".tf", ".py", ".json", ".sh"}:
+            assert not re.search(r"\b\d{12}\b", path.read_text()), path
+
+
+@pytest.mark.timeout(300)
+def test_the_build_script_makes_a_function_for_arm64(tmp_path: Path) -> None:
+    """Wheels for Lambda's platform, whatever machine builds; and only those."""
+    project = copied("terraform", tmp_path)
+    run("sh", "build.sh", cwd=project)
+    natives = [path.name for path in (project / "build").rglob("*.so")]
+    assert natives
+    assert all("cpython-313-aarch64-linux-gnu" in name for name in natives)
+    assert (project / "build" / "main.py").exists()
+    assert len(list(modules(project / "build"))) > 100
+
+
+@pytest.mark.skipif(TERRAFORM is None, reason="terraform is not on PATH: formatting is unchecked")
+def test_terraform_is_formatted() -> None:
+    # The user's own configuration of terraform is none of ours.
+    nowhere = {"TF_CLI_CONFIG_FILE": "/dev/null", "CHECKPOINT_DISABLE": "1"}
+    run(TERRAFORM, "fmt", "-check", "-diff", cwd=DEPLOY / "terraform", **nowhere)
+
+
+def test_terraform_attaches_the_layer() -> None:
+    import hcl2
+
+    with (DEPLOY / "terraform" / "main.tf").open() as file:
+        parsed = _unquoted(hcl2.load(file))
+    resources = {kind: body for entry in parsed["resource"] for kind, body in entry.items()}
+    function = resources["aws_lambda_function"]["function"]
+    assert function["layers"] == ["${var.lamina_layer_arn}"]
+    assert function["environment"][0]["variables"] == STREAMING
+    url = resources["aws_lambda_function_url"]["function"]
+    assert url["invoke_mode"] == "RESPONSE_STREAM"
+    assert {name for entry in parsed["variable"] for name in entry} == {"lamina_layer_arn", "name"}
+    text = (DEPLOY / "terraform" / "main.tf").read_text()
+    declared = {f"{kind}.{name}" for kind, body in resources.items() for name in body}
+    used = set(re.findall(r"(?<![.\w])(aws_\w+\.\w+)\.", text))
+    assert used <= declared
+
+
+def _unquoted(value: Any) -> Any:
+    """hcl2 leaves the quotes around names and strings."""
+    if isinstance(value, dict):
+        return {_unquoted(key): _unquoted(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_unquoted(each) for each in value]
+    return value.strip('"') if isinstance(value, str) else value
+
+
+def test_serverless_attaches_the_layer() -> None:
+    """Its schema is in an npm package; these are the keys and values that it allows there."""
+    service = yaml.safe_load((DEPLOY / "serverless" / "serverless.yml").read_text())
+    assert service.keys() == {"service", "provider", "package", "functions"}
+    provider, function = service["provider"], service["functions"]["api"]
+    assert provider["name"] == "aws"
+    assert provider["runtime"] == "python3.13"
+    assert provider["architecture"] in {"arm64", "x86_64"}
+    assert provider.keys() <= {"name", "region", "runtime", "architecture", "memorySize", "timeout"}
+    assert service["package"] == {"artifact": "function.zip"}
+    assert function.keys() == {"handler", "layers", "environment", "url"}
+    assert function["layers"] == ["${param:laminaLayerArn}"]
+    assert function["environment"] == STREAMING
+    assert function["url"] == {"authorizer": "aws_iam", "invokeMode": "RESPONSE_STREAM"}
+
+
+PAGES = sorted([*(ROOT / "docs" / "deploy").glob("*.md"), ROOT / "docs" / "check-and-compile.md"])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_of_the_pages_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)[#)]", page.read_text())
+    assert all((page.parent / link).exists() for link in links), links

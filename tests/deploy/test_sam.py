@@ -1,0 +1,61 @@
+"""Every SAM variant, as AWS's SAM CLI sees it (`make sam` installs it)."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from layer import pythons
+from tests.deploy.projects import DEPLOY, ROOT, copied, run
+from tests.local.functions import lamina
+
+SAM = shutil.which("sam", path=f"{ROOT}/.venv-sam/bin:{os.environ.get('PATH', '')}")
+VARIANTS = sorted((DEPLOY / "sam").glob("*.yaml"))
+
+pytestmark = [
+    pytest.mark.skipif(SAM is None, reason="SAM CLI is not installed: make sam"),
+    pytest.mark.timeout(300),
+]
+
+
+@pytest.mark.parametrize("template", VARIANTS, ids=lambda path: path.stem)
+def test_the_variant_is_valid(template: Path) -> None:
+    run(SAM, "validate", "--lint", "--region", "eu-west-1", "--template", template, cwd=DEPLOY)
+
+
+def test_the_rest_api_streams_on_every_path() -> None:
+    """Both marks of a stream, on each method: one without the other loses the body."""
+    text = (DEPLOY / "sam" / "rest-api.yaml").read_text()
+    methods = text.count("x-amazon-apigateway-any-method:")
+    assert methods == text.count("responseTransferMode: STREAM") == 2
+    assert methods == text.count("/response-streaming-invocations\n")
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Path:
+    """What `sam build` makes of the Function URL variant, for a Python that is here."""
+    python = pythons.find()[-1]
+    architecture = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    project = copied("sam", tmp_path)
+    template = project / "function-url.yaml"
+    text = template.read_text().replace("python3.13", f"python{python.minor}")
+    template.write_text(re.sub(r"\[arm64\]", f"[{architecture}]", text))
+    path = f"{Path(python.path).parent}:{os.environ['PATH']}"
+    run(SAM, "build", "--template", template, cwd=project, PATH=path)
+    return project / ".aws-sam" / "build" / "Function"
+
+
+def test_the_documented_way_from_build_to_deploy(built: Path) -> None:
+    """sam build, lamina compile, lamina check: without an option, as the page says."""
+    python = pythons.find()[-1].path
+    before = lamina("check", built, "--python", python, "--json").json
+    assert before["template"] == str(built.parent / "template.yaml")
+    done = lamina("compile", built, "--python", python, "--json").json
+    assert done["import"]["after_ms"] < done["import"]["before_ms"]
+    after = lamina("check", built, "--python", python, "--strict")
+    assert after.status == 0, after.output

@@ -1,0 +1,107 @@
+"""A stand-in for AWS's base image, collected from what this machine has.
+
+One of its Pythons with the libraries that it is linked to, a shell, awslambdaric, and AWS's
+emulator. docs/layer.md says in which ways AWS's own image differs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from layer.pythons import Python
+from tests.docker.context import Entry, data, folder, link, tree
+from tests.e2e.judges import find_rie
+from tests.e2e.packages import installed
+
+IMAGE = Path(__file__).parent / "image"
+RIC = "awslambdaric==4.2.2"
+
+# Big, and of no use to a function.
+LEFT_OUT = re.compile(
+    r"(^|/)(config-.*|ensurepip|idlelib|lib2to3|(site|dist)-packages|tests?|tkinter|turtledemo)/"
+    r"|/_tkinter[^/]*$|\.opt-\d\.pyc$|\.[ao]$"
+)
+
+# Amazon Linux has these, and wheels rely on them (manylinux2014, PEP 599).
+LIBRARIES = [
+    *("libdl.so.2", "libgcc_s.so.1", "libpthread.so.0", "libresolv.so.2", "librt.so.1"),
+    *("libstdc++.so.6", "libutil.so.1"),
+]
+
+PASSWD = "root:x:0:0::/root:/bin/sh\nsbx_user1051:x:993:990::/home/sbx_user1051:/bin/false\n"
+
+_ASK = """
+import json, os, sys, sysconfig
+base = getattr(sys, "_base_executable", sys.executable)
+print(json.dumps([os.path.realpath(base), sysconfig.get_path("stdlib")]))
+"""
+
+
+def entries(python: Python) -> list[Entry]:
+    """Everything that the build of the image for `python` gets; see image/Dockerfile."""
+    files = [*_interpreter(python), *_runtime(python)]
+    files.append(Entry("bin/sh", Path("/bin/sh").resolve()))
+    files.append(Entry("usr/local/bin/aws-lambda-rie", _emulator()))
+    binaries = [entry.source for entry in files if _is_binary(entry.source)]
+    named = _named(LIBRARIES)
+    for library in sorted({*named, *_linked([*binaries, *named])}):
+        files.append(Entry(_place(library), library))
+    files += [folder("opt"), folder("var/task"), folder("tmp", 0o1777)]
+    files.append(folder(f"var/lang/lib/python{python.minor}/site-packages"))
+    files.append(data("etc/passwd", PASSWD.encode()))
+    files.append(link("var/lang/bin/python3", f"python{python.minor}"))
+    dockerfile = Entry("Dockerfile", IMAGE / "Dockerfile")
+    return [dockerfile, *(entry.below("rootfs") for entry in files)]
+
+
+def _interpreter(python: Python) -> Iterator[Entry]:
+    answer = subprocess.run([python.path, "-I", "-c", _ASK], capture_output=True, check=True)
+    executable, library = json.loads(answer.stdout)
+    yield Entry(f"var/lang/bin/python{python.minor}", Path(executable))
+    for entry in tree(Path(library), f"var/lang/lib/python{python.minor}"):
+        if not LEFT_OUT.search(entry.name.removeprefix(f"var/lang/lib/python{python.minor}/")):
+            yield entry
+
+
+def _runtime(python: Python) -> Iterator[Entry]:
+    packages = tree(installed(python, "awslambdaric", RIC), "var/runtime")
+    yield from (entry for entry in packages if "/__pycache__/" not in entry.name)
+    for name in ("var/runtime/bootstrap", "var/runtime/bootstrap.py", "lambda-entrypoint.sh"):
+        text = (IMAGE / Path(name).name).read_text().replace("@VERSION@", python.minor)
+        yield data(name, text.encode(), mode=0o755)
+
+
+def _emulator() -> Path:
+    rie = find_rie()
+    if rie is None:
+        raise FileNotFoundError("the stand-in needs AWS's emulator: make sam")
+    return rie
+
+
+def _is_binary(path: Path | None) -> bool:
+    if path is None:
+        return False
+    with path.open("rb") as file:
+        return file.read(4) == b"\x7fELF"
+
+
+def _linked(binaries: Iterable[Path | None]) -> list[Path]:
+    """The libraries that `binaries` are linked to, and the loader."""
+    command = ["ldd", *map(str, binaries)]
+    said = subprocess.run(command, capture_output=True, text=True).stdout
+    return [Path(path) for path in re.findall(r"(?:=> |^\s+)(/\S+) \(0x", said, re.MULTILINE)]
+
+
+def _named(libraries: Iterable[str]) -> list[Path]:
+    known = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True).stdout
+    return [Path(re.findall(rf"{re.escape(name)} .*=> (/\S+)", known)[0]) for name in libraries]
+
+
+def _place(library: Path) -> str:
+    """Where `library` goes: the loader looks in the system's folders, and in Lambda's own."""
+    system = str(library).startswith(("/lib", "/usr/lib"))
+    return str(library)[1:] if system else f"var/lang/lib/{library.name}"

@@ -1,0 +1,103 @@
+"""The life of an environment: deadlines, what is left behind, hooks, shutdown, traces."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from tests.e2e.conftest import StartLocal
+from tests.events import http_event, url_event
+
+pytestmark = pytest.mark.anyio
+
+TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+
+
+async def test_a_stream_at_its_deadline_ends_in_error_trailers(start_local: StartLocal) -> None:
+    options = {"timeout": 1.5}
+    async with start_local(options=options, ASGI_INVOKE_MODE="response_stream") as judge:
+        result = await judge.environment.invoke(url_event("/endless"))
+        again = await judge.invoke(url_event("/hello"))
+    assert result.trailers["lambda-runtime-function-error-type"] == "Function.TimeoutError"
+    assert b"ticktick" in result.payload
+    assert "GET /endless: no end before the deadline" in judge.log
+    assert again.streamed()[0]["statusCode"] == 200
+
+
+async def test_a_stubborn_application_is_answered_for_all_the_same(
+    start_local: StartLocal,
+) -> None:
+    async with start_local(options={"timeout": 2.0}) as judge:
+        result = await judge.environment.invoke(url_event("/stubborn"))
+        assert (await judge.invoke(url_event("/hello"))).result["statusCode"] == 200
+    assert b'"statusCode":504' in result.payload
+    assert "not so fast" in judge.log
+    assert "GET /stubborn: still runs although it was cancelled" in judge.log
+    assert result.finished_at - result.response_at > 0.2, "it had time to clean up"
+
+
+async def test_a_blocked_loop_is_reported_with_its_stack(start_local: StartLocal) -> None:
+    async with start_local(options={"timeout": 1.5}) as judge:
+        result = await judge.environment.invoke(url_event("/block"))
+        again = await judge.invoke(url_event("/hello"))
+    assert result.status == "error"
+    assert "GET /block blocks the event loop" in judge.log
+    assert "time.sleep(60)" in judge.log
+    assert result.request_id in judge.log.split("blocks the event loop")[0].splitlines()[-1]
+    assert again.result["statusCode"] == 200, "Lambda starts another process"
+
+
+async def test_what_is_left_behind_is_cancelled_by_name(start_local: StartLocal) -> None:
+    async with start_local(ASGI_BACKGROUND_TIMEOUT="0.3") as judge:
+        assert (await judge.invoke(url_event("/leak"))).content == "leaked"
+        assert (await judge.invoke(url_event("/hello"))).result["statusCode"] == 200
+    assert "GET /leak: cancelled what it left running" in judge.log
+    assert "forgotten" in judge.log
+
+
+async def test_hooks_run_after_the_answer_and_before_the_freeze(start_local: StartLocal) -> None:
+    async with start_local("hooked:app") as judge:
+        for _ in range(2):
+            await judge.invoke(url_event("/hello"))
+        log = judge.log
+    for line in ("hook: async", "hook: sync", "hook: sentry", "broken failed"):
+        assert log.count(line) == 2, line
+    assert log.index("START") < log.index("hook: async") < log.index("hook: sync")
+    assert log.index("hook: sentry") < log.index("REPORT")
+
+
+async def test_flushing_can_be_turned_off(start_local: StartLocal) -> None:
+    async with start_local("hooked:app", ASGI_FLUSH="off") as judge:
+        await judge.invoke(url_event("/hello"))
+        assert "hook: sync" in judge.log
+        assert "hook: sentry" not in judge.log
+
+
+async def test_a_running_request_is_cut_off_by_shutdown_and_named(
+    start_local: StartLocal,
+) -> None:
+    async with start_local() as judge:
+        await judge.invoke(url_event("/hello"))
+        running = await judge.environment.open(url_event("/slow"))
+        await asyncio.sleep(0.2)
+        started = time.monotonic()
+        await judge.environment.stop()
+        took = time.monotonic() - started
+        await running.finished()
+    assert "GET /slow: cut off by the environment's shutdown" in judge.log
+    assert "lifespan shutdown" in judge.log, "lifespan had its share of the time"
+    assert took < 0.5
+
+
+async def test_the_trace_is_in_the_environment_and_as_traceparent(
+    start_local: StartLocal,
+) -> None:
+    async with start_local(ASGI_TRACEPARENT="on") as judge:
+        traced = await judge.environment.invoke(http_event("/headers"), trace_id=TRACE)
+        own = await judge.environment.invoke(http_event("/headers", traceparent="00-mine"))
+    assert b"00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01" in traced.payload
+    assert TRACE.encode() in traced.payload
+    assert b"00-mine" in own.payload
+    assert TRACE.encode() not in own.payload, "the variable goes with its invocation"

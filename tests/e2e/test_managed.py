@@ -1,0 +1,121 @@
+"""Managed instances: many requests at a time in one environment, on every Python."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import StartJudge, StartLocal
+from tests.events import url_event
+
+pytestmark = pytest.mark.anyio
+
+ONE = {"ASGI_PROCESSES": "1"}
+
+
+def event(path: str, query: str = "") -> Any:
+    return url_event(path, query=query)
+
+
+async def test_requests_run_at_a_time_and_answer_out_of_order(start: StartJudge) -> None:
+    ended: list[str] = []
+    async with start("many:app", concurrency=4, **ONE) as judge:
+
+        async def wait(seconds: str) -> None:
+            assert (await judge.invoke(event("/wait", seconds))).result["statusCode"] == 200
+            ended.append(seconds)
+
+        started = time.monotonic()
+        await asyncio.gather(*(wait(seconds) for seconds in ("0.9", "0.6", "0.3", "0.01")))
+        took = time.monotonic() - started
+    assert ended == ["0.01", "0.3", "0.6", "0.9"]
+    assert took < 1.7, "one after the other they take 1.8 seconds"
+
+
+async def test_a_deadline_ends_one_request_and_no_other(start_local: StartLocal) -> None:
+    options = {"concurrency": 2, "timeout": 1.5}
+    async with start_local("many:app", options, ASGI_INVOKE_MODE="buffered", **ONE) as judge:
+        late, well = await asyncio.gather(
+            judge.invoke(event("/wait", "60")), judge.invoke(event("/wait", "0.2"))
+        )
+        again = await judge.invoke(event("/wait", "0"))
+    assert late.result["statusCode"] == 504
+    assert well.content == again.content
+
+
+async def test_a_thousand_requests_never_mix(start_local: StartLocal) -> None:
+    options = {"concurrency": 16, "timeout": 30.0}
+    room = asyncio.Semaphore(8)  # a slot that has answered takes a moment to ask again
+    async with start_local("many:app", options, **ONE) as judge:
+
+        async def ask(number: int) -> tuple[int, str, dict[str, Any]]:
+            async with room:
+                result = await judge.environment.invoke(
+                    event("/whoami", str(number)), tenant_id=f"t-{number}", trace_id=f"x-{number}"
+                )
+            return number, result.request_id, json.loads(json.loads(result.payload)["body"])
+
+        answers = await asyncio.gather(*(ask(number) for number in range(1000)))
+    for number, request_id, answer in answers:
+        mine = [request_id, f"t-{number}", f"x-{number}"]
+        assert answer["number"] == number
+        assert answer["scoped"] == request_id
+        assert answer["seen"] == [mine] * 3
+    assert len({answer["pid"] for _, _, answer in answers}) == 1
+
+
+async def test_streams_run_side_by_side(start_local: StartLocal) -> None:
+    options = {"concurrency": 3}
+    async with start_local("many:app", options, ASGI_INVOKE_MODE="response_stream", **ONE) as judge:
+        results = await asyncio.gather(
+            *(judge.environment.invoke(event("/ticks", letter)) for letter in "abc")
+        )
+    bodies = [result.payload.partition(b"\0" * 8)[2] for result in results]
+    assert bodies == [b"".join(b"%s%d " % (c, n) for n in range(5)) for c in (b"a", b"b", b"c")]
+    spans = [(result.chunks[0].at, result.chunks[-1].at) for result in results]
+    assert max(first for first, _ in spans) < min(last for _, last in spans)
+
+
+async def test_the_slot_is_free_while_background_work_runs(start_local: StartLocal) -> None:
+    async with start_local("many:app", {"concurrency": 1}, ASGI_PROCESSES="1") as judge:
+        await judge.invoke(event("/later"))
+        started = time.monotonic()
+        await judge.invoke(event("/wait", "0"))
+        assert time.monotonic() - started < 0.4, "the work takes half a second"
+        await asyncio.sleep(0.7)
+        assert '{"later": "done"}' in judge.log
+
+
+async def test_workers_share_the_slots_and_each_has_its_lifespan(start: StartJudge) -> None:
+    async with start("many:app", concurrency=4, ASGI_PROCESSES="2") as judge:
+        answers = await asyncio.gather(*(judge.invoke(event("/wait", "0.4")) for _ in range(4)))
+    assert len({answer.content for answer in answers}) == 2
+
+
+async def test_a_worker_that_dies_is_replaced(start_local: StartLocal) -> None:
+    options = {"concurrency": 4, "timeout": 3.0}
+    async with start_local("many:app", options, ASGI_PROCESSES="2") as judge:
+        await asyncio.sleep(1.1)  # a worker that dies in its first second died of its start
+        dying = asyncio.ensure_future(judge.environment.invoke(event("/die")))
+        while "another takes its place" not in judge.log:  # noqa: ASYNC110  a log has no event
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
+        # Lambda may still hand an event to a slot of the dead worker's: those are lost.
+        answers = [await judge.invoke(event("/wait", "0.01")) for _ in range(8)]
+        served = [answer.content for answer in answers if not answer.error_type]
+        assert len(served) >= 6
+        assert len(set(served)) == 2, "both workers serve"
+        assert judge.log.count("lifespan startup") == 3
+        await dying
+
+
+async def test_shutdown_reaches_every_worker(start_local: StartLocal) -> None:
+    async with start_local("many:app", {"concurrency": 4}, ASGI_PROCESSES="2") as judge:
+        await judge.invoke(event("/wait", "0"))
+    assert judge.log.count("lifespan startup") == judge.log.count("lifespan shutdown") == 2
+    registered = judge.environment.traffic.matching("POST", "/extension/register")
+    assert len(registered) == 1, "the parent registers for all"

@@ -1,0 +1,344 @@
+"""`lamina check`: each thing an init would stumble over, found before the deploy."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamina.local.check import folder as folder_checks
+from lamina.local.check.importtime import STANDARD_LIBRARY, by_package
+from tests.local.functions import APP, RUNTIME, lamina, write
+
+
+def findings(directory: Path, *options: object, app: str = "main:app") -> dict[str, dict[str, Any]]:
+    """The findings by check; the last one where a check has several."""
+    done = lamina("check", directory, "--app", app, "--json", *options)
+    return {finding["check"]: finding for finding in done.json["findings"]}
+
+
+def test_a_function_that_is_fine(tmp_path: Path) -> None:
+    write(tmp_path)
+    done = lamina("check", tmp_path, "--app", "main:app")
+    assert done.status == 0, done.output
+    assert "problem" not in done.output
+    found = findings(tmp_path)
+    assert found["application"]["details"]["interface"] == "asgi3"
+    assert found["lifespan"]["details"]["supported"]
+    assert found["settings"]["details"]["names"] == ["ASGI_APP"]
+    assert found["size"]["details"]["function_bytes"] == len(APP)
+    assert found["import time"]["details"]["milliseconds"] > 0
+
+
+def test_nothing_is_written_into_the_function(tmp_path: Path) -> None:
+    write(tmp_path, {"pkg/__init__.py": "", "main.py": f"import pkg\n{APP}"})
+    before = sorted(tmp_path.rglob("*"))
+    findings(tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+# The application
+
+
+STARLETTE = """
+class Starlette:
+    async def __call__(self, scope, receive, send):
+        raise KeyError("lifespan")
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "app", "message"),
+    [
+        (APP, "", "ASGI_APP is not set"),
+        (APP, "main", "has no colon"),
+        (APP, "mian:app", "there is no module 'mian'"),
+        (APP, "main:ap", "has no attribute 'ap'. It has app."),
+        ("import nowhere", "main:app", "No module named 'nowhere' The folder holds no packages"),
+        ("raise SystemExit(3)", "main:app", "SystemExit: 3"),
+        ("import os; os._exit(3)", "main:app", "ended with exit status 3"),
+        ("import os; os.abort()", "main:app", "ended by signal 6"),
+    ],
+)
+def test_an_application_that_does_not_import(
+    tmp_path: Path, code: str, app: str, message: str
+) -> None:
+    write(tmp_path, {"main.py": code})
+    done = lamina("check", tmp_path, "--app", app, "--json")
+    assert done.status == 1
+    problems = [each for each in done.json["findings"] if each["level"] == "problem"]
+    assert [each["check"] for each in problems] == ["application"]
+    assert message in problems[0]["message"]
+
+
+def test_the_table_shows_the_users_traceback(tmp_path: Path) -> None:
+    write(tmp_path, {"main.py": "import broken", "broken.py": "1 / 0"})
+    done = lamina("check", tmp_path, "--app", "main:app")
+    assert done.status == 1
+    assert 'broken.py", line 1' in done.output
+    assert "importlib" not in done.output
+
+
+def test_packages_of_the_laptop_are_not_the_functions(tmp_path: Path) -> None:
+    """pytest is certainly in the environment of this test, and not in the function."""
+    write(tmp_path, {"main.py": f"import pytest\n{APP}"})
+    assert "No module named 'pytest'" in findings(tmp_path)["application"]["message"]
+
+
+def test_packages_of_lambdas_runtime_are_let_through(tmp_path: Path) -> None:
+    write(tmp_path, {"main.py": f"import awslambdaric\n{APP}"})
+    assert findings(tmp_path)["application"]["level"] == "ok"
+
+
+def test_a_package_of_lambdas_runtime_that_is_not_here_is_only_a_warning(tmp_path: Path) -> None:
+    bare = tmp_path / "bare"  # an interpreter without packages: this one may have them all
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(bare)], check=True)
+    write(tmp_path / "task", {"main.py": f"import six\n{APP}"})
+    found = findings(tmp_path / "task", "--python", bare / "bin" / "python")["application"]
+    assert found["level"] == "warning"
+    assert "pip install six there" in found["message"]
+
+
+def test_the_framework_and_its_version(tmp_path: Path) -> None:
+    """A package called starlette stands for the real one: the class's ancestry tells."""
+    write(
+        tmp_path,
+        {
+            "starlette/__init__.py": "__version__ = '9.9'",
+            "starlette/app.py": STARLETTE,
+            "main.py": "from starlette.app import Starlette as S\nclass App(S): pass\napp = App()",
+        },
+    )
+    found = findings(tmp_path)
+    assert found["application"]["details"]["framework"] == "Starlette"
+    assert found["application"]["details"]["version"] == "9.9"
+    assert found["lifespan"]["message"] == "Not supported by the application."
+
+
+def test_a_factory(tmp_path: Path) -> None:
+    write(tmp_path, {"main.py": f"{APP}\ndef create_app():\n    return app"})
+    assert findings(tmp_path, app="main:create_app()")["application"]["level"] == "ok"
+
+
+# Lifespan
+
+
+def test_a_startup_that_fails(tmp_path: Path) -> None:
+    failing = """
+async def app(scope, receive, send):
+    await send({"type": "lifespan.startup.failed", "message": "no database"})
+"""
+    write(tmp_path, {"main.py": failing})
+    found = findings(tmp_path)["lifespan"]
+    assert found["level"] == "problem"
+    assert "no database" in found["message"]
+    assert findings(tmp_path, "--no-lifespan")["lifespan"]["level"] == "ok"
+    assert "Off" in findings(tmp_path, "--env", "ASGI_LIFESPAN=off")["lifespan"]["message"]
+
+
+# Settings
+
+
+def test_every_wrong_setting_is_named(tmp_path: Path) -> None:
+    write(tmp_path)
+    wrong = ["--env", "ASGI_INVOKE_MODE=stream", "--env", "ASGI_LIFESPAN=yes"]
+    done = lamina("check", tmp_path, "--app", "main:app", *wrong, "--env", "ASGI_LIFESPN=on")
+    assert done.status == 1
+    text = " ".join(done.output.split())
+    assert "ASGI_INVOKE_MODE='stream' is not allowed" in text
+    assert "ASGI_LIFESPAN='yes' is not allowed" in text
+    assert "ASGI_LIFESPN is not a setting of Lamina. Did you mean ASGI_LIFESPAN?" in text
+
+
+def test_a_loop_that_the_function_does_not_carry(tmp_path: Path) -> None:
+    write(tmp_path)
+    found = findings(tmp_path, "--env", "ASGI_LOOP=uvloop")["init"]
+    assert found["level"] == "problem"
+
+
+# The folder
+
+
+def test_a_module_that_hides_the_standard_library(tmp_path: Path) -> None:
+    write(tmp_path, {"secrets.py": "", "queue/__init__.py": ""})
+    done = lamina("check", tmp_path, "--app", "main:app")
+    assert done.status == 1
+    assert "secrets.py hides the standard library's 'secrets'" in " ".join(done.output.split())
+    assert "queue/ hides" in done.output
+
+
+def test_a_folder_without_init_hides_nothing(tmp_path: Path) -> None:
+    write(tmp_path, {"email/template.py": ""})
+    assert "shadows" not in findings(tmp_path)
+
+
+def test_a_module_that_a_layer_has_too(tmp_path: Path) -> None:
+    write(tmp_path / "task", {"shared.py": ""})
+    write(tmp_path / "layer" / "python", {"shared.py": ""})
+    found = findings(tmp_path / "task", "--layer", tmp_path / "layer")
+    assert "shared is in a layer, too" in found["shadows"]["message"]
+    assert found["size"]["details"]["layers_bytes"] > 0
+
+
+def test_a_layer_of_packages_is_importable(tmp_path: Path) -> None:
+    write(tmp_path / "layer" / "python", {"helper.py": ""})
+    write(tmp_path / "task", {"main.py": f"import helper\n{APP}"})
+    assert findings(tmp_path / "task")["application"]["level"] == "problem"
+    found = findings(tmp_path / "task", "--layer", tmp_path / "layer")
+    assert found["application"]["level"] == "ok"
+
+
+def test_packages_that_the_layer_makes_needless(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "uvicorn/__init__.py": "",
+            "mangum/__init__.py": "",
+            "main.py": f"import mangum\n{APP}",
+        },
+    )
+    done = lamina("check", tmp_path, "--app", "main:app", "--json")
+    needless = {
+        each["details"]["name"]: each["details"]["imported"]
+        for each in done.json["findings"]
+        if each["check"] == "needless"
+    }
+    assert needless == {"mangum": True, "uvicorn": False}
+    assert done.status == 0
+    assert lamina("check", tmp_path, "--app", "main:app", "--strict").status == 1
+
+
+def test_a_function_over_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, {"model.py": "#" * 3000})
+    monkeypatch.setattr(folder_checks, "SIZE_LIMIT", 2000)
+    found = findings(tmp_path)["size"]
+    assert found["level"] == "problem"
+    assert "model.py" in found["message"]
+
+
+def test_native_modules_of_another_minor(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / f"fast.cpython-36-{platform.machine()}-linux-gnu.so").touch()
+    found = findings(tmp_path)["native modules"]
+    assert found["level"] == "problem"
+    assert "for Python 3.6" in found["message"]
+
+
+# The template
+
+
+TEMPLATE = """
+Resources:
+  Api:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: Api
+      Runtime: {runtime}
+      Handler: unused
+      Architectures: [{architecture}]
+      Environment:
+        Variables:
+          AWS_LAMBDA_EXEC_WRAPPER: {wrapper}
+          ASGI_APP: main:app
+          ASGI_LOG_ACCESS: false
+          TABLE: !Ref Table
+  Other:
+    Type: AWS::Serverless::Function
+    Properties: {{CodeUri: Other}}
+"""
+HERE = {"arm64": "arm64", "aarch64": "arm64"}.get(platform.machine(), "x86_64")
+
+
+def built(folder: Path, **values: str) -> Path:
+    """What `sam build` leaves: template.yaml and a folder for each function; returns Api's."""
+    known = {"runtime": RUNTIME, "architecture": HERE, "wrapper": "/opt/bootstrap", **values}
+    (folder / "template.yaml").write_text(TEMPLATE.format(**known))
+    return write(folder / "Api")
+
+
+def test_the_template_of_sam_build_is_found(tmp_path: Path) -> None:
+    done = lamina("check", built(tmp_path), "--json")
+    assert done.status == 0, done.output
+    report = done.json
+    assert report["template"] == str(tmp_path / "template.yaml")
+    by_check = {each["check"]: each for each in report["findings"]}
+    assert by_check["settings"]["details"]["names"] == ["ASGI_APP", "ASGI_LOG_ACCESS"]
+    assert by_check["template"]["details"]["variables"] == ["TABLE"]
+
+
+def test_a_template_that_does_not_lead_to_lamina(tmp_path: Path) -> None:
+    done = lamina("check", built(tmp_path, wrapper="/opt/otel"), "--json")
+    messages = [each["message"] for each in done.json["findings"] if each["check"] == "template"]
+    assert any("AWS_LAMBDA_EXEC_WRAPPER is '/opt/otel'" in message for message in messages)
+
+
+def test_a_function_for_another_processor_is_not_imported(tmp_path: Path) -> None:
+    other = {"arm64": "x86_64", "x86_64": "arm64"}[HERE]
+    machine = {"arm64": "aarch64"}.get(other, other)
+    task = built(tmp_path, architecture=other)
+    minor = RUNTIME.removeprefix("python").replace(".", "")
+    (task / f"fast.cpython-{minor}-{machine}-linux-gnu.so").touch()
+    by_check = {each["check"]: each for each in lamina("check", task, "--json").json["findings"]}
+    assert "Not imported: the function is" in by_check["application"]["message"]
+    assert "native modules" not in by_check
+
+
+# The command line: exit status 2, and what to change
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--env", "ALONE"], "not of the form NAME=VALUE"),
+        (["--python", "/no/such/python"], "is no executable file"),
+        (["--python", "false"], "does not run as Python 3.10 or later"),
+        (["--runtime", "nodejs22.x"], "is no runtime of Lambda's for Python"),
+        (["--runtime", "python3.99"], "no python3.99 runs on PATH"),
+        (
+            ["--runtime", "python3.99", "--python", "python3"],
+            "The function's runtime is python3.99",
+        ),
+        (["--function", "Api"], "add --template"),
+        (["--template", "main.py"], "defines no function"),
+        (["--layer", "main.py"], "is no usable layer"),
+    ],
+)
+def test_a_wrong_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], message: str
+) -> None:
+    monkeypatch.chdir(write(tmp_path, {"main.py": "x: 1"}))
+    done = lamina("check", ".", *options)
+    assert done.status == 2
+    assert message in " ".join(done.output.split())
+
+
+def test_several_functions(tmp_path: Path) -> None:
+    built(tmp_path)
+    elsewhere = write(tmp_path / "elsewhere")
+    template = ["--template", tmp_path / "template.yaml"]
+    assert "choose with --function: Api, Other" in lamina("check", elsewhere, *template).output
+    assert "has no function 'Ap'" in lamina("check", elsewhere, *template, "--function=Ap").output
+    done = lamina("check", elsewhere, *template, "--function=Api", "--json")
+    assert done.json["level"] == "warning"
+
+
+# -X importtime
+
+
+def test_import_times_are_summed_up_by_package() -> None:
+    lines = """
+import time:       900 |       900 | site
+lamina-import-begins
+import time:       100 |       100 |     json.decoder
+import time:       200 |       300 |   fastapi.routing
+import time:      1000 |      1300 | fastapi
+the application's own words
+lamina-import-ends
+import time:       900 |       900 | asyncio.late
+""".splitlines()
+    found = by_package(lines, {"json", "asyncio", "site"})
+    assert found == [("fastapi", 1.2), (STANDARD_LIBRARY, 0.1)]

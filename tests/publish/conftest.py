@@ -1,0 +1,128 @@
+"""An AWS to publish to: moto's server, behind a front that can fail as AWS does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import boto3
+import pytest
+from botocore.config import Config
+from moto.server import ThreadedMotoServer
+
+from layer import archive, publish
+from layer.publishing import trouble
+from tests.publish.front import Front
+
+ACCOUNT = "123456789012"
+
+
+class Ran(NamedTuple):
+    """What a run of the command came to."""
+
+    status: int
+    output: str
+    errors: str
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[tuple[str, int]]:
+    """The address of moto's server."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield server.get_host_and_port()
+    server.stop()
+
+
+@pytest.fixture
+def front(moto: tuple[str, int]) -> Iterator[Front]:
+    """The front, before a moto without anything in it."""
+    with Front(moto) as front:
+        front.forward("POST", "/moto-api/reset", {}, b"")
+        yield front
+
+
+@pytest.fixture
+def aws(front: Front, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Front:
+    """The front as the AWS that this process, and those it starts, speak to."""
+    environ = {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": front.url,
+    }
+    for name in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"]:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(trouble, "FIRST_PAUSE", 0.0)
+    return front
+
+
+@pytest.fixture
+def client(moto: tuple[str, int], aws: Front) -> Callable[[str], Any]:
+    """Lambda in a region, asked past the front."""
+
+    def client(region: str) -> Any:
+        url = "http://{}:{}".format(*moto)
+        config = Config(retries={"total_max_attempts": 1})
+        return boto3.client("lambda", region_name=region, endpoint_url=url, config=config)
+
+    return client
+
+
+@pytest.fixture
+def versions(client: Callable[[str], Any]) -> Callable[[str], list[int]]:
+    """The numbers of the layer's versions in a region, newest first."""
+
+    def versions(region: str) -> list[int]:
+        found = client(region).list_layer_versions(LayerName="lamina")["LayerVersions"]
+        return [version["Version"] for version in found]
+
+    return versions
+
+
+def write_layer(path: Path, version: str = "1.2.3") -> Path:
+    """Write a small zip that says of itself what a layer says."""
+    files = {"bootstrap": b"#!/bin/sh\n", "python/lamina/__init__.py": version.encode()}
+    manifest = {
+        "version": version,
+        "bytecode": {},
+        "files": {
+            name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+            for name, data in files.items()
+        },
+    }
+    archive.write({**files, "lamina/manifest.json": json.dumps(manifest).encode()}, path)
+    return path
+
+
+@pytest.fixture
+def layer_zip(tmp_path: Path) -> Path:
+    """A layer."""
+    return write_layer(tmp_path / "layer.zip")
+
+
+@pytest.fixture
+def layers(tmp_path: Path) -> Path:
+    """Where the published versions are recorded."""
+    return tmp_path / "layers.json"
+
+
+@pytest.fixture
+def run(
+    aws: Front, layer_zip: Path, layers: Path, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Ran]:
+    """Runs the command on the layer, for the regions and with the options given."""
+
+    def run(regions: str, *options: str) -> Ran:
+        files = ["--zip", str(layer_zip), "--layers", str(layers)]
+        status = publish.main(["--regions", regions, *files, *options])
+        return Ran(status, *capfd.readouterr())
+
+    return run

@@ -1,0 +1,96 @@
+"""Worker processes: shares of the slots, replacement, the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from lamina.runtime import workers
+from lamina.runtime.environment import processes_of, slots_of
+
+
+@pytest.mark.parametrize(
+    ("slots", "processes", "expected"),
+    [(64, 2, [32, 32]), (5, 2, [3, 2]), (3, 3, [1, 1, 1]), (1, 1, [1])],
+)
+def test_shares_are_even(slots: int, processes: int, expected: list[int]) -> None:
+    assert workers.shares(slots, processes) == expected
+
+
+@pytest.mark.parametrize(
+    ("slots", "configured", "expected"),
+    [(64, 4, 4), (2, 8, 2), (1, 4, 1), (64, None, min(os.cpu_count() or 1, 64))],
+)
+def test_as_many_processes_as_slots_at_most(
+    slots: int, configured: int | None, expected: int
+) -> None:
+    assert processes_of(slots, configured) == expected
+
+
+def test_slots_are_lambda_s_concurrency() -> None:
+    assert slots_of({"AWS_LAMBDA_MAX_CONCURRENCY": "16"}) == 16
+    assert slots_of({}) == 1
+
+
+def test_no_fork_while_threads_run() -> None:
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        assert not workers.can_fork()
+    finally:
+        done.set()
+        thread.join()
+
+
+SCRIPT = """
+import os, sys, time, signal, logging
+from lamina.runtime import workers
+workers.SHORT_LIFE = {short_life}
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+def work(slots):
+    print("worker", slots, flush=True)
+    {work}
+    return 0
+print("ended", workers.Workers(work, [2, 1]).run({{}}, registers=False), flush=True)
+"""
+
+
+def parent(work: str, short_life: float = 0.0) -> subprocess.Popen[str]:
+    script = SCRIPT.format(work=work, short_life=short_life)
+    return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+
+
+def test_SIGTERM_reaches_every_worker() -> None:
+    process = parent("signal.pause()")
+    assert process.stdout is not None
+    assert sorted(process.stdout.readline() for _ in range(2)) == ["worker 1\n", "worker 2\n"]
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=10)[0] == "ended 0\n"
+
+
+def test_a_worker_that_dies_is_replaced_with_its_share() -> None:
+    process = parent(
+        "os.kill(os.getpid(), 9) if slots == 1 and not os.path.exists('{}') else "
+        "signal.pause()".format("/nonexistent/marker"),
+        short_life=0.0,
+    )
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(6)]
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10)
+    assert lines.count("worker 1\n") >= 2
+    assert lines.count("worker 2\n") == 1
+    assert any("ended with status -9; another takes its place" in line for line in lines)
+
+
+def test_a_worker_that_dies_while_starting_ends_the_environment() -> None:
+    process = parent("sys.exit(3) if slots == 1 else signal.pause()", short_life=5.0)
+    output, _ = process.communicate(timeout=10)
+    assert "while starting" in output
+    assert output.endswith("ended 1\n")

@@ -1,0 +1,375 @@
+"""The httpx transports: an application behind each event source, as on Lambda."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+import lamina
+from lamina.errors import AppImportError, InvocationError, LifespanError, SettingError
+from lamina.testing import (
+    AsyncLambdaTransport,
+    HttpApi,
+    LambdaContext,
+    LambdaTransport,
+    RestApi,
+    events,
+)
+from lamina.testing.sources import OTHER_NAMES, SOURCES
+from lamina.types import Receive, Scope, Send
+
+Script = Callable[[Scope, Receive, Send], Any]
+
+
+class App:
+    """Answers with what `script` does; counts lifespans and keeps the threads that it ran in."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.phases: list[str] = []
+        self.done: list[str] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self.script(scope, receive, send)
+            return
+        for phase in ("startup", "shutdown"):
+            await receive()
+            self.phases.append(phase)
+            await send({"type": f"lifespan.{phase}.complete"})
+
+
+async def answer(
+    send: Send, content: bytes = b"", status: int = 200, headers: Any = (), more: bool = False
+) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content, "more_body": more})
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """The request's parts, in JSON; two cookies."""
+    parts = {
+        "method": scope["method"],
+        "path": scope["path"].removeprefix(scope["root_path"]),
+        "root_path": scope["root_path"],
+        "query": scope["query_string"].decode(),
+        "body": (await receive())["body"].decode("latin-1"),
+        "headers": [[n.decode(), v.decode("latin-1")] for n, v in scope["headers"]],
+        "request_id": scope["aws.context"].aws_request_id,
+        "tenant": scope["aws.context"].tenant_id,
+    }
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"set-cookie", b"a=1"),
+        (b"set-cookie", b"b=2"),
+    ]
+    await answer(send, json.dumps(parts).encode(), 201, headers)
+
+
+def client(app: Any, source: Any = "url", **arguments: Any) -> httpx.Client:
+    transport = LambdaTransport(app, source=source, **arguments)
+    return httpx.Client(transport=transport, base_url=transport.base_url)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_request_goes_in_and_a_response_comes_out(source: str) -> None:
+    with client(App(echo), source) as http:
+        response = http.post("/a%20b?x=1&y=2", content=b"\xff\x00", headers={"x-a": "red"})
+    assert response.status_code == 201
+    assert response.headers.get_list("set-cookie") == ["a=1", "b=2"]
+    seen = response.json()
+    assert (seen["method"], seen["path"], seen["query"]) == ("POST", "/a b", "x=1&y=2")
+    assert seen["body"].encode("latin-1") == b"\xff\x00"
+    assert ["x-a", "red"] in seen["headers"]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_binary_answers_are_decoded(source: str) -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, b"\x89PNG\xff", headers=[(b"content-type", b"image/png")])
+
+    with client(App(script), source) as http:
+        assert http.get("/").content == b"\x89PNG\xff"
+
+
+def test_one_lifespan_for_all_requests_and_a_request_id_for_each() -> None:
+    app = App(echo)
+    with client(app, "http-api") as http:
+        assert app.phases == ["startup"]
+        ids = {http.get("/").json()["request_id"] for _ in range(3)}
+        assert (len(ids), app.phases) == (3, ["startup"])
+    assert app.phases == ["startup", "shutdown"]
+
+
+def test_without_a_with_statement_the_first_request_starts_it() -> None:
+    app = App(echo)
+    http = client(app)
+    assert app.phases == []
+    http.get("/")
+    assert app.phases == ["startup"]
+    http.close()
+    assert app.phases == ["startup", "shutdown"]
+
+
+def test_the_base_url_has_the_stage() -> None:
+    with client(App(echo), RestApi(stage="live")) as http:
+        assert http.get("/x").json()["root_path"] == "/live"
+    with client(App(echo), HttpApi(stage="dev")) as http:
+        assert str(http.base_url).endswith(".amazonaws.com/dev/")
+        assert http.get("/x").json()["path"] == "/x"
+
+
+def test_outside_of_the_stage_the_source_answers_itself(caplog: pytest.LogCaptureFixture) -> None:
+    with client(App(echo), "rest") as http:
+        assert http.get("https://api.example/x").status_code == 403
+    assert "(rest) answers 403 itself: the path is outside of the stage" in caplog.text
+
+
+def test_settings_are_those_of_the_adapter() -> None:
+    with client(App(echo), "url", base_path="/api", base_path_mode="strip") as http:
+        assert http.get("/api/x").json()["path"] == "/x"
+    with pytest.raises(SettingError, match="lifespan='sometimes'"):
+        LambdaTransport(App(echo), lifespan="sometimes")
+    with pytest.raises(TypeError, match="Did you mean lifespan"):
+        LambdaTransport(App(echo), lifespann="on")  # type: ignore[call-arg]  # the test's point
+
+
+def test_the_context_is_the_one_given() -> None:
+    with client(App(echo), context=LambdaContext(tenant_id="blue")) as http:
+        assert http.get("/").json()["tenant"] == "blue"
+
+
+@pytest.mark.parametrize("source", ["url", "rest"])
+def test_streams_come_as_the_application_sends_them(source: str) -> None:
+    """Each piece is sent only after the client has read the one before."""
+    read = threading.Semaphore(0)
+
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, b"0", headers=[(b"set-cookie", b"a=1")], more=True)
+        for number in (b"1", b"2"):
+            await asyncio.to_thread(read.acquire)
+            await send({"type": "http.response.body", "body": number, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    received = []
+    with (
+        client(App(script), source, invoke_mode="response_stream") as http,
+        http.stream("GET", "/") as response,
+    ):
+        assert response.headers["set-cookie"] == "a=1"
+        for piece in response.iter_bytes():
+            received.append(piece)
+            read.release()
+    assert received == [b"0", b"1", b"2"]
+
+
+def test_sources_that_cannot_stream_get_the_whole() -> None:
+    with client(App(echo), "http", invoke_mode="response_stream") as http:
+        assert "content-length" in http.get("/").headers
+
+
+def test_a_stream_that_fails_breaks_off() -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, b"half", more=True)
+        raise RuntimeError("no more")
+
+    with (
+        client(App(script), invoke_mode="response_stream") as http,
+        http.stream("GET", "/") as response,
+        pytest.raises(httpx.RemoteProtocolError, match="broke off"),
+    ):
+        response.read()
+
+
+def test_closing_a_response_ends_an_endless_stream() -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, b"x", more=True)
+        try:
+            while True:
+                await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        except OSError:
+            app.done.append("told")
+
+    app = App(script)
+    with (
+        client(app, invoke_mode="response_stream") as http,
+        http.stream("GET", "/") as response,
+    ):
+        assert next(response.iter_bytes(1)) == b"x"
+    assert app.done == ["told"]
+
+
+def test_work_after_the_answer_ends_before_the_next_request() -> None:
+    may_end = threading.Event()
+
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, ",".join(app.done).encode())
+        if scope["path"] == "/job":
+            await asyncio.to_thread(may_end.wait)
+            app.done.append("background")
+            task = asyncio.ensure_future(asyncio.sleep(0.01))
+            task.add_done_callback(lambda _: app.done.append("task"))
+
+    app = App(script)
+    with client(app) as http:
+        assert http.get("/job").text == "", "the answer did not wait"
+        may_end.set()
+        assert http.get("/").text == "background,task"
+
+
+def test_errors_of_the_application_are_a_500_and_a_log_record(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        raise RuntimeError("secret")
+
+    with client(App(script)) as http:
+        response = http.get("/x")
+    assert (response.status_code, response.text) == (500, "Internal Server Error")
+    assert "GET /x: secret" in caplog.text
+
+
+@pytest.mark.parametrize(("source", "status"), [("url", 502), ("http", 500), ("alb", 502)])
+def test_a_failed_invocation_is_the_source_s_own_answer(source: str, status: int) -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/exit":
+            raise SystemExit(3)
+        await answer(send, b"down", 503)
+
+    with client(App(script), source, error_status="500-599") as http:
+        assert http.get("/").status_code == status
+        assert http.get("/exit").status_code == status
+
+
+def test_the_deadline_is_a_504() -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(60)
+
+    hurried = LambdaContext(timeout=0.1)
+    with client(App(script), context=hurried, deadline_margin_ms=0) as http:
+        assert http.get("/").status_code == 504
+
+
+def test_a_request_over_the_source_s_limit_is_refused() -> None:
+    with client(App(echo), "alb") as http:
+        assert http.post("/", content=b"x" * 1_100_000).status_code == 413
+    with client(App(echo), "url") as http:
+        assert http.post("/", content=b"x" * 5_000_000).status_code == 413, "base64 adds a third"
+
+
+def test_init_errors_are_raised() -> None:
+    async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "no database"})
+
+    http = client(failing)
+    for _ in range(2):
+        with pytest.raises(LifespanError, match="no database"):
+            http.get("/")
+    http.close()
+    with pytest.raises(LifespanError, match="no database"), client(failing):
+        pass
+    with pytest.raises(AppImportError, match="there is no module 'no_such_module'"):
+        LambdaTransport("no_such_module:app")
+
+
+def test_other_events_reach_the_same_environment() -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        assert lamina.current_invocation().event is scope["aws.event"]
+        await answer(send, (await receive())["body"], 200 if scope["path"] == "/events" else 404)
+
+    event = events.sqs(bodies=["hello"])
+    with LambdaTransport(App(script)) as transport:
+        assert transport.invoke(event) == event
+        assert transport.invoke(events.http_api(path="/x"))["statusCode"] == 404
+    with (
+        LambdaTransport(App(script), events_path="") as transport,
+        pytest.raises(InvocationError, match="ASGI_EVENTS_PATH is empty"),
+    ):
+        transport.invoke(event)
+
+
+def test_names_of_sources() -> None:
+    for name in [*OTHER_NAMES, "HTTP_API", "Function URL"]:
+        LambdaTransport(App(echo), source=name)
+    with pytest.raises(ValueError, match=r"'apigw' is no event source. Names: url, http, http-v1"):
+        LambdaTransport(App(echo), source="apigw")
+
+
+@pytest.mark.anyio
+async def test_async_the_application_runs_on_the_test_s_loop() -> None:
+    loop = asyncio.get_running_loop()
+
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        assert asyncio.get_running_loop() is loop
+        running.append(scope["path"])
+        assert len(running) == 1, "an environment serves one request at a time"
+        await asyncio.sleep(0.01)
+        running.remove(scope["path"])
+        await answer(send, b"ok")
+
+    running: list[str] = []
+    app = App(script)
+    transport = AsyncLambdaTransport(app, source="alb")
+    async with httpx.AsyncClient(transport=transport, base_url=transport.base_url) as http:
+        assert app.phases == ["startup"]
+        responses = await asyncio.gather(*(http.get(f"/{number}") for number in range(4)))
+        assert [response.text for response in responses] == ["ok"] * 4
+        assert await transport.invoke(events.alb(path="/x")) is not None
+    assert app.phases == ["startup", "shutdown"]
+
+
+@pytest.mark.anyio
+async def test_async_streams_and_the_work_after_them() -> None:
+    read = asyncio.Event()
+
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, b"0", more=True)
+        await read.wait()
+        await send({"type": "http.response.body", "body": b"1"})
+        await asyncio.sleep(0.01)
+        app.done.append("background")
+
+    app = App(script)
+    transport = AsyncLambdaTransport(app, source="rest", invoke_mode="response_stream")
+    async with httpx.AsyncClient(transport=transport, base_url=transport.base_url) as http:
+        async with http.stream("GET", "/") as response:
+            pieces = response.aiter_bytes()
+            assert await pieces.__anext__() == b"0"
+            read.set()
+            assert [piece async for piece in pieces] == [b"1"]
+        assert app.done == []
+    assert app.done == ["background"]
+
+
+def test_without_httpx_the_builders_work_and_the_transports_say_what_to_install() -> None:
+    code = """
+import sys
+sys.modules["httpx"] = None
+from lamina.testing import events
+print(events.function_url(path="/x")["rawPath"])
+try:
+    from lamina.testing import LambdaTransport
+except ImportError as error:
+    print(error)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.stdout.splitlines() == [
+        "/x",
+        "The transports of lamina.testing need httpx: pip install lamina[testing].",
+    ], ended.stderr
