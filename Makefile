@@ -23,7 +23,7 @@ FUNCTION = build/functions/fastapi-$(MINOR)
 # The layer needs no environment, but where there is one it has a pip for certain.
 BUILDER = $(shell test -x $(BIN)/python && echo $(BIN)/python || echo $(PYTHON))
 
-.PHONY: help env sam cdk layer function run check format test test-docker test-pythons publish verify bench soak pins clean build-LaminaLayer
+.PHONY: help env sam cdk layer function run check format test matrix test-docker test-pythons publish verify bench soak pins clean build-LaminaLayer
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,7 +65,7 @@ $(LAYER):
 
 function: $(ENV) ## Build the example function's folder as `sam build` would
 	$(BIN)/python -m pip install --quiet --upgrade --no-compile --requirement examples/fastapi/requirements.txt --target $(FUNCTION)
-	cp examples/fastapi/*.py $(FUNCTION)/
+	cp -R examples/fastapi/*.py examples/fastapi/static $(FUNCTION)/
 
 run: env layer function ## Serve the example at 127.0.0.1:3000 (FRONT_DOOR=url, PORT=3000)
 	$(BIN)/lamina run main:app --front-door $(FRONT_DOOR) --port $(PORT) --layer $(LAYER) --task-root $(FUNCTION) --python $(BIN)/python --try "/items/5?q=hello" --try /events --try /cookies
@@ -83,6 +83,9 @@ format: env ## Format, and fix what can be fixed
 
 test: env sam cdk layer ## Run the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+matrix: env ## Run every framework's example through every way in, and write docs/frameworks
+	$(BIN)/python -m tests.matrix
 
 test-docker: env sam ## Run the layer in Lambda-like containers (LAMBDA_IMAGE=... for AWS's own)
 	LAMBDA_IMAGE="$(LAMBDA_IMAGE)" $(BIN)/python -m pytest $(PYTEST_ARGS) tests/docker

@@ -18,7 +18,7 @@ from layer import BuildError, archive, budget, bytecode, containers, manifest, p
 ROOT = Path(__file__).resolve().parent.parent
 ZIP = ROOT / "dist" / "lamina-layer.zip"
 
-_NOT_IN_THE_LAYER = re.compile(r"(local|testing\w*)(/|\.py$)")
+_NOT_IN_THE_LAYER = re.compile(r"(local|testing\w*|__main__)(/|\.py$)")
 """The local Lambda and help for tests: a function has no use for them. Neither has it for
 py.typed and .pyi files, which only type checkers read: modules alone are taken."""
 

@@ -197,7 +197,9 @@ def test_templates_are_what_cloudformation_takes(tmp_path: Path) -> None:
     assert templates
     for block in templates:
         name = f"{page_id(block.page)}-line-{block.line}.yaml".replace("/", "-")
-        (tmp_path / name).write_text(block.code if "Transform:" in block.code else HEAD + block.code)
+        (tmp_path / name).write_text(
+            block.code if "Transform:" in block.code else HEAD + block.code
+        )
     command = [str(LINTER), "--regions", "eu-west-1", "--", *sorted(map(str, tmp_path.iterdir()))]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr

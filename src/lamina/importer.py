@@ -47,25 +47,16 @@ def import_app(reference: str) -> ASGIApp:
 
 
 def _import_module(reference: str, name: str) -> Any:
+    if not name or name.startswith("."):
+        raise AppImportError(f"ASGI_APP={reference!r} names no module before the colon: {EXAMPLE}.")
     try:
         return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        # Only the module that was asked for, or a package around it, is a wrong ASGI_APP.
-        if error.name and (name == error.name or name.startswith(error.name + ".")):
-            raise AppImportError(_missing_module(reference, error.name)) from error
-        raise _failed(reference, error, "Runtime.ImportModuleError") from error
-    except ImportError as error:
-        raise _failed(reference, error, "Runtime.ImportModuleError") from error
-    except SyntaxError as error:
-        raise _failed(reference, error, "Runtime.UserCodeSyntaxError") from error
-    except ValueError as error:
-        if name and not name.startswith("."):
-            raise _failed(reference, error, "Runtime.UserCodeError") from error
-        raise AppImportError(
-            f"ASGI_APP={reference!r} names no module before the colon: {EXAMPLE}."
-        ) from None
     except (Exception, SystemExit) as error:
-        raise _failed(reference, error, "Runtime.UserCodeError") from error
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        # Only the module that was asked for, or a package around it, is a wrong ASGI_APP.
+        if missing and f"{name}.".startswith(f"{missing}."):
+            raise AppImportError(_missing_module(reference, missing)) from error
+        raise _failed(reference, error) from error
 
 
 def _missing_module(reference: str, name: str) -> str:
@@ -80,10 +71,12 @@ def _missing_module(reference: str, name: str) -> str:
     )
 
 
-def _failed(reference: str, error: BaseException, error_type: str) -> AppImportError:
+def _failed(reference: str, error: BaseException) -> AppImportError:
+    types = {ImportError: "ImportModuleError", SyntaxError: "UserCodeSyntaxError"}
+    named = (name for kind, name in types.items() if isinstance(error, kind))
     return AppImportError(
         f"ASGI_APP={reference!r} failed while it was imported: {type(error).__name__}: {error}",
-        error_type,
+        f"Runtime.{next(named, 'UserCodeError')}",
     )
 
 
@@ -110,7 +103,7 @@ def _call_factory(reference: str, factory: Any) -> Any:
     try:
         return factory()
     except (Exception, SystemExit) as error:
-        raise _failed(reference, error, "Runtime.UserCodeError") from error
+        raise _failed(reference, error) from error
 
 
 def user_frames(error: BaseException) -> list[str]:

@@ -23,7 +23,10 @@ AnyTask = asyncio.Task[Any]
 
 _owned: ContextVar[set[AnyTask]] = ContextVar("lamina.tasks")
 
-_endless: set[str] = set()
+KNOWN_ENDLESS = frozenset({"sse_starlette.sse._shutdown_watcher"})
+"""Watchers that live as long as the process, by design."""
+
+_endless: set[str] = set(KNOWN_ENDLESS)
 """Functions whose tasks did not end in time, by qualified name."""
 
 

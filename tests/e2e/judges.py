@@ -112,7 +112,10 @@ class LocalJudge:
 
     async def invoke(self, event: Any) -> Outcome:
         """See Judge."""
-        result = await self.environment.invoke(event)
+        answer = None
+        if self.config.managed:  # AWS's network gives a runtime time to ask again, ours does not
+            answer = await self.environment.open_in_slot(event, patience=0.1)
+        result = await (answer or await self.environment.open(event)).collect()
         failed = result.status == "error" and result.error
         return Outcome(result.payload, result.error["errorType"] if failed and result.error else "")
 

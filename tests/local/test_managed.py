@@ -83,6 +83,29 @@ async def test_without_a_slot_an_event_is_refused_at_once(configure: Configure) 
     assert refused.error["errorType"] == "Runtime.Unavailable"
 
 
+async def test_an_event_may_wait_for_a_slot(configure: Configure) -> None:
+    async with managed(configure, 2) as environment:
+
+        async def echo(number: int) -> int:
+            answer = await environment.open_in_slot({"do": "echo", "n": number}, patience=5)
+            assert answer is not None
+            echoed: int = json.loads((await answer.collect()).payload)["event"]["n"]
+            return echoed
+
+        assert await asyncio.gather(*map(echo, range(50))) == list(range(50))
+        for _ in range(2):
+            await environment.open({"do": "sleep", "seconds": 0.5})
+        assert await environment.open_in_slot({"do": "echo"}, patience=0.05) is None
+
+
+async def test_without_a_process_an_event_starts_one(configure: Configure) -> None:
+    environment = Environment(configure(max_concurrency=1))
+    answer = await environment.open_in_slot({"do": "echo"}, patience=0)
+    assert answer is not None
+    assert (await answer.collect()).status == "success"
+    await environment.stop()
+
+
 async def test_several_streams_at_once(configure: Configure) -> None:
     wish = {"do": "stream", "pause": 0.1}
     async with managed(configure, 2) as environment:

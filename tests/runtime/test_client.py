@@ -10,7 +10,8 @@ import pytest
 
 from lamina.errors import InvocationError, RuntimeApiError
 from lamina.runtime import client as client_module
-from lamina.runtime.client import NextInvocation, RuntimeClient
+from lamina.runtime.client import RuntimeClient
+from lamina.runtime.next_invocation import NextInvocation
 
 pytestmark = pytest.mark.anyio
 

@@ -54,7 +54,7 @@ from lamina.runtime import workers
 workers.SHORT_LIFE = {short_life}
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
 def work(slots):
-    print("worker", slots, flush=True)
+    os.write(1, b"worker %d\\n" % slots)
     {work}
     return 0
 print("ended", workers.Workers(work, [2, 1]).run({{}}, registers=False), flush=True)

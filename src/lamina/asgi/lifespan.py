@@ -31,6 +31,15 @@ class State(Enum):
     UNSUPPORTED = "not supported by the application"
 
 
+TRANSITIONS = {
+    (State.STARTING, "lifespan.startup.complete"): State.RUNNING,
+    (State.STARTING, "lifespan.startup.failed"): State.ENDED,
+    (State.STOPPING, "lifespan.shutdown.complete"): State.STOPPING,
+    (State.STOPPING, "lifespan.shutdown.failed"): State.STOPPING,
+}
+"""What the application may say, where, and what follows; STOPPING ends when it returns."""
+
+
 class Lifespan:
     """Runs an application's lifespan. `mode` is "auto", "on" or "off".
 
@@ -142,15 +151,12 @@ class Lifespan:
 
     async def _send(self, message: Message) -> None:
         kind = message["type"]
-        if kind == "lifespan.startup.complete" and self.state is State.STARTING:
-            self.state = State.RUNNING
-        elif kind == "lifespan.startup.failed" and self.state is State.STARTING:
-            self.state = State.ENDED
-            self._failure = message.get("message") or "the application gave no reason"
-        elif kind == "lifespan.shutdown.failed" and self.state is State.STOPPING:
-            self._failure = message.get("message") or "the application gave no reason"
-        elif kind != "lifespan.shutdown.complete" or self.state is not State.STOPPING:
+        following = TRANSITIONS.get((self.state, kind))
+        if following is None:
             raise ApplicationError(
                 f"Unexpected lifespan message {kind!r} while the lifespan is {self.state.value}."
             )
+        self.state = following
+        if kind.endswith(".failed"):
+            self._failure = message.get("message") or "the application gave no reason"
         self._changed.set()

@@ -72,6 +72,7 @@ class Environment:
             contextlib.nullcontext() if config.managed else asyncio.Lock()
         )
         self._starting = asyncio.Lock()
+        self._handing = asyncio.Lock()
         self._stopping = False
         self._serving: set[asyncio.Task[None]] = set()
         self._sandbox: Sandbox | None = None
@@ -107,14 +108,6 @@ class Environment:
             return 0
         return self._sandbox.slots - self._opening
 
-    async def slot(self, timeout: float) -> None:
-        """Wait until an event could begin on managed instances, `timeout` seconds at most."""
-        await first_of(self._until_slot(), timeout=timeout)
-
-    async def _until_slot(self) -> None:
-        while self.slots <= 0 and isinstance(self._sandbox, ManagedSandbox):
-            await self._sandbox.next_slot()
-
     async def start(self) -> Failure | None:
         """Run the init phase (10 s on demand), or the restore (10 s); why it failed, or None."""
         async with self._turn, self._starting:
@@ -139,6 +132,18 @@ class Environment:
         self._in_background(self._serve(event, chosen, answer))
         return answer
 
+    async def open_in_slot(
+        self, event: bytes | dict[str, Any], patience: float, **options: Any
+    ) -> Answer | None:
+        """As open, on managed instances, but wait up to `patience` seconds for a slot; None if
+        there is none by then. A runtime that has just answered takes a moment to ask again."""
+        end = time.monotonic() + patience
+        async with self._handing:
+            await first_of(self._until_slot(), timeout=max(end - time.monotonic(), 0.0))
+            if self.slots > 0 or self._sandbox is None:  # without one, the event brings one
+                return await self.open(event, **options)
+            return None
+
     async def stop(self) -> None:
         """End the process as Lambda's shutdown phase does; running invocations fail."""
         self._stopping = True
@@ -153,6 +158,10 @@ class Environment:
         if self._owns_snapshot and self.snapshot is not None:
             await self.snapshot.stop()
         self.state = EnvironmentState.DEAD
+
+    async def _until_slot(self) -> None:
+        while self.slots <= 0 and isinstance(self._sandbox, ManagedSandbox):
+            await self._sandbox.next_slot()
 
     async def _serve(
         self, event: bytes | dict[str, Any], options: InvokeOptions, answer: Answer

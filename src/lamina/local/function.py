@@ -128,12 +128,12 @@ class LocalFunction:
         self, environment: Environment, event: bytes | dict[str, Any], options: dict[str, Any]
     ) -> Answer:
         if self.config.managed:
-            await environment.slot(FINISHING_GRACE)
-            if environment.slots <= 0:
-                raise Throttled(self._full())
-        running = self._busy.setdefault(environment, set())
-        answer = await environment.open(event, **options)
-        running.add(answer)
+            answer = await environment.open_in_slot(event, FINISHING_GRACE, **options)
+        else:
+            answer = await environment.open(event, **options)
+        if answer is None:
+            raise Throttled(self._full())
+        self._busy.setdefault(environment, set()).add(answer)
         self._in_background(self._release(environment, answer))
         return answer
 

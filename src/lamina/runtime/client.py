@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import time
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from lamina import __version__
-from lamina.errors import ClientDisconnected, RuntimeApiError
-from lamina.response.wire import PRELUDE_TYPE, chunk, encode_json, error_report, last_chunk
+from lamina.errors import RuntimeApiError
+from lamina.response.wire import PRELUDE_TYPE, encode_json, error_report
 from lamina.runtime.connection import Answer, Connection, connect
 from lamina.runtime.http1 import Reply, request_head
+from lamina.runtime.next_invocation import NextInvocation, read
+from lamina.runtime.streamed_post import StreamedPost
 
 logger = logging.getLogger("lamina")
 
@@ -30,20 +31,6 @@ FIRST_DELAY = 0.1  # seconds, doubled with each try, as awslambdaric does
 
 FATAL_STATUS = (403, 500)
 """Wrong order of calls, and "Container error. Non-recoverable state": the process is to exit."""
-
-
-class NextInvocation(NamedTuple):
-    """What /next gave: the event's bytes and what came in the headers; "" and absent are None."""
-
-    request_id: str
-    deadline_ms: int
-    body: bytes
-    function_arn: str | None
-    trace_id: str | None
-    client_context: str | None
-    cognito_identity: str | None
-    tenant_id: str | None
-    invocation_id: str | None
 
 
 class RuntimeClient:
@@ -138,7 +125,7 @@ class RuntimeClient:
 
     def _deliver(self, received: Callable[[NextInvocation], None], reply: Reply) -> None:
         try:
-            invocation = _invocation(reply)
+            invocation = read(reply)
         except RuntimeApiError as error:
             self._failed(error)
         else:
@@ -241,78 +228,6 @@ class RuntimeClient:
         then, self._then = self._then, None
         if then is not None:
             then()
-
-
-class StreamedPost:
-    """One streamed answer: chunks out as bytes come in (Lambda's response streaming)."""
-
-    def __init__(self, client: RuntimeClient, head: bytes, answered: Callable[[], None]) -> None:
-        self._client = client
-        self._answered = answered
-        self._connection: Connection | None = None  # its own: the client may get another
-        self._unsent = head
-        self.opened = False
-        self.ended = False
-
-    def write(self, data: bytes) -> None:
-        """Send bytes of the body; the first ones leave in one write with the request's head."""
-        self._write(chunk(data))
-
-    async def drain(self) -> None:
-        """Wait until the socket has room. Raises `ClientDisconnected` where it is closed."""
-        if self._connection is None:  # nothing was written, or the connection is being renewed
-            return
-        await self._connection.drain()
-        if not self._connection.waiting:  # closed, or refused already
-            raise ClientDisconnected("The streamed answer was cut off by the Runtime API.")
-
-    def end(self, data: bytes, error: BaseException | None = None) -> None:
-        """Send the last bytes and the end of the body, with an error in the trailers."""
-        self.ended = True
-        self._write(chunk(data) + last_chunk(error))
-        self._answered()
-
-    def open(self, connection: Connection) -> bytes:
-        """Take the connection that the answer goes out on; what is to be sent first."""
-        self._connection = connection
-        unsent, self._unsent = self._unsent, b""
-        return unsent
-
-    def _write(self, data: bytes) -> None:
-        if self._connection is not None:
-            self._connection.write(data)
-            return
-        self._unsent += data
-        if not self.opened:
-            self.opened = True
-            self._client.start_stream(self)
-
-
-NO_DEADLINE = 900.0  # seconds; Lambda's longest timeout, where /next tells none
-
-
-def _invocation(reply: Reply) -> NextInvocation:
-    headers = reply.headers
-    request_id = headers.get("lambda-runtime-aws-request-id")
-    deadline = headers.get("lambda-runtime-deadline-ms") or str(
-        int((time.time() + NO_DEADLINE) * 1000)
-    )
-    if not request_id or not deadline.isdigit():
-        raise RuntimeApiError(
-            f"/invocation/next answered with request id {request_id!r} and deadline {deadline!r}, "
-            "which no invocation can have."
-        )
-    return NextInvocation(
-        request_id,
-        int(deadline),
-        reply.body,
-        headers.get("lambda-runtime-invoked-function-arn") or None,
-        headers.get("lambda-runtime-trace-id") or None,
-        headers.get("lambda-runtime-client-context") or None,
-        headers.get("lambda-runtime-cognito-identity") or None,
-        headers.get("lambda-runtime-aws-tenant-id") or None,
-        headers.get("lambda-runtime-invocation-id") or None,
-    )
 
 
 def _as_error(what: str, reply: Answer) -> RuntimeApiError:

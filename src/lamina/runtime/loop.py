@@ -16,9 +16,11 @@ from lamina.errors import InvocationError
 from lamina.invocation import Invocation, set_current
 from lamina.response.wire import encode_result
 from lamina.runtime import trace
-from lamina.runtime.client import NextInvocation, RuntimeClient, StreamedPost
+from lamina.runtime.client import RuntimeClient
 from lamina.runtime.in_flight import InFlight, Running
+from lamina.runtime.next_invocation import NextInvocation
 from lamina.runtime.ric import lambda_context
+from lamina.runtime.streamed_post import StreamedPost
 from lamina.service import Service
 from lamina.supervision import Alarm, supervise
 from lamina.types import Event, Result

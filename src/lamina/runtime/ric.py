@@ -19,7 +19,7 @@ except ImportError:
 if TYPE_CHECKING:
     import logging
 
-    from lamina.runtime.client import NextInvocation
+    from lamina.runtime.next_invocation import NextInvocation
 
 
 def lambda_context(invocation: NextInvocation) -> Any:

@@ -1,0 +1,124 @@
+"""docs/frameworks and the examples belong together."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lamina.settings import TABLE
+from tests.matrix import table
+from tests.matrix.contract import HTTP
+from tests.matrix.frameworks import FRAMEWORKS, Framework
+
+ROOT = Path(__file__).parents[2]
+SAM = shutil.which("sam", path=f"{ROOT}/.venv-sam/bin:{os.environ.get('PATH', '')}")
+BY_EXAMPLE = list({framework.folder: framework for framework in FRAMEWORKS}.values())
+
+each_example = pytest.mark.parametrize("framework", BY_EXAMPLE, ids=lambda each: each.name)
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short tags (!Ref and such) as plain values."""
+
+
+_Loader.add_multi_constructor("!", lambda loader, suffix, node: node.value)
+
+
+def properties(template: str) -> dict[str, Any]:
+    """The function's properties in a template."""
+    found: dict[str, Any] = yaml.load(template, _Loader)["Resources"]["Function"]["Properties"]
+    return found
+
+
+def page(framework: Framework) -> str:
+    return (table.DOCS / framework.page).read_text()
+
+
+def template(framework: Framework) -> str:
+    return (framework.folder / "template.yaml").read_text()
+
+
+def test_the_tables_are_those_of_the_stored_run() -> None:
+    text = table.PAGE.read_text()
+    assert text == table.in_page(text, table.render(table.load())), "run `make matrix`"
+
+
+def test_the_stored_run_had_every_framework_in_it() -> None:
+    assert list(table.load()["frameworks"]) == [framework.name for framework in FRAMEWORKS]
+    for framework in FRAMEWORKS:
+        assert framework.contract.keys() | framework.lacks.keys() == HTTP.keys()
+
+
+def test_each_framework_is_right_in_one_base_path_mode() -> None:
+    for framework in FRAMEWORKS:
+        failed = table.load()["frameworks"][framework.name]["failed"]
+        assert not {"base path", "stage"} & failed.keys(), framework.title
+
+
+@each_example
+def test_an_example_knows_nothing_of_lambda(framework: Framework) -> None:
+    source = (framework.folder / "main.py").read_text()
+    assert not re.search(r"import.*(lamina|mangum|boto)|AWS_|aws\.event", source)
+    assert not re.search("lamina|mangum|uvicorn", " ".join(framework.requirements))
+
+
+@each_example
+def test_the_template_says_what_the_matrix_ran(framework: Framework) -> None:
+    variables = properties(template(framework))["Environment"]["Variables"]
+    assert variables["ASGI_APP"] == "main:app"
+    assert variables.get("ASGI_BASE_PATH_MODE", "mount") == framework.mode
+    known = {row.variable for row in TABLE}
+    assert {name for name in variables if name.startswith("ASGI_")} <= known
+
+
+@each_example
+def test_the_page_s_template_is_the_example_s(framework: Framework) -> None:
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", page(framework), re.MULTILINE | re.DOTALL)
+    shown, whole = properties(block), properties(template(framework))
+    assert shown == {name: value for name, value in whole.items() if name in shown}
+    assert {"CodeUri", "Runtime", "Handler", "Layers", "Environment"} <= shown.keys()
+
+
+@each_example
+def test_the_page_s_links_lead_somewhere(framework: Framework) -> None:
+    assert f"(../../examples/{framework.folder.name})" in page(framework)
+    for link in re.findall(r"\]\(([^)#]+)", page(framework)):
+        assert link.startswith("https://") or (table.DOCS / link).exists(), link
+
+
+def test_every_page_is_in_the_matrix() -> None:
+    pages = {path.name for path in table.DOCS.glob("*.md")} - {"README.md"}
+    assert pages == {framework.page for framework in FRAMEWORKS}
+
+
+VALIDATE = """
+import json, sys
+from samcli.cli.main import cli
+for template in json.loads(sys.argv[1]):
+    arguments = ["validate", "--lint", "--region", "eu-west-1", "--template", template]
+    cli(arguments, standalone_mode=False)
+"""
+
+
+@pytest.mark.skipif(SAM is None, reason="SAM CLI is not installed: make sam")
+@pytest.mark.timeout(300)
+def test_sam_takes_every_template() -> None:
+    templates = [str(framework.folder / "template.yaml") for framework in BY_EXAMPLE]
+    python = Path(str(SAM)).with_name("python")
+    done = subprocess.run(
+        [str(python), "-c", VALIDATE, json.dumps(templates)],
+        cwd=ROOT,
+        env={**os.environ, "SAM_CLI_TELEMETRY": "0"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("is a valid SAM Template") == len(templates), done.stdout
