@@ -385,6 +385,26 @@ def test_D9_a_trusted_header_gives_the_host(adapt: Any) -> None:
     assert body_of(adapt(Echo(script))(event, CONTEXT)) == "abc.lambda-url.eu-west-1.on.aws"
 
 
+def test_a_client_cannot_name_its_tenant(adapt: Any) -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, [name.decode() for name, _ in scope["headers"]])
+
+    event = url_event(x_amz_tenant_id="another", x_mine="1")
+    names = body_of(adapt(Echo(script))(event, CONTEXT))
+    assert "x-mine" in names
+    assert "x-amz-tenant-id" not in names
+
+
+def test_a_path_cannot_write_log_records(adapt: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        raise ValueError
+
+    adapt(Echo(script))(url_event("/a%0A[ERROR]%20forged"), CONTEXT)
+    (record,) = caplog.records
+    assert "\n" not in record.getMessage()
+    assert "[ERROR] forged" in record.getMessage()
+
+
 def test_the_authorization_header_can_come_from_another(adapt: Any) -> None:
     async def script(scope: Scope, receive: Receive, send: Send) -> None:
         await answer(send, dict(scope["headers"])[b"authorization"].decode())

@@ -23,6 +23,11 @@ from lamina.types import AnyASGIApp, Event, Request, Response, Result, Scope
 logger = logging.getLogger("lamina")
 
 
+TENANT_HEADER = b"x-amz-tenant-id"
+"""By which an invocation's caller names the tenant of an isolated function.
+Source: https://docs.aws.amazon.com/lambda/latest/dg/tenant-isolation-invoke.html."""
+
+
 class EventsCodec(Protocol):
     """The pass-through's codec: its requests go to a path of the user's choice."""
 
@@ -93,6 +98,7 @@ class Service:
         if source is PASS_THROUGH:
             return cast(EventsCodec, codec).decode(event, settings.events_path)
         request = codec.decode(event)
+        _drop_tenant(request)
         if request.body:
             _add_length(request)
         if request.root_path or settings.base_path:
@@ -182,6 +188,14 @@ def _add_length(request: Request) -> None:
         if name in (b"content-length", b"transfer-encoding"):
             return
     request.headers.append((b"content-length", b"%d" % len(request.body)))
+
+
+def _drop_tenant(request: Request) -> None:
+    """The context says the tenant; a header of that name is the client's, and proves nothing."""
+    for name, _ in request.headers:
+        if name == TENANT_HEADER:
+            request.headers[:] = [pair for pair in request.headers if pair[0] != TENANT_HEADER]
+            return
 
 
 def _refuse(event: Event, error: BadEvent, sink: Sink) -> None:

@@ -216,7 +216,8 @@ class HTTPCycle:
     @property
     def name(self) -> str:
         """What log records call this request: method and path."""
-        return f"{self.scope['method']} {self.scope['path']}"
+        path = self.scope["path"]  # decoded: with a line break, a client could write records
+        return f"{self.scope['method']} {path if path.isprintable() else ascii(path)}"
 
 
 _EXPECTED = {
