@@ -10,7 +10,9 @@ import asyncio
 import inspect
 import logging
 import sys
+import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 logger = logging.getLogger("lamina")
@@ -24,8 +26,9 @@ def before_freeze(hook: Hook) -> Hook:
     """Decorator: call this function, sync or async and without arguments, after every answer.
 
     It runs when the invocation's work is done, before the environment is frozen, and within
-    what is left of the invocation's time; a sync function runs in a thread. Not on managed
-    instances, which are never frozen.
+    what is left of the invocation's time (`ASGI_BACKGROUND_TIMEOUT` at most); a sync function
+    runs in a thread. On the bootstrap way only, and not on managed instances, which are never
+    frozen.
     """
     _hooks.append(hook)
     return hook
@@ -41,19 +44,55 @@ async def run(registered: list[Callable[[], Any]], seconds: float) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     for hook in registered:
-        try:
-            await asyncio.wait_for(_call(hook), max(deadline - loop.time(), 0))
-        except asyncio.TimeoutError:
+        if hook in _hanging:  # it has the thread, or ignores its cancellation
+            continue
+        call = _start(hook)
+        await asyncio.wait({call}, timeout=max(deadline - loop.time(), 0))
+        if not call.done():
+            _hanging.add(hook)
+            call.add_done_callback(partial(_ended, hook))
+            if isinstance(call, asyncio.Task):
+                call.cancel()
             logger.warning("before_freeze: %s was cut off.", _name(hook))
-        except Exception as error:
+        elif not call.cancelled() and (error := call.exception()) is not None:
             logger.error("before_freeze: %s failed.", _name(hook), exc_info=error)
 
 
-async def _call(hook: Callable[[], Any]) -> None:
+_hanging: set[Callable[[], Any]] = set()
+
+
+def _ended(hook: Callable[[], Any], call: asyncio.Future[Any]) -> None:
+    _hanging.discard(hook)
+    if not call.cancelled():
+        call.exception()  # looked at: it was cut off, and that was logged
+
+
+def _start(hook: Callable[[], Any]) -> asyncio.Future[Any]:
     if inspect.iscoroutinefunction(hook):
-        await hook()
+        task: asyncio.Future[Any] = asyncio.ensure_future(hook())
+        return task
+    done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    # A thread of its own: one of the application's executor would be missed there if it hung.
+    threading.Thread(target=_in_thread, args=(hook, done), daemon=True).start()
+    return done
+
+
+def _in_thread(hook: Callable[[], Any], done: asyncio.Future[Any]) -> None:
+    error: Exception | None = None
+    try:
+        hook()
+    except Exception as caught:
+        error = caught
+    done.get_loop().call_soon_threadsafe(_settle, done, error)
+
+
+def _settle(done: asyncio.Future[Any], error: Exception | None) -> None:
+    if done.done():  # cut off meanwhile
+        return
+    if error is None:
+        done.set_result(None)
     else:
-        await asyncio.to_thread(hook)
+        done.set_exception(error)
 
 
 def _name(hook: Callable[[], Any]) -> str:

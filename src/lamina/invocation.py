@@ -38,18 +38,25 @@ def current_invocation() -> Invocation:
         ) from None
 
 
-def set_current(invocation: Invocation) -> None:
+_alone: Invocation | None = None
+"""The invocation that runs, where only one does at a time: for threads of the application's own,
+which have no context of it."""
+
+
+def set_current(invocation: Invocation, alone: bool = False) -> None:
     """Make this the invocation of the current task and of every task it starts."""
+    global _alone
     _current.set(invocation)
+    _alone = invocation if alone else None
 
 
 def current_request_id() -> str:
     """The request id of the current invocation, or "" outside one (for log records)."""
-    invocation = _current.get(None)
+    invocation = _current.get(_alone)
     return getattr(invocation.context, "aws_request_id", "") or "" if invocation else ""
 
 
 def current_tenant_id() -> str | None:
     """The tenant id of the current invocation, for functions with tenant isolation."""
-    invocation = _current.get(None)
+    invocation = _current.get(_alone)
     return getattr(invocation.context, "tenant_id", None) if invocation else None

@@ -55,22 +55,25 @@ def own() -> set[AnyTask]:
     return tasks
 
 
-async def finish(tasks: set[AnyTask], seconds: float, name: str) -> None:
-    """Wait for the tasks, and for those that they start; cancel what is not done in time."""
+async def finish(tasks: set[AnyTask], limit: float, left_over: float, name: str) -> None:
+    """Wait for the tasks, and for those that they start; cancel what is not done in time.
+
+    They have `limit` seconds, or what is `left_over` of the invocation's time where that is less.
+    """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
+    deadline = loop.time() + min(limit, left_over)
     while (left := _ours(tasks)) and loop.time() < deadline:
         await asyncio.wait(left, timeout=deadline - loop.time())
     if left:
         functions = {_function(task) for task in left}
         logger.warning(
             "%s: cancelled what it left running: %s. Work that runs for ever belongs into "
-            "lifespan; ASGI_BACKGROUND_TIMEOUT says how long the rest may take. In this "
-            "environment it is not waited for again.",
+            "lifespan; ASGI_BACKGROUND_TIMEOUT says how long the rest may take.",
             name,
             ", ".join(sorted(functions)),
         )
-        _endless.update(functions)
+        if left_over >= limit:  # else the deadline cut it short, which says nothing of it
+            _endless.update(f for f in functions if not f.startswith("asyncio."))
         for task in left:
             task.cancel()
         await asyncio.wait(left, timeout=GRACE)

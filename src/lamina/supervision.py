@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from functools import partial
 
 from lamina import leftovers
@@ -42,11 +43,22 @@ class Alarm:
             self._timer.cancel()
             self._timer = None
         if self._timer is None:
-            self._timer = self._loop.call_at(when, self._due)
+            self._arm(when)
 
     def clear(self) -> None:
-        """Do not ring."""
+        """Do not ring; the timer stays for the next time that is set."""
         self._ring = None
+
+    def cancel(self) -> None:
+        """Do not ring, and keep no timer: no other time will be set."""
+        self._ring = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _arm(self, when: float) -> None:
+        # In no context: a timer would keep that of the request it was made in, event and all.
+        self._timer = self._loop.call_at(when, self._due, context=Context())
 
     def _due(self) -> None:
         self._timer = None
@@ -54,17 +66,28 @@ class Alarm:
         if ring is None:
             return
         if self._loop.time() < self._when:
-            self._timer = self._loop.call_at(self._when, self._due)
+            self._arm(self._when)
             return
         self._ring = None
         ring()
 
 
+def margin_of(settings: Settings, seconds_left: float) -> float:
+    """Seconds before Lambda's deadline at which a request is ended: never more than half of it."""
+    return min(settings.deadline_margin_ms / 1000, seconds_left / 2)
+
+
 async def supervise(
-    cycle: HTTPCycle, app: ASGIApp, settings: Settings, seconds_left: float, alarm: Alarm
+    cycle: HTTPCycle,
+    app: ASGIApp,
+    settings: Settings,
+    seconds_left: float,
+    alarm: Alarm,
+    freezes: bool = True,
 ) -> None:
     """Run the cycle in the current task, then what it leaves behind, to the deadline at most.
 
+    Where the environment never freezes, what is left behind just runs on.
     `seconds_left` is the time to Lambda's own deadline. The margin before it is for the answer
     504 to leave and for cancelled tasks to clean up. Raises the error that ends the environment
     where the application raised one (SystemExit, KeyboardInterrupt, MemoryError).
@@ -72,10 +95,11 @@ async def supervise(
     started = time.monotonic()
     task = asyncio.current_task()
     assert task is not None
-    margin = min(settings.deadline_margin_ms / 1000, seconds_left / 2)
-    deadline = asyncio.get_running_loop().time() + seconds_left - margin
+    left = seconds_left - margin_of(settings, seconds_left)
+    deadline = asyncio.get_running_loop().time() + left
     tasks = leftovers.own()
-    alarm.set(deadline, partial(_expire, cycle, task, alarm))
+    # In this request's context: its records carry its id.
+    alarm.set(deadline, partial(copy_context().run, _expire, cycle, task, alarm))
     await cycle.run(app)
     alarm.clear()
     if settings.log_access and access.isEnabledFor(logging.INFO):
@@ -83,9 +107,9 @@ async def supervise(
         access.info("%s %d %.1f ms", cycle.name, cycle.status, milliseconds)
     if cycle.fatal is not None:
         raise cycle.fatal
-    if tasks:
+    if tasks and freezes:
         left = deadline - asyncio.get_running_loop().time()
-        await leftovers.finish(tasks, min(left, settings.background_timeout), cycle.name)
+        await leftovers.finish(tasks, settings.background_timeout, left, cycle.name)
 
 
 def _expire(cycle: HTTPCycle, task: AnyTask, alarm: Alarm) -> None:
@@ -98,4 +122,4 @@ def _expire(cycle: HTTPCycle, task: AnyTask, alarm: Alarm) -> None:
         cycle.abandon(504, reason)
     task.cancel()
     again = asyncio.get_running_loop().time() + GRACE
-    alarm.set(again, partial(_expire, cycle, task, alarm))
+    alarm.set(again, partial(copy_context().run, _expire, cycle, task, alarm))

@@ -43,6 +43,9 @@ class RecordingSink:
     def fail(self, status: int, message: str, error: BaseException | None = None) -> None:
         self.calls.append(("fail", status, error))
 
+    def withdraw(self) -> None:
+        self.calls.append(("withdraw",))
+
 
 def make_cycle(body: bytes = b"") -> tuple[HTTPCycle, RecordingSink]:
     sink = RecordingSink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 
 import pytest
@@ -35,6 +36,7 @@ async def test_a_stubborn_application_is_answered_for_all_the_same(
     assert b'"statusCode":504' in result.payload
     assert "not so fast" in judge.log
     assert "GET /stubborn: still runs although it was cancelled" in judge.log
+    assert "blocks the event loop" not in judge.log
     assert result.finished_at - result.response_at > 0.2, "it had time to clean up"
 
 
@@ -101,3 +103,51 @@ async def test_the_trace_is_in_the_environment_and_as_traceparent(
     assert TRACE.encode() in traced.payload
     assert b"00-mine" in own.payload
     assert TRACE.encode() not in own.payload, "the variable goes with its invocation"
+
+
+async def test_a_stream_that_fails_under_error_status_costs_nothing_more(
+    start_local: StartLocal,
+) -> None:
+    settings = {"ASGI_ERROR_STATUS": "500-599", "ASGI_INVOKE_MODE": "response_stream"}
+    async with start_local(options={"timeout": 3.0}, **settings) as judge:
+        first = await judge.invoke(url_event("/hello"))
+        failed = await judge.invoke(url_event("/crash_at_once"))
+        started = time.monotonic()
+        again = await judge.invoke(url_event("/hello"))
+        took = time.monotonic() - started
+    assert failed.error_type == "Function.Error"
+    assert again.streamed()[0]["statusCode"] == first.streamed()[0]["statusCode"] == 200
+    assert took < 2
+    assert len(judge.environment.traffic.matching("POST", "/response")) == 2
+
+
+async def test_the_deadline_s_record_carries_the_id_of_its_request(
+    start_local: StartLocal,
+) -> None:
+    settings = {"AWS_LAMBDA_LOG_FORMAT": "JSON"}
+    async with start_local(options={"timeout": 1.2}, **settings) as judge:
+        await judge.invoke(url_event("/hello"))
+        result = await judge.environment.invoke(url_event("/slow"))
+    records = [json.loads(line) for line in judge.environment.logs if line.startswith("{")]
+    (record,) = [r for r in records if "no end before the deadline" in r["message"]]
+    assert record["requestId"] == result.request_id
+
+
+async def test_an_exit_in_a_task_is_reported(start_local: StartLocal) -> None:
+    async with start_local() as judge:
+        outcome = await judge.invoke(url_event("/leave_in_a_task"))
+        again = await judge.invoke(url_event("/hello"))
+    assert outcome.error_type == "Runtime.ExitError"
+    assert "SystemExit: 3" in outcome.result["errorMessage"]
+    assert "lifespan shutdown" in judge.log
+    assert again.result["statusCode"] == 200
+
+
+async def test_a_thread_that_runs_on_does_not_hold_up_the_end(start_local: StartLocal) -> None:
+    async with start_local() as judge:
+        await judge.invoke(url_event("/with_thread"))
+        started = time.monotonic()
+        await judge.environment.stop()
+        took = time.monotonic() - started
+    assert "lifespan shutdown" in judge.log
+    assert took < 0.45, "it ended by itself, before the SIGKILL"

@@ -99,7 +99,6 @@ async def test_workers_share_the_slots_and_each_has_its_lifespan(start: StartJud
 async def test_a_worker_that_dies_is_replaced(start_local: StartLocal) -> None:
     options = {"concurrency": 4, "timeout": 3.0}
     async with start_local("many:app", options, ASGI_PROCESSES="2") as judge:
-        await asyncio.sleep(1.1)  # a worker that dies in its first second died of its start
         dying = asyncio.ensure_future(judge.environment.invoke(event("/die")))
         while "another takes its place" not in judge.log:  # noqa: ASYNC110  a log has no event
             await asyncio.sleep(0.05)

@@ -137,6 +137,19 @@ async def test_an_answer_is_sent_again_when_the_connection_broke_under_it() -> N
     assert failures == []
 
 
+@pytest.mark.parametrize("status", [400, 403])
+async def test_an_answer_that_was_taken_before_its_connection_broke_is_refused_in_peace(
+    status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    refusal = b"HTTP/1.1 %d No\r\nContent-Length: 3\r\n\r\nwhy" % status
+    async with talking_to(NEXT, HANG_UP, refusal, NEXT) as (client, _, failures):
+        client.respond(await next_of(client), b"{}")
+        await acknowledged(client)
+        await next_of(client)
+    assert f"refused the answer: {status} why" in caplog.text
+    assert failures == []
+
+
 @pytest.mark.parametrize("status", [400, 410, 413])
 async def test_a_refused_answer_is_a_log_record(
     status: int, caplog: pytest.LogCaptureFixture

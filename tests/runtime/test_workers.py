@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -49,11 +50,13 @@ def test_no_fork_while_threads_run() -> None:
 
 
 SCRIPT = """
-import os, sys, time, signal, logging
+import os, subprocess, sys, time, signal, logging
 from lamina.runtime import workers
-workers.SHORT_LIFE = {short_life}
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
-def work(slots):
+{before}
+def work(slots, ready):
+    if {ready}:
+        ready()
     os.write(1, b"worker %d\\n" % slots)
     {work}
     return 0
@@ -61,8 +64,8 @@ print("ended", workers.Workers(work, [2, 1]).run({{}}, registers=False), flush=T
 """
 
 
-def parent(work: str, short_life: float = 0.0) -> subprocess.Popen[str]:
-    script = SCRIPT.format(work=work, short_life=short_life)
+def parent(work: str, ready: bool = True, before: str = "pass") -> subprocess.Popen[str]:
+    script = SCRIPT.format(work=work, ready=ready, before=before)
     return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
 
 
@@ -78,7 +81,7 @@ def test_a_worker_that_dies_is_replaced_with_its_share() -> None:
     process = parent(
         "os.kill(os.getpid(), 9) if slots == 1 and not os.path.exists('{}') else "
         "signal.pause()".format("/nonexistent/marker"),
-        short_life=0.0,
+        ready=True,
     )
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(6)]
@@ -89,8 +92,17 @@ def test_a_worker_that_dies_is_replaced_with_its_share() -> None:
     assert any("ended with status -9; another takes its place" in line for line in lines)
 
 
+def test_a_child_of_the_application_s_own_is_none_of_its_business() -> None:
+    process = parent("signal.pause()", before="subprocess.Popen(['true'])")
+    assert process.stdout is not None
+    assert sorted(process.stdout.readline() for _ in range(2)) == ["worker 1\n", "worker 2\n"]
+    time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=10)[0] == "ended 0\n"
+
+
 def test_a_worker_that_dies_while_starting_ends_the_environment() -> None:
-    process = parent("sys.exit(3) if slots == 1 else signal.pause()", short_life=5.0)
+    process = parent("sys.exit(3) if slots == 1 else signal.pause()", ready=False)
     output, _ = process.communicate(timeout=10)
     assert "while starting" in output
     assert output.endswith("ended 1\n")

@@ -52,6 +52,9 @@ class Sink(Protocol):
     def fail(self, status: int, message: str, error: BaseException | None = None) -> None:
         """End without the application: `status` where nothing has left, else an error mark."""
 
+    def withdraw(self) -> None:
+        """Send nothing of what has not left yet: the invocation is answered in another way."""
+
 
 class State(Enum):
     """Where the cycle is."""

@@ -57,7 +57,7 @@ class Lifespan:
 
     @property
     def wanted(self) -> bool:
-        """Whether startup is still to come."""
+        """Whether startup is still to come (it is not where the mode is "off")."""
         return self.state is State.STARTING
 
     @property

@@ -41,6 +41,11 @@ class BufferedSink:
         """Deliver `status` with a plain text in place of what was collected."""
         self._finish(plain(status, message))
 
+    def withdraw(self) -> None:
+        """Deliver nothing."""
+        self._delivered = True
+        self._chunks = []
+
     def _finish(self, response: Response) -> None:
         if not self._delivered:
             self._delivered = True

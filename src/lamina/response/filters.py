@@ -41,6 +41,10 @@ class Wrapper:
         """See `Sink.fail`."""
         self._sink.fail(status, message, error)
 
+    def withdraw(self) -> None:
+        """See `Sink.withdraw`."""
+        self._sink.withdraw()
+
 
 class WithoutBody(Wrapper):
     """For HEAD: the headers of the answer, without its body (RFC 9110, section 9.3.2)."""
@@ -113,6 +117,7 @@ class FailingStatus(Wrapper):
         """Fail the invocation where `status` is one of those; else pass on."""
         if self._status or any(status in statuses for statuses in self._ranges):
             self._status, self._body = status, message.encode()
+            self._sink.withdraw()
             self._report()
         else:
             self._sink.fail(status, message, error)

@@ -73,6 +73,12 @@ class StreamedSink:
             self._hold_empty()
         self._stream.end(self._opening() + response.body)
 
+    def withdraw(self) -> None:
+        """Hold nothing back any more, and send none of it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._held = None
+
     def _opening(self) -> bytes:
         """The prelude's bytes, the first time."""
         if self._timer is not None:

@@ -39,9 +39,15 @@ class RuntimeClient:
     `failed` is called with the error after which the process has to exit.
     """
 
-    def __init__(self, address: str, failed: Callable[[RuntimeApiError], None]) -> None:
+    def __init__(
+        self,
+        address: str,
+        failed: Callable[[RuntimeApiError], None],
+        fatal: tuple[int, ...] = FATAL_STATUS,
+    ) -> None:
         self._address = address
         self._failed = failed
+        self._fatal = fatal
         self._connection: Connection | None = None
         self._base_headers = {"Host": address, "User-Agent": USER_AGENT}
         self._next = request_head("GET", f"{API}/invocation/next", self._base_headers)
@@ -212,16 +218,18 @@ class RuntimeClient:
     async def _post_again(self, data: bytes) -> None:
         """The connection broke under a buffered answer: one more try on a fresh one."""
         try:
-            self._settle(await (await self._connected()).ask(data))
+            reply: Answer = await (await self._connected()).ask(data)
         except RuntimeApiError as error:
-            self._settle(error)
+            reply = error
+        # Lambda may have taken it the first time: then this one is refused, rightly.
+        self._settle(reply, fatal=(500,))
 
-    def _settle(self, reply: Answer) -> None:
+    def _settle(self, reply: Answer, fatal: tuple[int, ...] | None = None) -> None:
         """What was posted has its answer: a refusal is a log record, unless it ends the process."""
         self._acknowledged = True
         if isinstance(reply, RuntimeApiError) or reply.status >= 300:
             error = _as_error("the answer", reply)
-            if error.status in FATAL_STATUS:
+            if error.status in (self._fatal if fatal is None else fatal):
                 self._failed(error)
                 return
             logger.error("%s", error)

@@ -7,14 +7,13 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from lamina.asgi.http import FATAL
-from lamina.errors import LifespanError
+from lamina.invocation import set_current
 from lamina.runtime import extension
 from lamina.runtime.connection import Connection
 from lamina.runtime.in_flight import InFlight
-from lamina.runtime.loop import Slot
+from lamina.runtime.loop import Slot, exit_error
 from lamina.runtime.watchdog import Watchdog
 from lamina.service import Service
 
@@ -36,44 +35,57 @@ _STARTED = time.monotonic()  # this module is imported when the process has just
 
 LONG_INIT = 120.0  # seconds, of at least 130 that the other initialization types have
 
-RESTORE_TIME = 9.0  # seconds, of 10 that a restore with its hooks may take
-
 
 class Environment:
     """Serves invocations with `service`, `slots` at a time, from startup to shutdown.
 
     `registers`: whether to ask Lambda for SIGTERM; of several worker processes only their
-    parent does.
+    parent does. `ready` is called before the first invocation is asked for.
     """
 
     def __init__(
-        self, service: Service, environ: Mapping[str, str], slots: int = 1, registers: bool = True
+        self,
+        service: Service,
+        environ: Mapping[str, str],
+        slots: int = 1,
+        registers: bool = True,
+        ready: Callable[[], object] = bool,
     ) -> None:
         self._service = service
         self._environ = environ
         self._address = environ.get("AWS_LAMBDA_RUNTIME_API", "")
         self._slots = slots
         self._registers = registers
+        self._ready = ready
         self._in_flight: InFlight = {}
         self._extension: Connection | None = None
 
-    async def run(self) -> None:
-        """Serve until SIGTERM. Raises `InitError`, `RuntimeApiError`, or the error that ends it."""
-        await self._start()
-        margin = self._service.settings.deadline_margin_ms / 1000
-        watchdog = Watchdog(self._in_flight, margin)
+    async def start(self) -> None:
+        """Everything before the first /next, or before the snapshot. Raises `InitError`."""
+        lifespan = self._service.lifespan
+        if not self._starts_after_restore():
+            await lifespan.startup(self._startup_time())
+        if self._registers and (lifespan.running or lifespan.wanted):
+            self._extension = await extension.register(self._address)
+
+    async def resume(self, seconds: float) -> None:
+        """After a restore: lifespan startup, where it is to run then. Raises `LifespanError`."""
+        if self._starts_after_restore():
+            await self._service.lifespan.startup(max(seconds, 0.1))
+
+    async def serve(self) -> None:
+        """Serve until SIGTERM. Raises `RuntimeApiError`, or the error that ends the environment."""
+        watchdog = Watchdog(self._in_flight)
         watchdog.start()
         concurrent = "AWS_LAMBDA_MAX_CONCURRENCY" in self._environ
         slots = [
             Slot(self._address, self._service, self._in_flight, concurrent)
             for _ in range(self._slots)
         ]
+        self._ready()
         try:
             await self._serve(slots)
-            await self._shut_down()
-        except FATAL:
-            await self._service.lifespan.shutdown(SHUTDOWN_TIME)
-            raise
+            await self._shut_down(slots)
         finally:
             watchdog.stop()
             for slot in slots:
@@ -81,27 +93,22 @@ class Environment:
             if self._extension is not None:
                 self._extension.close()
 
-    async def _start(self) -> None:
-        """Everything before the first /next."""
-        lifespan = self._service.lifespan
-        snapstart = self._environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
-        after = snapstart and self._service.settings.snapstart_lifespan == "after"
-        if not after:
-            await lifespan.startup(self._startup_time())
-        if self._registers and (lifespan.running or (after and lifespan.wanted)):
-            self._extension = await extension.register(self._address)
-        if snapstart:
-            await self._pause(after)
+    async def give_up(self, error: BaseException) -> None:
+        """After the application has ended the environment: fail what runs, and shut down."""
+        for running in list(self._in_flight.values()):
+            running.fail(exit_error(error))
+            running.cut_off(503, "Service Unavailable: the environment has ended.")
+        await asyncio.sleep(LAST_STEPS)  # for the answers to leave
+        await self._service.lifespan.shutdown(SHUTDOWN_TIME)
 
-    async def _pause(self, lifespan_after: bool) -> None:
-        from lamina.runtime import snapstart
+    def _starts_after_restore(self) -> bool:
+        after = self._service.settings.snapstart_lifespan == "after"
+        return after and self.is_snapshotted
 
-        await snapstart.pause(self._address)
-        if lifespan_after:
-            try:
-                await self._service.lifespan.startup(RESTORE_TIME)
-            except LifespanError as error:
-                raise snapstart.AfterRestoreError(str(error)) from error.__cause__
+    @property
+    def is_snapshotted(self) -> bool:
+        """Whether SnapStart takes a snapshot before the first invocation."""
+        return self._environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
 
     def _startup_time(self) -> float:
         """Seconds that lifespan startup may take."""
@@ -125,21 +132,29 @@ class Environment:
         for future in done:
             future.result()
 
-    async def _shut_down(self) -> None:
+    async def _shut_down(self, slots: list[Slot]) -> None:
         """After SIGTERM: running requests get what time is left, then lifespan shutdown runs."""
         loop = asyncio.get_running_loop()
         end = loop.time() + SHUTDOWN_TIME - LAST_STEPS
         lifespan = self._service.lifespan
+        for slot in slots:
+            slot.stop()
         if self._in_flight:
             # Half for them, where the application's own shutdown needs the other half.
             share = 0.5 if lifespan.running else 1.0
             await self._finish_requests(share * (end - loop.time()))
+            # What was answered has to reach Lambda, too.
+            settling = [asyncio.ensure_future(slot.settle()) for slot in slots]
+            _, pending = await asyncio.wait(settling, timeout=end - loop.time())
+            for task in pending:
+                task.cancel()
         await lifespan.shutdown(end - loop.time())
 
     async def _finish_requests(self, seconds: float) -> None:
         tasks = [running.task for running in self._in_flight.values()]
         await asyncio.wait(tasks, timeout=seconds)
         for running in list(self._in_flight.values()):
+            set_current(running.invocation)  # the record carries its id
             logger.error("%s: cut off by the environment's shutdown.", running.cycle.name)
             running.cut_off(503, "Service Unavailable: the environment is shutting down.")
         await asyncio.sleep(0)  # let what was cut off leave

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from lamina.asgi.http import HTTPCycle
+from lamina.errors import InvocationError
 from lamina.invocation import Invocation
 
 
 class Running(NamedTuple):
-    """A request that runs: `deadline` is when Lambda ends it, by time.monotonic()."""
+    """A request that runs. By `due` (time.monotonic()) it should have been cancelled; `fail`
+    fails its invocation."""
 
     cycle: HTTPCycle
     invocation: Invocation
     task: asyncio.Task[Any]
-    deadline: float
+    due: float
+    fail: Callable[[InvocationError], None]
 
     def cut_off(self, status: int, reason: str) -> None:
         """Answer in the application's place, and cancel it."""

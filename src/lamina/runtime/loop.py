@@ -16,13 +16,13 @@ from lamina.errors import InvocationError
 from lamina.invocation import Invocation, set_current
 from lamina.response.wire import encode_result
 from lamina.runtime import trace
-from lamina.runtime.client import RuntimeClient
+from lamina.runtime.client import FATAL_STATUS, RuntimeClient
 from lamina.runtime.in_flight import InFlight, Running
 from lamina.runtime.next_invocation import NextInvocation
 from lamina.runtime.ric import lambda_context
 from lamina.runtime.streamed_post import StreamedPost
 from lamina.service import Service
-from lamina.supervision import Alarm, supervise
+from lamina.supervision import Alarm, margin_of, supervise
 from lamina.types import Event, Result
 
 logger = logging.getLogger("lamina")
@@ -46,7 +46,10 @@ class Slot:
         self._service = service
         self._in_flight = in_flight
         self._concurrent = concurrent
-        self._client = RuntimeClient(address, self._end)
+        # A wrong order of calls is one slot's affair where there are others.
+        fatal = (500,) if concurrent else FATAL_STATUS
+        self._client = RuntimeClient(address, self._end, fatal)
+        self._stopping = False
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._tasks: set[asyncio.Task[None]] = set()
         self._context = copy_context()
@@ -57,12 +60,23 @@ class Slot:
         self._next()
         await self._ended
 
+    def stop(self) -> None:
+        """Ask for nothing more."""
+        self._stopping = True
+
+    async def settle(self) -> None:
+        """Wait until Lambda has taken what was answered."""
+        settled = asyncio.Event()
+        self._client.when_acknowledged(settled.set)
+        await settled.wait()
+
     def close(self) -> None:
-        """Stop asking, and close the connection."""
+        """Close the connection."""
         self._client.close()
 
     def _next(self) -> None:
-        self._client.next(self._received)
+        if not self._stopping:
+            self._client.next(self._received)
 
     def _received(self, invocation: NextInvocation) -> None:
         # A connection may have been made in an earlier invocation's context: not this one's.
@@ -80,13 +94,14 @@ class Slot:
         try:
             await self._answer(invocation, reply)
         except FATAL as error:
-            reply.fail(_exit_error(error))
+            reply.fail(exit_error(error))
             self._client.when_acknowledged(partial(self._end, error))
             return
-        except Exception as error:  # a fault of Lamina's own must not cost the environment
+        except (Exception, asyncio.CancelledError) as error:
+            # A fault of Lamina's own must not cost the environment.
             logger.exception("Lamina failed to serve this invocation: please report it.")
             reply.fail(InvocationError(f"Lamina failed: {type(error).__name__}: {error}"))
-        if not reply.sent:
+        if not reply.complete:
             reply.fail(InvocationError("The invocation ended without an answer."))
         if not self._concurrent:
             self._client.when_acknowledged(self._next)
@@ -101,32 +116,42 @@ class Slot:
             reply.fail(error)
             return
         current = Invocation(event, context, invocation.trace_id)
-        set_current(current)
+        set_current(current, alone=not self._concurrent)
         cycle = self._service.open(event, context, reply)
         if cycle is not None:
             if self._service.settings.traceparent:
                 trace.add_header(cycle.scope["headers"], invocation.trace_id)
-            await self._run(cycle, current, invocation.deadline_ms / 1000 - time.time())
+            left = invocation.deadline_ms / 1000 - time.time()
+            await self._run(cycle, current, left, reply)
 
-    async def _run(self, cycle: HTTPCycle, invocation: Invocation, seconds_left: float) -> None:
+    async def _run(
+        self, cycle: HTTPCycle, invocation: Invocation, seconds_left: float, reply: PostedReply
+    ) -> None:
         service = self._service
         task = asyncio.current_task()
         assert task is not None
         started = time.monotonic()
-        self._in_flight[cycle] = Running(cycle, invocation, task, started + seconds_left)
+        due = started + seconds_left - margin_of(service.settings, seconds_left) / 2
+        self._in_flight[cycle] = Running(cycle, invocation, task, due, reply.fail)
+        alarm = Alarm(self._loop) if self._concurrent else self._alarm
         try:
-            alarm = Alarm(self._loop) if self._concurrent else self._alarm
-            await supervise(cycle, service.app, service.settings, seconds_left, alarm)
-            if not self._concurrent:
-                await self._before_freeze(started + seconds_left)
+            freezes = not self._concurrent
+            await supervise(cycle, service.app, service.settings, seconds_left, alarm, freezes)
+            if freezes:
+                await self._before_freeze(seconds_left, started + seconds_left)
         finally:
+            if self._concurrent:
+                alarm.cancel()
             del self._in_flight[cycle]
 
-    async def _before_freeze(self, deadline: float) -> None:
-        hooks = freeze.hooks(self._service.settings.flush)
+    async def _before_freeze(self, seconds_left: float, deadline: float) -> None:
+        settings = self._service.settings
+        hooks = freeze.hooks(settings.flush)
         if hooks:
-            margin = self._service.settings.deadline_margin_ms / 1000
-            await freeze.run(hooks, deadline - margin - time.monotonic())
+            margin = margin_of(settings, seconds_left)
+            # After a 504, of all answers, they have half of the margin.
+            left = max(deadline - margin - time.monotonic(), margin / 2)
+            await freeze.run(hooks, min(left, settings.background_timeout))
 
     def _end(self, error: BaseException) -> None:
         if not self._ended.done():
@@ -146,9 +171,9 @@ class PostedReply:
         self._sent = False
 
     @property
-    def sent(self) -> bool:
-        """Whether an answer, or its beginning, is on its way."""
-        return self._sent or (self._stream is not None and self._stream.opened)
+    def complete(self) -> bool:
+        """Whether a whole answer is on its way."""
+        return self._sent or (self._stream is not None and self._stream.ended)
 
     def send(self, result: Result) -> None:
         """Post the whole result. Raises `ResponseTooLarge`, `InvocationError`."""
@@ -165,6 +190,8 @@ class PostedReply:
                 self._stream.end(b"", error)
         elif not self._sent:
             self._sent = True
+            if self._stream is not None:
+                self._stream.withdraw()
             logger.error("%s", error)
             self._client.respond_error(self._invocation, error)
             self._answered()
@@ -185,7 +212,8 @@ def _decoded(invocation: NextInvocation) -> Event:
     return event
 
 
-def _exit_error(error: BaseException) -> InvocationError:
+def exit_error(error: BaseException) -> InvocationError:
+    """What an invocation fails with where the application ends the environment."""
     return InvocationError(
         f"The application ended the environment: {type(error).__name__}: {error}",
         "Runtime.ExitError",

@@ -6,19 +6,20 @@ import asyncio
 import gc
 import logging
 import os
-import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NoReturn
 
 from lamina import settings as settings_table
 from lamina.asgi.http import FATAL
-from lamina.errors import InitError, RuntimeApiError
+from lamina.errors import InitError, LifespanError, RuntimeApiError
 from lamina.importer import app_reference, import_app, user_frames
 from lamina.leftovers import task_factory
 from lamina.loops import new_loop
 from lamina.runtime import logs, search_path
 from lamina.runtime.client import RuntimeClient
+from lamina.runtime.ending import leave
 from lamina.runtime.environment import Environment, processes_of, slots_of
 from lamina.service import Service
 from lamina.settings import Settings
@@ -33,13 +34,7 @@ def main(layer: str, thresholds: tuple[int, int, int]) -> NoReturn:
     """
     search_path.install(layer)
     logs.configure(os.environ)
-    status = run(thresholds)
-    if status:
-        # A failed environment ends at once, whatever threads the application has left running.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-    sys.exit(0)
+    leave(run(thresholds))
 
 
 def run(thresholds: tuple[int, int, int]) -> int:
@@ -71,7 +66,7 @@ def _serve_all(loop: asyncio.AbstractEventLoop, service: Service) -> int:
     slots = slots_of(os.environ)
     processes = processes_of(slots, service.settings.processes)
     if processes == 1:
-        return _serve(loop, service, slots)
+        return _serve(loop, Environment(service, os.environ, slots))
     from lamina.runtime import workers
 
     if not workers.can_fork():
@@ -79,37 +74,56 @@ def _serve_all(loop: asyncio.AbstractEventLoop, service: Service) -> int:
             "The application started threads when it was imported, so no workers can be forked "
             "safely: one process serves alone. Start threads in lifespan startup."
         )
-        return _serve(loop, service, slots)
+        return _serve(loop, Environment(service, os.environ, slots))
     loop.close()
     pool = workers.Workers(partial(_work, service), workers.shares(slots, processes))
     return pool.run(os.environ, registers=service.lifespan.wanted)
 
 
-def _work(service: Service, slots: int) -> int:
+def _work(service: Service, slots: int, ready: Callable[[], object]) -> int:
     """What a worker process does; its exit status."""
     from lamina.runtime import workers
 
+    loop = _current_loop(service.settings.loop)
+    environment = Environment(service, os.environ, slots, registers=False, ready=ready)
     try:
-        return _serve(_current_loop(service.settings.loop), service, slots, registers=False)
+        return _serve(loop, environment)
     except InitError as error:
         _report(error)
         return workers.INIT_FAILED
 
 
-def _serve(
-    loop: asyncio.AbstractEventLoop, service: Service, slots: int, registers: bool = True
-) -> int:
+def _serve(loop: asyncio.AbstractEventLoop, environment: Environment) -> int:
     """Serve in this process; its exit status. Raises `InitError`."""
     loop.set_task_factory(task_factory)
     try:
-        loop.run_until_complete(Environment(service, os.environ, slots, registers).run())
+        loop.run_until_complete(environment.start())
+        if environment.is_snapshotted:
+            _pause(loop, environment)
+        loop.run_until_complete(environment.serve())
     except RuntimeApiError as error:
         logger.critical("%s The process ends here.", error)
         return 1
     except FATAL as error:
-        logger.critical("The process ends here: %r", error)
+        logger.critical("The process ends here: %r", error, exc_info=error)
+        loop.run_until_complete(environment.give_up(error))
         return 1
     return 0
+
+
+def _pause(loop: asyncio.AbstractEventLoop, environment: Environment) -> None:
+    """SnapStart: from before the snapshot to after the restore."""
+    from lamina.runtime import snapstart
+
+    snapstart.before()
+    loop.run_until_complete(snapstart.wait(os.environ.get("AWS_LAMBDA_RUNTIME_API", "")))
+    restored = time.monotonic()
+    snapstart.after()
+    left = snapstart.RESTORE_TIME - (time.monotonic() - restored)
+    try:
+        loop.run_until_complete(environment.resume(left))
+    except LifespanError as error:
+        raise snapstart.AfterRestoreError(str(error)) from error.__cause__
 
 
 def _settings(environ: Mapping[str, str]) -> Settings:

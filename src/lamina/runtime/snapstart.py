@@ -7,9 +7,9 @@ https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 
-from lamina.errors import InitError
+from lamina.errors import InitError, RuntimeApiError
 from lamina.runtime import ric
 from lamina.runtime.client import API, USER_AGENT
 from lamina.runtime.connection import connect
@@ -31,25 +31,41 @@ class AfterRestoreError(InitError):
     report_path = "restore/error"
 
 
-def is_on(environ: MutableMapping[str, str]) -> bool:
-    """Whether this environment is to be snapshotted."""
-    return environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
+RESTORE_TIME = 9.0
+"""Seconds, of 10, that a restore may take with its hooks and lifespan startup."""
 
 
-async def pause(address: str) -> None:
-    """Run the hooks before the snapshot, wait for the restore, and run those after it.
+def before() -> None:
+    """Run the before-snapshot hooks, the last one first. Raises `BeforeSnapshotError`.
 
-    Raises `BeforeSnapshotError`, `AfterRestoreError`, and `RuntimeApiError` where the Runtime
-    API does not play along. The connection is closed: restored environments must not share it.
+    Outside the event loop, as awslambdaric runs them: a hook may call asyncio.run.
     """
     hooks = ric.snapshot_hooks()
     if hooks is not None:
         _guarded(hooks.run_before_snapshot, BeforeSnapshotError, "A before-snapshot hook failed")
+
+
+async def wait(address: str) -> None:
+    """Wait for the restore, of which there may be many. Raises `RuntimeApiError`.
+
+    The connection is closed: restored environments must not share it.
+    """
     connection = await connect(address)
     headers = {"Host": address, "User-Agent": USER_AGENT}
-    await connection.ask(request_head("GET", f"{API}/restore/next", headers))
+    reply = await connection.ask(request_head("GET", f"{API}/restore/next", headers))
     connection.close()
+    if reply.status != 200:
+        body = reply.body[:300].decode("utf-8", "replace")
+        raise RuntimeApiError(f"The Runtime API refused restore/next: {reply.status} {body}")
+
+
+def after() -> None:
+    """Renew what restored environments must not share, and run the after-restore hooks.
+
+    Raises `AfterRestoreError`.
+    """
     _reseed()
+    hooks = ric.snapshot_hooks()
     if hooks is not None:
         _guarded(hooks.run_after_restore, AfterRestoreError, "An after-restore hook failed")
 

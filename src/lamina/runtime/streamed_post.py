@@ -23,6 +23,7 @@ class StreamedPost:
         self._unsent = head
         self.opened = False
         self.ended = False
+        self._withdrawn = False
 
     def write(self, data: bytes) -> None:
         """Send bytes of the body; the first ones leave in one write with the request's head."""
@@ -42,6 +43,10 @@ class StreamedPost:
         self._write(chunk(data) + last_chunk(error))
         self._answered()
 
+    def withdraw(self) -> None:
+        """Never open: the invocation was answered in another way."""
+        self._withdrawn = True
+
     def open(self, connection: Connection) -> bytes:
         """Take the connection that the answer goes out on; what is to be sent first."""
         self._connection = connection
@@ -53,6 +58,6 @@ class StreamedPost:
             self._connection.write(data)
             return
         self._unsent += data
-        if not self.opened:
+        if not self.opened and not self._withdrawn:
             self.opened = True
             self._client.start_stream(self)

@@ -6,12 +6,15 @@ of where it hung. The thread writes the stack of the blocked thread to the log b
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import threading
 import time
 import traceback
+from weakref import WeakSet
 
+from lamina.asgi.http import HTTPCycle
 from lamina.invocation import set_current
 from lamina.runtime.in_flight import InFlight, Running
 
@@ -22,17 +25,20 @@ INTERVAL = 0.2
 arming a timer for each invocation would cost each of them a switch between threads."""
 
 
-class Watchdog:
-    """Looks at what is in flight; `margin` (seconds) is the time before the deadline at which
-    the loop should have cancelled a request by itself."""
+ANSWER_TIME = 0.1
+"""Seconds in which a loop that is not blocked runs a callback."""
 
-    def __init__(self, in_flight: InFlight, margin: float) -> None:
+
+class Watchdog:
+    """Looks at what is in flight, from a thread: a request past its `due` time is still there
+    because the loop is blocked, or because the application ignores its cancellation."""
+
+    def __init__(self, in_flight: InFlight) -> None:
         self._in_flight = in_flight
-        # Half of the margin has passed in vain: the loop did not get to cancel the request.
-        self._lead = margin / 2
+        self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self._stopped = threading.Event()
-        self._reported: Running | None = None
+        self._seen: WeakSet[HTTPCycle] = WeakSet()
 
     def start(self) -> None:
         """Start looking, in a daemon thread."""
@@ -43,20 +49,29 @@ class Watchdog:
         self._stopped.set()
 
     def _watch(self) -> None:
-        while not self._stopped.wait(min(INTERVAL, self._lead / 2 or INTERVAL)):
+        while not self._stopped.wait(INTERVAL):
             now = time.monotonic()
-            for running in list(self._in_flight.values()):
-                if now > running.deadline - self._lead and running is not self._reported:
-                    self._reported = running
-                    self._report(running)
+            late = [r for r in list(self._in_flight.values()) if now > r.due]
+            new = [running for running in late if running.cycle not in self._seen]
+            self._seen.update(running.cycle for running in new)
+            if new and not self._loop_answers():
+                self._report(new)
 
-    def _report(self, running: Running) -> None:
+    def _loop_answers(self) -> bool:
+        answered = threading.Event()
+        try:
+            self._loop.call_soon_threadsafe(answered.set)
+        except RuntimeError:  # the loop is closed: the end has come
+            return True
+        return answered.wait(ANSWER_TIME)
+
+    def _report(self, late: list[Running]) -> None:
         frame = sys._current_frames().get(self._loop_thread)
         stack = "".join(traceback.format_stack(frame)) if frame else "(no stack)\n"
-        set_current(running.invocation)  # this thread's records carry the request's id
+        set_current(late[0].invocation)  # this thread's records carry the request's id
         logger.error(
             "%s blocks the event loop: it can neither be cancelled nor answered before the "
             "deadline. Run blocking code in a thread (asyncio.to_thread). It is here:\n%s",
-            running.cycle.name,
+            " or ".join(running.cycle.name for running in late),
             stack,
         )

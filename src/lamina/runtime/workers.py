@@ -11,18 +11,15 @@ import logging
 import os
 import signal
 import socket
-import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import FrameType
 
+from lamina.runtime.ending import leave
 from lamina.runtime.extension import blocking_register
 
 logger = logging.getLogger("lamina")
-
-SHORT_LIFE = 1.0
-"""Seconds: a worker that dies sooner did not die of a request."""
 
 INIT_FAILED = 70
 """Exit status of a worker that has reported an init error: another would fail the same way."""
@@ -40,12 +37,17 @@ def shares(slots: int, processes: int) -> list[int]:
 
 
 class Workers:
-    """Keeps one worker per share alive; `work(slots)` runs in each and gives its exit status."""
+    """Keeps one worker per share alive.
 
-    def __init__(self, work: Callable[[int], int], slots: list[int]) -> None:
+    `work(slots, ready)` runs in each and gives its exit status; it calls `ready` before it asks
+    for its first invocation, so that a worker which dies of a request is told from one that
+    cannot start.
+    """
+
+    def __init__(self, work: Callable[[int, Callable[[], object]], int], slots: list[int]) -> None:
         self._work = work
         self._slots = slots
-        self._started: dict[int, tuple[int, float]] = {}  # pid: slots, when
+        self._started: dict[int, tuple[int, int]] = {}  # pid: slots, the pipe that says ready
         self._stopping = False
         self._extension: socket.socket | None = None
 
@@ -56,23 +58,28 @@ class Workers:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         for slots in self._slots:
-            self._fork(slots)
+            if not self._stopping:
+                self._fork(slots)
         status = 0
         while self._started:
             pid, wait_status = os.waitpid(-1, 0)
-            status = max(status, self._ended(pid, os.waitstatus_to_exitcode(wait_status)))
+            if pid in self._started:  # else a child of the application's own
+                status = max(status, self._ended(pid, os.waitstatus_to_exitcode(wait_status)))
         return status
 
     def _fork(self, slots: int) -> None:
         # A SIGTERM between the fork and the entry in the table would miss the new worker.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
-            self._become_worker(slots)
-        self._started[pid] = slots, time.monotonic()
+            os.close(reading)
+            self._become_worker(slots, writing)
+        os.close(writing)
+        self._started[pid] = slots, reading
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
 
-    def _become_worker(self, slots: int) -> None:
+    def _become_worker(self, slots: int, writing: int) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
@@ -80,17 +87,18 @@ class Workers:
             self._extension.close()
         status = 1
         try:
-            status = self._work(slots)
+            status = self._work(slots, partial(os.write, writing, b"1"))
         finally:
-            sys.stdout.flush()
-            os._exit(status)  # the parent's own exit handlers are not the worker's
+            leave(status)
 
     def _ended(self, pid: int, status: int) -> int:
         """Replace a worker that died; the environment's exit status where it is to end."""
-        slots, started = self._started.pop(pid)
+        slots, reading = self._started.pop(pid)
+        has_served = os.read(reading, 1) == b"1"
+        os.close(reading)
         if self._stopping:
             return 0
-        if status == INIT_FAILED or time.monotonic() - started < SHORT_LIFE:
+        if status == INIT_FAILED or not has_served:
             logger.critical("Worker %d ended with status %d while starting.", pid, status)
             self._stop(signal.SIGTERM, None)
             return 1

@@ -5,6 +5,7 @@ import contextvars
 import json
 import os
 import sys
+import threading
 import time
 
 STARTED = []
@@ -209,6 +210,23 @@ async def hurried(scope, receive, send):
     await body(send, b"cancelled %d" % cancelled)
 
 
+async def crash_at_once(scope, receive, send):
+    await start(send, content_type=b"text/plain")
+    raise RuntimeError("before the first byte")
+
+
+async def leave_in_a_task(scope, receive, send):
+    async def leave():
+        raise SystemExit(3)
+
+    await asyncio.create_task(leave())
+
+
+async def with_thread(scope, receive, send):
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    await answer(send, "started")
+
+
 async def not_found(scope, receive, send):
     await answer(send, scope["path"], status=404)
 
@@ -218,7 +236,7 @@ ROUTES = {
     for function in (
         hello, echo, size, ticks, flood, nothing, job, results, slow, crash, crash_late, leave,
         large, events, modules, block, stubborn, endless, leak, headers,
-        empty_first, context, hurried,
+        empty_first, context, hurried, crash_at_once, leave_in_a_task, with_thread,
     )
 }  # fmt: skip
 

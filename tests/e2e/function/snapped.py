@@ -1,5 +1,6 @@
 """A function for SnapStart: hooks, random numbers, and when lifespan ran."""
 
+import asyncio
 import os
 import random
 
@@ -13,6 +14,7 @@ SEEN = []
 def before():
     if os.environ.get("FAIL") == "before":
         raise ValueError("cannot close the pool")
+    asyncio.run(asyncio.sleep(0))  # what a hook that closes a pool does
     SEEN.append("before")
 
 
