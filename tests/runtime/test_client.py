@@ -22,6 +22,13 @@ NEXT = (
 ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
 FAILED = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\nbusy"
 HANG_UP = b""
+CUT = b"<cut>"  # at a reply's end: the connection is closed there
+CUT_BODY = NEXT[:-1] + CUT
+CUT_CHUNK = (
+    b"HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: r-0\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n5\r\nhel" + CUT
+)
+CUT_HEAD = NEXT[:40] + CUT
 
 
 class Server:
@@ -41,7 +48,9 @@ class Server:
                 reply = self.replies.pop(0)
                 if reply is HANG_UP:
                     break
-                writer.write(reply)
+                writer.write(reply.removesuffix(CUT))
+                if reply.endswith(CUT):
+                    break
         except asyncio.IncompleteReadError:
             pass
         writer.close()
@@ -111,7 +120,17 @@ async def test_empty_headers_mean_absent() -> None:
         assert (await next_of(client)).trace_id is None
 
 
-@pytest.mark.parametrize("fault", [HANG_UP, FAILED], ids=["hang-up", "500"])
+FAULTS = {
+    "hang-up": HANG_UP,
+    "500": FAILED,
+    "cut-head": CUT_HEAD,
+    "cut-body": CUT_BODY,
+    "cut-chunk": CUT_CHUNK,
+    "no-http": b"SSH-2.0-OpenSSH_9\r\n\r\n" + CUT,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 async def test_next_is_asked_again_after_a_fault(
     fault: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -129,8 +148,9 @@ async def test_next_gives_up_after_several_faults() -> None:
     assert len(server.requests) <= client_module.NEXT_TRIES + 1
 
 
-async def test_an_answer_is_sent_again_when_the_connection_broke_under_it() -> None:
-    async with talking_to(NEXT, HANG_UP, ACCEPTED) as (client, server, failures):
+@pytest.mark.parametrize("fault", [HANG_UP, ACCEPTED[:20] + CUT], ids=["hang-up", "cut"])
+async def test_an_answer_is_sent_again_when_the_connection_broke_under_it(fault: bytes) -> None:
+    async with talking_to(NEXT, fault, ACCEPTED) as (client, server, failures):
         client.respond(await next_of(client), b"{}")
         await acknowledged(client)
     assert server.requests[1] == server.requests[2]
