@@ -68,7 +68,7 @@ function: $(ENV) ## Build the example function's folder as `sam build` would
 	cp -R examples/fastapi/*.py examples/fastapi/static $(FUNCTION)/
 
 run: env layer function ## Serve the example at 127.0.0.1:3000 (FRONT_DOOR=url, PORT=3000)
-	$(BIN)/lamina run main:app --front-door $(FRONT_DOOR) --port $(PORT) --layer $(LAYER) --task-root $(FUNCTION) --python $(BIN)/python --try "/items/5?q=hello" --try /events --try /cookies
+	$(BIN)/lamina run main:app --front-door $(FRONT_DOOR) --port $(PORT) --layer $(LAYER) --task-root $(FUNCTION) --python $(BIN)/python --env ASGI_WEBSOCKET_PATH=/ws --try "/items/5?q=hello" --try /events --try /cookies
 
 check: env ## Lint, check formatting and types
 	$(BIN)/ruff check
@@ -106,6 +106,7 @@ verify: ## Check a zip against a rebuild (ZIP=lamina-layer.zip)
 bench: env layer ## Measure beside Mangum and awslambdaric
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.managed
+	$(BIN)/python -m benchmarks.websocket
 
 soak: env layer ## A hundred thousand invocations: nothing may grow
 	$(BIN)/python -m benchmarks.soak

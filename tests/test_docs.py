@@ -23,7 +23,8 @@ import yaml
 from lamina.settings import OTHER_VARIABLES, TABLE
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+EXAMPLES = sorted((ROOT / "examples").glob("*/README.md"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *EXAMPLES]
 LINTER = ROOT / ".venv-sam" / "bin" / "cfn-lint"
 
 NOT_EVERYWHERE = {

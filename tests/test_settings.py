@@ -112,3 +112,18 @@ def test_a_misspelt_variable_is_a_warning_and_a_stranger_is_not() -> None:
     assert misspelt(environ) == [
         "ASGI_LIFESPANN is not a setting of Lamina. Did you mean ASGI_LIFESPAN?"
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rediss//user:hunter2@cache:6379", "'***@cache:6379'"),
+        ("mysql://user:hunter2@db/name", "'***@db/name'"),
+        ("mongodb", "'mongodb'"),
+    ],
+)
+def test_a_wrong_store_does_not_tell_its_password(url: str, shown: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        from_environ({"ASGI_WEBSOCKET_STORE": url})
+    assert f"ASGI_WEBSOCKET_STORE={shown} is not allowed: use a URL of one of" in str(caught.value)
+    assert "hunter2" not in str(caught.value)

@@ -15,9 +15,12 @@ startups = 0
 
 
 async def app(scope, receive, send):
-    """Serve lifespan and HTTP."""
+    """Serve lifespan, WebSockets and HTTP."""
     if scope["type"] == "lifespan":
         await lifespan(scope, receive, send)
+        return
+    if scope["type"] == "websocket":
+        await talk(scope, receive, send)
         return
     request = Request(scope, receive, send)
     if request.path.startswith("/echo/"):
@@ -38,6 +41,19 @@ async def lifespan(scope, receive, send):
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await send({"type": "lifespan.shutdown.complete"})
+
+
+async def talk(scope, receive, send):
+    """A WebSocket: greet, and say everything again."""
+    await receive()
+    if scope["path"].removeprefix(scope["root_path"]) != "/ws":
+        await send({"type": "websocket.close"})
+        return
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": "welcome"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message["text"]})
+    print("the client left", flush=True)
 
 
 class Request:

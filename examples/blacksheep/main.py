@@ -10,6 +10,8 @@ from blacksheep import (
     Request,
     Response,
     StreamedContent,
+    WebSocket,
+    WebSocketDisconnectError,
     json,
     redirect,
 )
@@ -125,3 +127,14 @@ async def jobs():
 @app.router.get("/state")
 async def state():
     return json({"startups": startups})
+
+
+@app.router.ws("/ws")
+async def talk(websocket: WebSocket):
+    await websocket.accept()
+    await websocket.send_text("welcome")
+    try:
+        while True:
+            await websocket.send_text(await websocket.receive_text())
+    except WebSocketDisconnectError:
+        print("the client left", flush=True)

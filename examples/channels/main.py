@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from channels.generic.http import AsyncHttpConsumer
+from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django import forms
 from django.conf import settings
@@ -112,6 +113,23 @@ class Jobs(AsyncHttpConsumer):
         done += 1
 
 
+class Talk(AsyncWebsocketConsumer):
+    """Greet, and say everything again."""
+
+    async def connect(self):
+        """The handshake."""
+        await self.accept()
+        await self.send("welcome")
+
+    async def receive(self, text_data):
+        """A message."""
+        await self.send(text_data)
+
+    async def disconnect(self, code):
+        """The end."""
+        print("the client left", flush=True)
+
+
 urlpatterns = [
     path("json", hello),
     path("echo/<value>", echo),
@@ -133,6 +151,7 @@ app = ProtocolTypeRouter(
                 path("background", Jobs.as_asgi()),
                 re_path("", django_app),
             ]
-        )
+        ),
+        "websocket": URLRouter([path("ws", Talk.as_asgi())]),
     }
 )

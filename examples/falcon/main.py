@@ -109,6 +109,17 @@ class State:
         resp.media = {"startups": startups}
 
 
+class Talk:
+    async def on_websocket(self, req, ws):
+        try:
+            await ws.accept()
+            await ws.send_text("welcome")
+            while True:
+                await ws.send_text(await ws.receive_text())
+        except falcon.WebSocketDisconnected:
+            print("the client left", flush=True)
+
+
 app = falcon.asgi.App(middleware=[Startup()])
 app.add_route("/json", Hello())
 app.add_route("/echo/{value}", Echo())
@@ -122,4 +133,5 @@ app.add_route("/stream", Stream())
 app.add_route("/sse", Events())
 app.add_route("/background", Jobs())
 app.add_route("/state", State())
+app.add_route("/ws", Talk())
 app.add_static_route("/static", Path(__file__).parent / "static")

@@ -13,7 +13,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, TypedDict
 
-from fastapi import BackgroundTasks, FastAPI, Form, Request, Response, UploadFile
+from fastapi import (
+    BackgroundTasks,
+    FastAPI,
+    Form,
+    Request,
+    Response,
+    UploadFile,
+    WebSocket,
+    WebSocketDisconnect,
+)
 from fastapi.responses import RedirectResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
@@ -162,6 +171,18 @@ async def work() -> None:
     """Take a while, then tell the log."""
     await asyncio.sleep(1)
     logger.warning("the job is done")
+
+
+@app.websocket("/ws")
+async def talk(websocket: WebSocket) -> None:
+    """Greet, and say everything again."""
+    await websocket.accept()
+    await websocket.send_text("welcome")
+    try:
+        while True:
+            await websocket.send_text(await websocket.receive_text())
+    except WebSocketDisconnect:
+        print("the client left", flush=True)
 
 
 @app.get("/error")

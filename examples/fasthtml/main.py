@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from fasthtml.common import (
+    Div,
     EventStream,
     FastHTML,
     JSONResponse,
@@ -30,7 +31,9 @@ def startup():
 
 # Without a key FastHTML writes one into the function's folder, which is read-only on Lambda.
 app = FastHTML(
-    secret_key=os.environ.get("SECRET_KEY", "for development only"), on_startup=[startup]
+    exts="ws",
+    secret_key=os.environ.get("SECRET_KEY", "for development only"),
+    on_startup=[startup],
 )
 app.static_route_exts(static_path=Path(__file__).parent)
 rt = app.route
@@ -117,3 +120,16 @@ async def jobs():
 @rt("/state")
 async def state():
     return JSONResponse({"startups": startups})
+
+
+async def greet(send):
+    await send("welcome")
+
+
+async def leave_talk():
+    print("the client left", flush=True)
+
+
+@app.ws("/ws", conn=greet, disconn=leave_talk)
+async def talk(msg: str):
+    return Div(msg, id="talk")

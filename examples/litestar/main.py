@@ -7,10 +7,11 @@ import hashlib
 from pathlib import Path
 from typing import Annotated
 
-from litestar import Litestar, Request, Response, get, post
+from litestar import Litestar, Request, Response, WebSocket, get, post, websocket
 from litestar.background_tasks import BackgroundTask
 from litestar.datastructures import State, UploadFile
 from litestar.enums import RequestEncodingType
+from litestar.exceptions import WebSocketDisconnect
 from litestar.logging import LoggingConfig
 from litestar.params import Body
 from litestar.response import Redirect, ServerSentEvent, Stream
@@ -110,13 +111,24 @@ async def state(state: State) -> dict[str, int]:
     return {"startups": state.startups}
 
 
+@websocket("/ws")
+async def talk(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.send_text("welcome")
+    try:
+        while True:
+            await socket.send_text(await socket.receive_text())
+    except WebSocketDisconnect:
+        print("the client left", flush=True)
+
+
 app = Litestar(
     on_startup=[startup],
     # By default exceptions are logged in debug mode only.
     logging_config=LoggingConfig(log_exceptions="always"),
     route_handlers=[
         *(hello, echo, form, upload, cookies, leave, validate, error),
-        *(stream, sse, start_job, jobs, state),
+        *(stream, sse, start_job, jobs, state, talk),
         create_static_files_router("/static", [Path(__file__).parent / "static"]),
     ],
 )

@@ -7,7 +7,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from quart import Quart, abort, jsonify, redirect, request, url_for
+from quart import Quart, abort, jsonify, redirect, request, url_for, websocket
 
 app = Quart(__name__, static_folder=Path(__file__).parent / "static")
 app.secret_key = os.environ.get("SECRET_KEY")  # one for all environments, or sessions are lost
@@ -110,3 +110,15 @@ async def jobs():
 @app.get("/state")
 async def state():
     return {"startups": startups}
+
+
+@app.websocket("/ws")
+async def talk():
+    await websocket.accept()
+    await websocket.send("welcome")
+    try:
+        while True:
+            await websocket.send(await websocket.receive())
+    except asyncio.CancelledError:
+        print("the client left", flush=True)
+        raise

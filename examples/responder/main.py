@@ -11,6 +11,7 @@ from urllib.parse import urljoin
 
 import responder
 from responder import Query
+from starlette.websockets import WebSocketDisconnect
 
 app = responder.API(
     static_dir=str(Path(__file__).parent / "static"),
@@ -118,3 +119,14 @@ async def jobs(req, resp):
 @app.get("/state")
 async def state(req, resp):
     resp.media = {"startups": startups}
+
+
+@app.websocket_route("/ws")
+async def talk(ws):
+    await ws.accept()
+    await ws.send_text("welcome")
+    try:
+        while True:
+            await ws.send_text(await ws.receive_text())
+    except WebSocketDisconnect:
+        print("the client left", flush=True)

@@ -109,3 +109,11 @@ async def jobs(request):
 @app.get("/state")
 async def state(request):
     return json({"startups": request.app.ctx.startups})
+
+
+@app.websocket("/ws")
+async def talk(request, ws):
+    await ws.send("welcome")
+    while (message := await ws.recv()) is not None:
+        await ws.send(message)
+    print("the client left", flush=True)

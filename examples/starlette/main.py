@@ -11,8 +11,9 @@ from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocketDisconnect
 
 done = 0
 startups = 0
@@ -102,6 +103,16 @@ async def state(request):
     return JSONResponse({"startups": request.state.startups})
 
 
+async def talk(websocket):
+    await websocket.accept()
+    await websocket.send_text("welcome")
+    try:
+        while True:
+            await websocket.send_text(await websocket.receive_text())
+    except WebSocketDisconnect:
+        print("the client left", flush=True)
+
+
 app = Starlette(
     lifespan=lifespan,
     routes=[
@@ -119,5 +130,6 @@ app = Starlette(
         Route("/background", jobs),
         Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
         Route("/state", state),
+        WebSocketRoute("/ws", talk),
     ],
 )

@@ -11,7 +11,11 @@ from starlette.background import BackgroundTask
 from strawberry.asgi import GraphQL
 from strawberry.extensions import MaskErrors
 from strawberry.file_uploads import Upload
-from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, MULTIPART_SUBSCRIPTION_PROTOCOL
+from strawberry.subscriptions import (
+    GRAPHQL_SSE_PROTOCOL,
+    GRAPHQL_TRANSPORT_WS_PROTOCOL,
+    MULTIPART_SUBSCRIPTION_PROTOCOL,
+)
 from strawberry.types import Info
 
 done = 0
@@ -98,6 +102,9 @@ schema = strawberry.Schema(
 app = GraphQL(
     schema,
     multipart_uploads_enabled=True,
-    # WebSockets are another matter: see the documentation.
-    subscription_protocols=[GRAPHQL_SSE_PROTOCOL, MULTIPART_SUBSCRIPTION_PROTOCOL],
+    subscription_protocols=[
+        GRAPHQL_SSE_PROTOCOL,
+        MULTIPART_SUBSCRIPTION_PROTOCOL,
+        GRAPHQL_TRANSPORT_WS_PROTOCOL,
+    ],
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import sys
 import threading
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,8 @@ class Adapter:
         atexit.unregister(self.close)
         if not self._loop.is_closed():
             self._run(self._service.lifespan.shutdown(timeout=2.0))
+            if "lamina.websocket.hub" in sys.modules:
+                self._run(sys.modules["lamina.websocket.hub"].close())
             self._run(self._loop.shutdown_asyncgens())
             self._loop.close()
 
@@ -109,6 +112,8 @@ class Adapter:
 
 class CollectedReply:
     """Keeps the outcome of one event for the caller of the handler."""
+
+    at_once = False
 
     def __init__(self) -> None:
         self._result: Result = None

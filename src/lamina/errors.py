@@ -11,6 +11,9 @@
     ├── BadEvent                   the event is malformed: a 400 for the client
     ├── ApplicationError           the application broke the ASGI protocol: a 500, a log record
     ├── RuntimeApiError            the Runtime API refused a request, or its connection broke
+    ├── WebSocketError             what a WebSocket needs is not there, or refuses
+    │   ├── StoreError             the connection store cannot be reached, or refuses
+    │   └── ConnectionsError       API Gateway's @connections cannot be reached, or refuses
     └── ClientDisconnected         also an OSError: send() after the client is gone
 
 Messages say what happened, with the value, and what to change.
@@ -93,6 +96,22 @@ class ResponseTooLarge(InvocationError):
 
 class RuntimeApiError(LaminaError):
     """The Runtime API refused a request, or its connection broke."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class WebSocketError(LaminaError):
+    """What a WebSocket needs is not there, or refuses; the message says what to change."""
+
+
+class StoreError(WebSocketError):
+    """The connection store cannot be reached, is too slow, or refuses; the message names it."""
+
+
+class ConnectionsError(WebSocketError):
+    """API Gateway's @connections cannot be reached, or refuses: `status`, None without a reply."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)

@@ -55,6 +55,11 @@ def own() -> set[AnyTask]:
     return tasks
 
 
+def owned() -> set[AnyTask]:
+    """The running tasks that were started for the invocation that the current task serves."""
+    return set(_owned.get(()))
+
+
 async def finish(tasks: set[AnyTask], limit: float, left_over: float, name: str) -> None:
     """Wait for the tasks, and for those that they start; cancel what is not done in time.
 
@@ -65,7 +70,7 @@ async def finish(tasks: set[AnyTask], limit: float, left_over: float, name: str)
     while (left := _ours(tasks)) and loop.time() < deadline:
         await asyncio.wait(left, timeout=deadline - loop.time())
     if left:
-        functions = {_function(task) for task in left}
+        functions = {function_of(task) for task in left}
         logger.warning(
             "%s: cancelled what it left running: %s. Work that runs for ever belongs into "
             "lifespan; ASGI_BACKGROUND_TIMEOUT says how long the rest may take.",
@@ -81,7 +86,7 @@ async def finish(tasks: set[AnyTask], limit: float, left_over: float, name: str)
 
 def _ours(tasks: set[AnyTask]) -> set[AnyTask]:
     """The tasks to wait for."""
-    ours = {task for task in tasks if _function(task) not in _endless}
+    ours = {task for task in tasks if function_of(task) not in _endless}
     hosts = _hosts() if ours else {}
     known = {id(task) for task in ours} | {id(asyncio.current_task())}
     while strangers := {task for task in ours if hosts.get(id(task), id(task)) not in known}:
@@ -102,7 +107,8 @@ def _hosts() -> dict[int, int]:
     return {info.id: info.parent_id for info in running if info.parent_id is not None}
 
 
-def _function(task: AnyTask) -> str:
+def function_of(task: AnyTask) -> str:
+    """The qualified name of the function that a task runs, for log records."""
     coroutine = task.get_coro()
     name = getattr(coroutine, "__qualname__", repr(coroutine))
     frame = getattr(coroutine, "cr_frame", None)

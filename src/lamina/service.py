@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from lamina.asgi.http import HTTPCycle, Sink
 from lamina.asgi.lifespan import Lifespan
@@ -16,9 +16,21 @@ from lamina.interfaces import adapt
 from lamina.response.buffered import BufferedSink, plain
 from lamina.response.streamed import Stream, StreamedSink
 from lamina.response.wire import Limit, encode_result
+from lamina.served import Served, set_served
 from lamina.settings import Settings
-from lamina.sources.registry import PASS_THROUGH, Codec, Source, StreamingCodec, find, load
-from lamina.types import AnyASGIApp, Event, Request, Response, Result, Scope
+from lamina.sources.registry import (
+    PASS_THROUGH,
+    WEBSOCKET,
+    Codec,
+    Source,
+    StreamingCodec,
+    find,
+    load,
+)
+from lamina.types import AnyASGIApp, Cycle, Event, Request, Response, Result, Scope
+
+if TYPE_CHECKING:
+    from lamina.websocket.run import WebSocketRun
 
 logger = logging.getLogger("lamina")
 
@@ -28,15 +40,18 @@ TENANT_HEADER = b"x-amz-tenant-id"
 Source: https://docs.aws.amazon.com/lambda/latest/dg/tenant-isolation-invoke.html."""
 
 
-class EventsCodec(Protocol):
-    """The pass-through's codec: its requests go to a path of the user's choice."""
+class PlacedCodec(Protocol):
+    """The codec of a source whose events have no path: a setting says it."""
 
     def decode(self, event: Event, path: str) -> Request:
-        """The event as a POST to `path`."""
+        """The event as a request to `path`."""
 
 
 class Reply(Protocol):
     """Where the outcome of one event goes: one of its methods is called, once."""
+
+    at_once: bool
+    """Whether a result leaves before the application has ended."""
 
     def send(self, result: Result) -> None:
         """Take the whole result. Raises `ResponseTooLarge` where Lambda would refuse it."""
@@ -69,8 +84,10 @@ class Service:
             from lamina.response.compression import Compression
 
             self._compress = Compression(settings.compression)
+        self._served = Served(self.app, settings, self.lifespan.scope_state)
+        set_served(self._served)
 
-    def open(self, event: Event, context: Any, reply: Reply) -> HTTPCycle | None:
+    def open(self, event: Event, context: Any, reply: Reply) -> Cycle | None:
         """The cycle that answers `event` to `reply`; None where it is answered already.
 
         That is so for a malformed event, and for one that nobody is to serve.
@@ -82,6 +99,8 @@ class Service:
         codec = load(source)
         sink = self._sink(source, codec, event, reply)
         try:
+            if source is WEBSOCKET:
+                return self._open_websocket(codec, event, context, reply)
             request = self._decode(source, codec, event)
         except BadEvent as error:
             logger.warning("Malformed event (%s): %s", source.name, error)
@@ -93,11 +112,23 @@ class Service:
         scope = self._scope(request, event, context)
         return HTTPCycle(scope, request.body, self._wrapped(sink, source, request, reply))
 
+    def _open_websocket(
+        self, codec: Codec, event: Event, context: Any, reply: Reply
+    ) -> WebSocketRun:
+        from lamina.websocket.run import WebSocketRun
+
+        connects = event["requestContext"]["eventType"] == "CONNECT"
+        request = self._decode(WEBSOCKET, codec, event) if connects else None
+        return WebSocketRun(self._served, event, context, reply, request)
+
     def _decode(self, source: Source, codec: Codec, event: Event) -> Request:
         settings = self.settings
         if source is PASS_THROUGH:
-            return cast(EventsCodec, codec).decode(event, settings.events_path)
-        request = codec.decode(event)
+            return cast(PlacedCodec, codec).decode(event, settings.events_path)
+        if source is WEBSOCKET:
+            request = cast(PlacedCodec, codec).decode(event, settings.websocket_path)
+        else:
+            request = codec.decode(event)
         _drop_tenant(request)
         if request.body:
             _add_length(request)

@@ -42,6 +42,10 @@ class Settings(NamedTuple):
     snapstart_lifespan: str
     flush: bool
     traceparent: bool
+    websocket_store: str
+    websocket_path: str
+    websocket_endpoint: str
+    websocket_bytes: str
 
 
 if TYPE_CHECKING:
@@ -74,6 +78,10 @@ if TYPE_CHECKING:
         snapstart_lifespan: str
         flush: bool | str
         traceparent: bool | str
+        websocket_store: str
+        websocket_path: str
+        websocket_endpoint: str
+        websocket_bytes: str
 
 
 class Setting(NamedTuple):
@@ -229,6 +237,32 @@ TABLE = (
         values.to_flag,
         "Give the application a W3C `traceparent` header made of the X-Ray trace",
     ),
+    Setting(
+        "websocket_store",
+        "",
+        values.to_store_url,
+        "Where WebSocket handshakes are kept: a URL such as `dynamodb://table`",
+    ),
+    Setting(
+        "websocket_path",
+        "/",
+        values.to_websocket_path,
+        "The path of WebSockets, which their events do not tell: `/ws`, or `query:NAME` or "
+        "`header:NAME` for what has it",
+    ),
+    Setting(
+        "websocket_endpoint",
+        "",
+        values.to_endpoint,
+        "The URL in front of `/@connections`, where it is not the one of the API and stage that "
+        "the client connected to",
+    ),
+    Setting(
+        "websocket_bytes",
+        "refuse",
+        values.one_of("refuse", "base64"),
+        "What becomes of bytes that the application sends, since API Gateway carries text only",
+    ),
 )
 
 OTHER_VARIABLES = {
@@ -242,7 +276,15 @@ def _parse(setting: Setting, label: str, value: Any) -> Any:
     try:
         return setting.parse(value)
     except ValueError as error:
-        raise SettingError(f"{label}={value!r} is not allowed: {error}.") from None
+        shown = _without_secret(value)
+        raise SettingError(f"{label}={shown!r} is not allowed: {error}.") from None
+
+
+def _without_secret(value: Any) -> Any:
+    """A URL may hold a password, which is not for the log: what is before its last `@` goes."""
+    if not isinstance(value, str) or "@" not in value:
+        return value
+    return "***@" + value.rpartition("@")[2]
 
 
 def from_environ(environ: Mapping[str, str]) -> Settings:

@@ -14,10 +14,9 @@ from contextvars import Context, copy_context
 from functools import partial
 
 from lamina import leftovers
-from lamina.asgi.http import HTTPCycle
 from lamina.leftovers import GRACE, AnyTask
 from lamina.settings import Settings
-from lamina.types import ASGIApp
+from lamina.types import ASGIApp, Cycle
 
 access = logging.getLogger("lamina.access")
 logger = logging.getLogger("lamina")
@@ -78,7 +77,7 @@ def margin_of(settings: Settings, seconds_left: float) -> float:
 
 
 async def supervise(
-    cycle: HTTPCycle,
+    cycle: Cycle,
     app: ASGIApp,
     settings: Settings,
     seconds_left: float,
@@ -112,7 +111,7 @@ async def supervise(
         await leftovers.finish(tasks, settings.background_timeout, left, cycle.name)
 
 
-def _expire(cycle: HTTPCycle, task: AnyTask, alarm: Alarm) -> None:
+def _expire(cycle: Cycle, task: AnyTask, alarm: Alarm) -> None:
     """The deadline is here: answer first, then cancel, and again while that is not heeded."""
     if cycle.abandoned:
         logger.error("%s: still runs although it was cancelled; cancelled again.", cycle.name)

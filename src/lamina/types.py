@@ -9,7 +9,7 @@ message format 2.5 (https://asgi.readthedocs.io/en/latest/specs/www.html).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -61,3 +61,28 @@ class Response(NamedTuple):
     status: int
     headers: Headers
     body: bytes
+
+
+class Cycle(Protocol):
+    """The life of one event with the application: what `supervise` runs, and may cut short."""
+
+    scope: Scope
+    ended_at: float
+    """When the answer was complete, by time.monotonic()."""
+    fatal: BaseException | None
+    """The error that ends the environment."""
+    abandoned: bool
+
+    @property
+    def name(self) -> str:
+        """What log records call it."""
+
+    @property
+    def status(self) -> int:
+        """The status that the client got, 0 while that is open."""
+
+    async def run(self, app: ASGIApp) -> None:
+        """Call the application and see the answer to its end."""
+
+    def abandon(self, status: int, reason: str) -> None:
+        """End without the application; the caller then cancels the task that runs it."""

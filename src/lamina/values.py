@@ -121,6 +121,41 @@ def to_path(value: Any) -> str:
     return path
 
 
+def to_websocket_path(value: Any) -> str:
+    """A path, or "query:NAME" or "header:name", which say what has it."""
+    path = to_text(value)
+    where, colon, name = path.partition(":")
+    if colon and where == "header" and name:
+        return f"header:{to_header(name)}"
+    if path.startswith("/") or (colon and where == "query" and name):
+        return path
+    raise ValueError("use a path such as /ws, or query:NAME or header:NAME for what has the path")
+
+
+def to_store_url(value: Any) -> str:
+    """The URL of a connection store, or "" for none."""
+    url = to_text(value)
+    scheme, colon, _ = url.partition(":")
+    if url and (not colon or scheme.lower() not in STORE_SCHEMES):
+        raise ValueError("use a URL of one of " + ", ".join(f"{s}:" for s in STORE_SCHEMES))
+    return url
+
+
+STORE_SCHEMES = (
+    *("dynamodb", "s3", "redis", "rediss", "valkey", "valkeys"),
+    *("postgresql", "postgres", "sqlite", "memory"),
+)
+"""What `lamina.websocket.opening` can open."""
+
+
+def to_endpoint(value: Any) -> str:
+    """A URL without a slash at its end, or "" for none."""
+    url = to_text(value).rstrip("/")
+    if url and not url.startswith(("https://", "http://")):
+        raise ValueError("use a URL, for example https://ID.execute-api.REGION.amazonaws.com/STAGE")
+    return url
+
+
 def to_base_path(value: Any) -> str:
     """Normalise: "api", "/api" and "/api/" are the same; "" and "/" mean none."""
     path = to_text(value).strip("/")

@@ -29,7 +29,13 @@ def sam(*arguments: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("template", ["template.yaml", "examples/fastapi/template.yaml"])
+TEMPLATES = [
+    "template.yaml",
+    *(f"examples/{name}/template.yaml" for name in ("fastapi", "chat", "chat-channels")),
+]
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
 def test_the_template_is_valid(template: str) -> None:
     sam("validate", "--lint", "--region", "eu-west-1", "--template", template)
 

@@ -56,6 +56,8 @@ def test_E21_what_is_not_excluded_leaves(name: str) -> None:
 class Client:
     """The other end of a streamed answer; a `StreamingReply` and its `Stream` in one."""
 
+    at_once = True
+
     def __init__(self) -> None:
         self.received = b""
         self.ended = False

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lamina.local import FunctionConfig
+from tests.local.command import Cli, Start
 
 Configure = Callable[..., FunctionConfig]
 
@@ -50,3 +52,20 @@ def configure(tmp_path: Path, wrapper: Path) -> Configure:
         return FunctionConfig(tmp_path / "task", **options)
 
     return make
+
+
+@pytest.fixture
+def start(tmp_path: Path, wrapper: Path) -> Iterator[Start]:
+    """Start `lamina run pkg.app:app` with the fake layer, on a free port."""
+    running: list[Cli] = []
+
+    def begin(*arguments: str) -> Cli:
+        base = ("run", "pkg.app:app", "--port", "0", "--layer", str(wrapper.parent))
+        running.append(Cli(*base, *arguments, cwd=tmp_path))
+        return running[-1]
+
+    yield begin
+    for cli in running:
+        cli.end(signal.SIGTERM)
+        assert cli.process.stdout is not None
+        cli.process.stdout.close()

@@ -81,8 +81,10 @@ def environ(request_id: str, _event: Event, _headers: dict[str, str]) -> None:
 
 
 def result(request_id: str, event: Event, _headers: dict[str, str]) -> None:
-    """Answer with the event's own "result"."""
+    """Answer with the event's own "result"; work some seconds `first`, and `then`."""
+    time.sleep(event.get("first", 0))
     respond(request_id, event["result"])
+    time.sleep(event.get("then", 0))
 
 
 def error(request_id: str, event: Event, _headers: dict[str, str]) -> None:
@@ -163,9 +165,13 @@ ACTIONS = {
 }
 
 
-def from_http(event: Event) -> Event:
-    """An HTTP event of any source: what to do is its JSON body, else to echo."""
+def from_api(event: Event) -> Event:
+    """An event of any API: what to do is its JSON body, or $connect's `wish`; else to echo."""
     body = event.get("body") or ""
+    if "connectionId" in event.get("requestContext", {}):
+        about = {"size": len(body), "pid": os.getpid()}
+        say("websocket", json.dumps({**event, "body": body[:1000], **about}))
+        body = body or (event.get("queryStringParameters") or {}).get("wish", "")
     if event.get("isBase64Encoded") or event.get("is_base64_encoded"):
         body = base64.b64decode(body).decode("utf-8", "replace")
     try:
@@ -223,7 +229,7 @@ def serve() -> None:
         request_id = headers["lambda-runtime-aws-request-id"]
         event = json.loads(body)
         if "do" not in event:
-            event = from_http(event)
+            event = from_api(event)
         say("event", event["do"])
         ACTIONS[event["do"]](request_id, event, headers)
 

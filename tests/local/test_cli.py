@@ -11,10 +11,8 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from queue import Empty, Queue
 
 import httpx
 import pytest
@@ -22,85 +20,8 @@ from click.testing import CliRunner
 
 from lamina.local.cli import main
 from lamina.local.server import bound_socket
+from tests.local.command import LIMIT, Cli, Start, environ
 from tests.local.waiting import is_running
-
-LIMIT = 20.0
-
-
-class Cli:
-    """A running `lamina`, and its output line by line."""
-
-    def __init__(self, *arguments: str, cwd: Path) -> None:
-        source = Path(__file__).resolve().parents[2] / "src"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "lamina.local.cli", *arguments],
-            cwd=cwd,
-            env={**os.environ, "PYTHONPATH": str(source), "NO_COLOR": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.seen: list[str] = []
-        self._lines: Queue[str] = Queue()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._lines.put(line.rstrip("\n"))
-
-    def line(self, pattern: str) -> re.Match[str]:
-        """Wait for a line that matches, and return the match."""
-        match = self.line_within(pattern, LIMIT)
-        if match is None:
-            pytest.fail(f"no line {pattern!r} in:\n" + "\n".join(self.seen))
-        return match
-
-    def line_within(self, pattern: str, seconds: float) -> re.Match[str] | None:
-        end = time.monotonic() + seconds
-        while True:
-            try:
-                self.seen.append(self._lines.get(timeout=max(end - time.monotonic(), 0.01)))
-            except Empty:
-                return None
-            if match := re.search(pattern, self.seen[-1]):
-                return match
-
-    def url(self) -> str:
-        return self.line(r"(http://127\.0\.0\.1:\d+\S*)   \(Ctrl-C stops\)")[1]
-
-    def end(self, number: signal.Signals) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        return self.process.wait(LIMIT)
-
-
-Start = Callable[..., Cli]
-
-
-@pytest.fixture
-def start(tmp_path: Path, wrapper: Path) -> Iterator[Start]:
-    """Start `lamina run pkg.app:app` with the fake layer, on a free port."""
-    running: list[Cli] = []
-
-    def begin(*arguments: str) -> Cli:
-        base = ("run", "pkg.app:app", "--port", "0", "--layer", str(wrapper.parent))
-        running.append(Cli(*base, *arguments, cwd=tmp_path))
-        return running[-1]
-
-    yield begin
-    for cli in running:
-        cli.end(signal.SIGTERM)
-        assert cli.process.stdout is not None
-        cli.process.stdout.close()
-
-
-def environ(url: str) -> dict[str, str]:
-    """The variables of the runtime behind `url`."""
-    got = httpx.post(url, json={"do": "environ"}, timeout=10)
-    variables = got.json()["variables"]
-    assert isinstance(variables, dict)
-    return variables
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -84,3 +84,51 @@ async def test_a_stopped_function_takes_no_more_events(configure: Configure) -> 
         pass
     with pytest.raises(Throttled, match="stopped"):
         await function.invoke({"do": "echo"})
+
+
+async def test_events_are_spread_in_turn(configure: Configure) -> None:
+    async with LocalFunction(configure(), spread=3) as function:
+        pids = []
+        for _ in range(7):
+            pids.append(pid_of(await function.invoke({"do": "echo"})))
+            await asyncio.sleep(0.05)
+    assert len(set(pids)) == 3
+    assert pids[:3] == pids[3:6]
+    assert pids[6] == pids[0]
+
+
+async def test_a_spread_function_is_warm_everywhere(configure: Configure) -> None:
+    async with LocalFunction(configure(), spread=2) as function:
+        assert await function.warm() is None
+        assert len(function.environments) == 2
+        pids = set()
+        for _ in range(2):
+            pids.add(pid_of(await function.invoke({"do": "echo"})))
+            await asyncio.sleep(0.05)
+        assert len(pids) == len(function.environments) == 2
+
+
+async def test_a_busy_environment_is_left_out_of_the_turn(configure: Configure) -> None:
+    async with LocalFunction(configure(), spread=2) as function:
+        await function.warm()
+        slow = asyncio.ensure_future(function.invoke({"do": "sleep", "seconds": 1}))
+        await asyncio.sleep(0.05)
+        quick = set()
+        for _ in range(3):
+            quick.add(pid_of(await function.invoke({"do": "echo"})))
+            await asyncio.sleep(0.05)
+        assert not slow.done()
+        assert len(quick) == 1
+        assert pid_of(await slow) not in quick
+
+
+async def test_the_spread_is_within_the_concurrency(configure: Configure) -> None:
+    async with LocalFunction(configure(), concurrency=1, spread=5) as function:
+        assert function.spread == 1
+        assert await function.warm() is None
+
+
+async def test_managed_instances_have_no_spread(configure: Configure) -> None:
+    async with LocalFunction(configure(max_concurrency=4), spread=2) as function:
+        pids = [pid_of(await function.invoke({"do": "echo"})) for _ in range(3)]
+    assert len(set(pids)) == 1

@@ -94,7 +94,9 @@ async def test_an_event_may_wait_for_a_slot(configure: Configure) -> None:
 
         assert await asyncio.gather(*map(echo, range(50))) == list(range(50))
         for _ in range(2):
-            await environment.open({"do": "sleep", "seconds": 0.5})
+            # Both slots have answered, and may be about to ask for the next event.
+            sleeping = {"do": "sleep", "seconds": 0.5}
+            assert await environment.open_in_slot(sleeping, patience=5) is not None
         assert await environment.open_in_slot({"do": "echo"}, patience=0.05) is None
 
 

@@ -10,6 +10,10 @@ from tests.matrix.contract import HTTP, Contract
 from tests.matrix.fastapi import FASTAPI
 from tests.matrix.graphql import GRAPHQL
 from tests.matrix.mcp import MCP
+from tests.matrix.sockets import GRAPHQL_WEBSOCKET, WEBSOCKET, SocketContract
+
+ABILITIES = (*HTTP, *WEBSOCKET)
+"""What the table has a column for, in its order."""
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -29,7 +33,13 @@ class Framework(NamedTuple):
     example: str = ""
     pins: Mapping[str, str] = {}
     contract: Contract = HTTP
+    sockets: SocketContract = WEBSOCKET
     lacks: Mapping[str, str] = {}
+
+    @property
+    def abilities(self) -> tuple[str, ...]:
+        """What there is a check for."""
+        return (*self.contract, *self.sockets)
 
     @property
     def page(self) -> str:
@@ -53,10 +63,12 @@ class Framework(NamedTuple):
         return self._replace(pins={**self.pins, **{line: f"{line}=={version}" for line in own}})
 
 
-DJANGO_LACKS = {"lifespan": "Django's ASGI handler takes HTTP only"}
+DJANGO_LACKS = dict.fromkeys(
+    ("lifespan", *WEBSOCKET), "Django's ASGI handler takes HTTP only: Channels adds WebSockets"
+)
 
 MCP_LACKS = dict.fromkeys(
-    ("form", "upload", "cookies", "redirect", "stream", "static", "URLs"),
+    ("form", "upload", "cookies", "redirect", "stream", "static", "URLs", *WEBSOCKET),
     "MCP is JSON and server-sent events on one path",
 )
 
@@ -71,7 +83,12 @@ FRAMEWORKS = (
         mode="strip",
         lacks={"URLs": "Responder matches the whole path and does not look at root_path"},
     ),
-    Framework("quart", "Quart", "quart"),
+    Framework(
+        "quart",
+        "Quart",
+        "quart",
+        lacks={"WS end": "Quart cancels the endpoint when its client leaves, as every event ends"},
+    ),
     Framework(
         "sanic",
         "Sanic",
@@ -85,9 +102,10 @@ FRAMEWORKS = (
         "django",
         example="django",
         pins={"django": "django==5.2.*"},
+        sockets={},
         lacks=DJANGO_LACKS,
     ),
-    Framework("django", "Django", "django", lacks=DJANGO_LACKS),
+    Framework("django", "Django", "django", sockets={}, lacks=DJANGO_LACKS),
     Framework(
         "channels",
         "Channels",
@@ -103,12 +121,19 @@ FRAMEWORKS = (
         lacks={"URLs": "Falcon matches the whole path, although it puts root_path into URLs"},
     ),
     Framework("blacksheep", "BlackSheep", "blacksheep"),
-    Framework("connexion", "Connexion", "connexion"),
+    Framework(
+        "connexion",
+        "Connexion",
+        "connexion",
+        sockets={},
+        lacks=dict.fromkeys(WEBSOCKET, "Connexion routes what OpenAPI describes, which is HTTP"),
+    ),
     Framework(
         "strawberry",
         "Strawberry",
         "strawberry-graphql",
         contract=GRAPHQL,
+        sockets=GRAPHQL_WEBSOCKET,
         lacks={
             "form": "GraphQL takes JSON, and multipart for uploads",
             "redirect": "A GraphQL server does not redirect",
@@ -116,14 +141,21 @@ FRAMEWORKS = (
             "static": "A GraphQL server has no files",
             "lifespan": "The application takes http and websocket only",
             "URLs": "A GraphQL server makes no URLs",
+            **dict.fromkeys(
+                WEBSOCKET,
+                "Strawberry keeps `connection_init` in a variable, and each message is a new run",
+            ),
         },
     ),
     Framework(
         "fasthtml",
         "FastHTML",
         "python-fasthtml",
-        lacks={"validation": "FastHTML answers 404 where a parameter does not convert"},
+        lacks={
+            "validation": "FastHTML answers 404 where a parameter does not convert",
+            "WS end": "FastHTML calls `disconn` in a `finally`, so at the end of every event",
+        },
     ),
-    Framework("mcp", "MCP server", "mcp", contract=MCP, lacks=MCP_LACKS),
-    Framework("fastmcp", "FastMCP", "fastmcp", contract=MCP, lacks=MCP_LACKS),
+    Framework("mcp", "MCP server", "mcp", contract=MCP, sockets={}, lacks=MCP_LACKS),
+    Framework("fastmcp", "FastMCP", "fastmcp", contract=MCP, sockets={}, lacks=MCP_LACKS),
 )

@@ -25,17 +25,21 @@ handler = lamina.Adapter(app, base_path="{base_path}", base_path_mode="{mode}")
 
 
 class Way(NamedTuple):
-    """A way in; `handler` is "" for the bootstrap, `streaming` its invoke mode."""
+    """A way in; `handler` is "" for the bootstrap, `streaming` its invoke mode.
+
+    `sockets` says whether WebSockets are tried: on one of each two ways that serve them alike.
+    """
 
     name: str
     handler: str = ""
     streaming: bool = False
+    sockets: bool = False
 
 
 WAYS = (
-    Way("buffered"),
+    Way("buffered", sockets=True),
     Way("streamed", streaming=True),
-    Way("handler", "lamina.handler"),
+    Way("handler", "lamina.handler", sockets=True),
     Way("library", "library.handler"),
 )
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+import logging
+import tempfile
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 from lamina.local import Environment
 from tests.matrix.client import NAMED_STAGE, SOURCES, Client, Source
-from tests.matrix.contract import Check
 from tests.matrix.function import BASE_PATH, WAYS, Function, Way
+from tests.matrix.sockets import socket_client
+
+logger = logging.getLogger("tests.matrix")
+
+AnyClient = TypeVar("AnyClient")
 
 PREFIXED = ("base path", "stage", "URLs")
 """Abilities that clients behind a prefix are needed for."""
@@ -36,7 +43,7 @@ async def run(function: Function) -> dict[str, Any]:
     """
     framework = function.framework
     other = "strip" if framework.mode == "mount" else "mount"
-    runs = [_run_way(function, way, framework.mode, framework.contract) for way in WAYS]
+    runs = [_run_way(function, way, framework.mode, framework.abilities) for way in WAYS]
     probe = _run_way(function, WAYS[0], other, PREFIXED)
     *ways, probed = _results(await asyncio.gather(*runs, probe, return_exceptions=True))
     return {
@@ -50,7 +57,7 @@ async def run(function: Function) -> dict[str, Any]:
 async def run_once(function: Function) -> list[Run]:
     """The whole contract through the buffered bootstrap."""
     framework = function.framework
-    return [await _run_way(function, WAYS[0], framework.mode, framework.contract)]
+    return [await _run_way(function, WAYS[0], framework.mode, framework.abilities)]
 
 
 def failed(runs: list[Run]) -> dict[str, Any]:
@@ -60,7 +67,7 @@ def failed(runs: list[Run]) -> dict[str, Any]:
         outcomes = {
             f"{found.way.name} {source}": error
             for found in runs
-            for source, error in found.failures[ability].items()
+            for source, error in found.failures.get(ability, {}).items()
         }
         places = [place for place, error in outcomes.items() if error]
         if places:
@@ -83,8 +90,31 @@ def _results(outcomes: Iterable[Run | BaseException]) -> list[Run]:
     return results
 
 
-async def _run_way(function: Function, way: Way, mode: str, abilities: Iterable[str]) -> Run:
-    """Every check in one environment, which has to live to the end."""
+async def _run_way(function: Function, way: Way, mode: str, abilities: tuple[str, ...]) -> Run:
+    """Every check of a way in."""
+    failures = await _run_requests(function, way, mode, abilities)
+    if way.sockets and not function.framework.sockets.keys().isdisjoint(abilities):
+        failures |= await _run_sockets(function, way, mode)
+    return Run(way, failures)
+
+
+async def _run_sockets(function: Function, way: Way, mode: str) -> Failures:
+    """Every check of WebSockets, each with environments and a store of its own."""
+    config = function.config(way, mode)
+    failures: Failures = {}
+    for ability, check in function.framework.sockets.items():
+        with tempfile.TemporaryDirectory(prefix="lamina-matrix-store-") as folder:
+            async with socket_client(config, Path(folder), early=not way.handler) as client:
+                failures[ability] = {"websocket": await _attempt(check, client)}
+                if failures[ability]["websocket"]:
+                    logger.info("its function's log:\n%s", "\n".join(client.log[-40:]))
+    return failures
+
+
+async def _run_requests(
+    function: Function, way: Way, mode: str, abilities: tuple[str, ...]
+) -> Failures:
+    """Every check of requests in one environment, which has to live to the end."""
     contract = function.framework.contract
     async with Environment(function.config(way, mode), log=lambda line: None) as environment:
         if environment.init_error is not None:
@@ -100,7 +130,7 @@ async def _run_way(function: Function, way: Way, mode: str, abilities: Iterable[
         }
         if environment.pid != pid:
             raise RuntimeError(_lost(environment, way, "the environment was lost"))
-    return Run(way, failures)
+    return failures
 
 
 def _lost(environment: Environment, way: Way, what: str) -> str:
@@ -130,9 +160,10 @@ def _sources(ability: str) -> list[Source]:
     return [source for source in staged if source.stage or ability == "URLs"]
 
 
-async def _attempt(check: Check, client: Client) -> str:
+async def _attempt(check: Callable[[AnyClient], Awaitable[None]], client: AnyClient) -> str:
     try:
         await check(client)
     except Exception as error:  # whatever it is, it goes into the table
+        logger.info("%s: what it was", check.__name__, exc_info=error)
         return f"{type(error).__name__}: {error}"
     return ""

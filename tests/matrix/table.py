@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.matrix.contract import HTTP
-from tests.matrix.frameworks import FRAMEWORKS, Framework
+from tests.matrix.frameworks import ABILITIES, FRAMEWORKS, Framework
 from tests.matrix.function import WAYS
 from tests.matrix.run import EVERYWHERE, PREFIXED
 
@@ -34,8 +33,11 @@ def render(results: Results) -> str:
     notes = _notes()
     parts = [
         _table(
-            ["", "version", *HTTP],
-            [[_link(f), r["version"], *(_cell(f, r, notes, a) for a in HTTP)] for f, r in rows],
+            ["", "version", *ABILITIES],
+            [
+                [_link(f), r["version"], *(_cell(f, r, notes, a) for a in ABILITIES)]
+                for f, r in rows
+            ],
         ),
         "\n".join(f"{number}. {reason}." for reason, number in notes.items()),
         f"The checks behind it, on Python {results['python']}, by way in:",
@@ -73,7 +75,7 @@ def _notes() -> dict[str, int]:
     reasons = [
         framework.lacks[ability]
         for framework in FRAMEWORKS
-        for ability in HTTP
+        for ability in ABILITIES
         if ability in framework.lacks
     ]
     return {reason: number for number, reason in enumerate(dict.fromkeys(reasons), 1)}

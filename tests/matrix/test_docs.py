@@ -15,8 +15,7 @@ import yaml
 
 from lamina.settings import TABLE
 from tests.matrix import table
-from tests.matrix.contract import HTTP
-from tests.matrix.frameworks import FRAMEWORKS, Framework
+from tests.matrix.frameworks import ABILITIES, FRAMEWORKS, Framework
 
 ROOT = Path(__file__).parents[2]
 SAM = shutil.which("sam", path=f"{ROOT}/.venv-sam/bin:{os.environ.get('PATH', '')}")
@@ -54,7 +53,7 @@ def test_the_tables_are_those_of_the_stored_run() -> None:
 def test_the_stored_run_had_every_framework_in_it() -> None:
     assert list(table.load()["frameworks"]) == [framework.name for framework in FRAMEWORKS]
     for framework in FRAMEWORKS:
-        assert framework.contract.keys() | framework.lacks.keys() == HTTP.keys()
+        assert {*framework.abilities, *framework.lacks} == {*ABILITIES}
 
 
 def test_each_framework_is_right_in_one_base_path_mode() -> None:

@@ -5,6 +5,7 @@ On the newest Python found here; `make matrix` runs the others, too.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,10 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.name)
-async def test_it_does_what_the_table_says(framework: Framework, opt: Path, tmp_path: Path) -> None:
+async def test_it_does_what_the_table_says(
+    framework: Framework, opt: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "tests.matrix")  # pytest shows it where something else failed
     stored = table.load()["frameworks"][framework.name]
     if refused := stored["pythons"].get(PYTHON.minor, {}).get("refused"):
         pytest.skip(f"{framework.title} {stored['version']} on {PYTHON.minor}: {refused}")
@@ -39,7 +43,7 @@ async def test_it_does_what_the_table_says(framework: Framework, opt: Path, tmp_
 @pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.name)
 def test_what_fails_is_explained_and_what_is_explained_fails(framework: Framework) -> None:
     failed = table.load()["frameworks"][framework.name]["failed"]
-    missing = {ability for ability in framework.lacks if ability not in framework.contract}
+    missing = {ability for ability in framework.lacks if ability not in framework.abilities}
     assert {**failed, **dict.fromkeys(missing, EVERYWHERE)} == dict.fromkeys(
         framework.lacks, EVERYWHERE
     )

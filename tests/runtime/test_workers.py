@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -104,5 +106,60 @@ def test_a_child_of_the_application_s_own_is_none_of_its_business() -> None:
 def test_a_worker_that_dies_while_starting_ends_the_environment() -> None:
     process = parent("sys.exit(3) if slots == 1 else signal.pause()", ready=False)
     output, _ = process.communicate(timeout=10)
-    assert "while starting" in output
+    assert "ended with status 1: the environment ends" in output
     assert output.endswith("ended 1\n")
+
+
+def test_a_worker_that_would_be_replaced_in_vain_ends_the_environment() -> None:
+    """Its init failed, or there is no Runtime API any more."""
+    process = parent("return workers.IN_VAIN if slots == 1 else signal.pause()")
+    output, _ = process.communicate(timeout=10)
+    assert "ended with status 70: the environment ends" in output
+    assert output.endswith("ended 1\n")
+
+
+APP = """
+async def app(scope, receive, send):
+    raise NotImplementedError
+"""
+
+
+def test_without_a_runtime_api_no_worker_is_replaced(tmp_path: Path) -> None:
+    """An emulator that was killed leaves its runtime behind: it is to end, too."""
+    (tmp_path / "main.py").write_text(APP)
+    command = [sys.executable, "-c", RUNTIME]
+    environ = {**os.environ, **without_api(tmp_path)}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1, done.stderr
+    assert "another takes its place" not in done.stderr
+
+
+def test_a_log_that_nobody_reads_any_more_changes_no_exit_status() -> None:
+    script = "import sys; from lamina.runtime.ending import leave; print('unread'); leave(70)"
+    environ = {**os.environ, "PYTHONUNBUFFERED": ""}  # so that there is something to flush
+    command = [sys.executable, "-c", script]
+    process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(timeout=30) == 70
+
+
+def without_api(task: Path) -> dict[str, str]:
+    """Variables of a function with two workers, and a Runtime API that is not there."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return {
+        "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}",
+        "AWS_LAMBDA_MAX_CONCURRENCY": "2",
+        "ASGI_PROCESSES": "2",
+        "ASGI_APP": "main:app",
+        "PYTHONPATH": str(task),
+    }
+
+
+RUNTIME = """
+import gc
+from lamina.runtime.main import main
+main("/nonexistent", gc.get_threshold())
+"""

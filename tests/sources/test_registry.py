@@ -27,8 +27,16 @@ def test_one_source_only_would_claim_each_event(name: str) -> None:
     assert name in claiming
 
 
+@pytest.mark.parametrize("kind", ["CONNECT", "MESSAGE", "DISCONNECT"])
+@pytest.mark.parametrize("more", [{}, {"httpMethod": "GET", "resource": "/"}])
+def test_D12_a_websocket_is_never_taken_for_a_request(kind: str, more: dict[str, str]) -> None:
+    """With the fields of a REST API's event, too."""
+    context = {**WEBSOCKET["requestContext"], "eventType": kind}
+    assert registry.find({**WEBSOCKET, "requestContext": context, **more}).name == "websocket"
+
+
 SQS = {"Records": [{"eventSource": "aws:sqs", "messageId": "1", "body": "x"}]}
-WEBSOCKET = {
+WEBSOCKET: dict[str, Any] = {
     "headers": {"Host": builders.API},
     "multiValueHeaders": {"Host": [builders.API]},
     "requestContext": {
@@ -61,11 +69,9 @@ NOT_HTTP: dict[str, Any] = {
     "record-cf-null": {"Records": [{"cf": None}]},
     "D11-sqs": SQS,
     "eventbridge": {"version": "0", "source": "aws.events", "detail": {}},
-    "D12-websocket": WEBSOCKET,
-    "D12-websocket-with-the-fields-of-rest": {
-        **WEBSOCKET,
-        "httpMethod": "GET",
-        "resource": "/",
+    "authorizer-of-websocket": {**WEBSOCKET, "type": "REQUEST", "methodArn": "arn:1"},
+    "websocket-of-another-kind": {
+        "requestContext": {**WEBSOCKET["requestContext"], "eventType": "PING"},
     },
     "authorizer-token": {"type": "TOKEN", "methodArn": "arn:aws:execute-api:1/*/GET/"},
     "authorizer-request": builders.rest_event(type="REQUEST", methodArn="arn:1"),

@@ -44,7 +44,8 @@ def expected_source(name: str) -> str:
             return source
     patterns = (
         ("events", ("uthorizerRequest", "uthorizerToken", "AuthorizerV2", "custom-authorizer")),
-        ("events", ("websocket", "bedrock")),
+        ("websocket", ("websocket",)),
+        ("events", ("bedrock",)),
         ("lattice", ("vpcLattice",)),
         ("url", ("function-url", "functionurl", "lambda-urls", "FunctionUrl", "function_url")),
         ("http", ("apigw-v2", "apigw_v2", "apigwv2", "ProxyV2", "HttpApi", "path_with_space")),
@@ -86,7 +87,17 @@ def status_of(result: Any) -> int:
 
 
 @samples.needed
-@pytest.mark.parametrize("name", [name for name in samples.NAMES if name not in NOT_BASE64])
+@pytest.mark.parametrize("name", [name for name in samples.NAMES if "websocket" in name])
+def test_each_websocket_sample_finds_its_place(name: str) -> None:
+    """How they are served is shown in tests/websocket/test_samples.py."""
+    assert registry.find(samples.load(name)).name == expected_source(name)
+
+
+REQUESTS = [name for name in samples.NAMES if name not in NOT_BASE64 and "websocket" not in name]
+
+
+@samples.needed
+@pytest.mark.parametrize("name", REQUESTS)
 def test_each_sample_event_finds_its_place(name: str) -> None:
     event = samples.load(name)
     assert registry.find(event).name == expected_source(name)

@@ -40,6 +40,25 @@ def test_an_event_is_recognised_as_its_source_s(name: str, build: Builder) -> No
     json.dumps(build())
 
 
+def test_a_websockets_events_are_recognised_and_of_one_connection() -> None:
+    connect = events.websocket_connect(
+        query={"room": "a b"}, headers={"sec-websocket-protocol": "wamp"}, authorizer={"who": "me"}
+    )
+    message = events.websocket_message("hello", route_key="chat")
+    disconnect = events.websocket_disconnect(code=1000, reason="")
+    kinds = {"CONNECT": connect, "MESSAGE": message, "DISCONNECT": disconnect}
+    for kind, event in kinds.items():
+        assert registry.find(event).name == "websocket"
+        json.dumps(event)
+        assert event["requestContext"]["eventType"] == kind
+        assert event["requestContext"]["connectionId"] == events.CONNECTION_ID
+    assert connect["queryStringParameters"] == {"room": "a b"}
+    assert connect["multiValueHeaders"]["Sec-WebSocket-Protocol"] == ["wamp"]
+    assert connect["requestContext"]["authorizer"] == {"who": "me"}
+    assert (message["body"], message["requestContext"]["routeKey"]) == ("hello", "chat")
+    assert disconnect["requestContext"]["disconnectStatusCode"] == 1000
+
+
 @every_source
 def test_every_source_brings_the_same_request(name: str, build: Builder) -> None:
     request = decoded(

@@ -7,6 +7,7 @@ import click
 from .check import check
 from .compile import compile_command
 from .run import run
+from .websocket_init import websocket
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,6 +19,7 @@ def main() -> None:
 main.add_command(run)
 main.add_command(check)
 main.add_command(compile_command)
+main.add_command(websocket)
 
 if __name__ == "__main__":
     main()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
@@ -37,13 +38,23 @@ class LocalFunction:
     A warm one is reused, the most recently used first, so that a burst's extra environments
     stay out of the way. One whose init fails answers its event with the init error and is
     thrown away.
+
+    With `spread` over 1 it is the other way round: events go to at least so many environments
+    in turn, the least recently used first, so that an application which keeps in memory what
+    its next event needs is found out. Managed instances have one environment, and no spread.
     """
 
     def __init__(
-        self, config: FunctionConfig, *, concurrency: int = 10, log: LineCallback | None = None
+        self,
+        config: FunctionConfig,
+        *,
+        concurrency: int = 10,
+        spread: int = 1,
+        log: LineCallback | None = None,
     ) -> None:
         self.config = config
         self.concurrency = 1 if config.managed else concurrency
+        self.spread = min(spread, self.concurrency)
         self._capacity = config.max_concurrency or 1
         self._log = log
         self._warm: list[Environment] = []  # the most recently used one last
@@ -72,14 +83,15 @@ class LocalFunction:
         return list(self._all)
 
     async def warm(self) -> Failure | None:
-        """Start one environment before any event needs it; why its init failed, or None."""
-        environment = self._new()
-        failure = await environment.start()
-        if failure is None:
-            self._warm.append(environment)
-        else:
-            await self._discard(environment)
-        return failure
+        """Start `spread` environments before any event needs them; why an init failed, or None."""
+        environments = [self._new() for _ in range(self.spread)]
+        failures = await asyncio.gather(*(each.start() for each in environments))
+        for environment, failure in zip(environments, failures, strict=True):
+            if failure is None:
+                self._warm.append(environment)
+            else:
+                await self._discard(environment)
+        return next(filter(None, failures), None)
 
     async def invoke(self, event: bytes | dict[str, Any], **options: Any) -> InvokeResult:
         """Send one event and wait for all of its answer. Raises Throttled."""
@@ -138,8 +150,13 @@ class LocalFunction:
         return answer
 
     def _free(self) -> Environment | None:
-        """The most recently used environment that can take another event."""
-        for environment in reversed(self._warm):
+        """The environment that takes the next event; None where it should be a new one."""
+        if self.spread > 1:
+            return None if len(self._all) < self.spread else self._first_free(self._warm)
+        return self._first_free(reversed(self._warm))
+
+    def _first_free(self, environments: Iterable[Environment]) -> Environment | None:
+        for environment in environments:
             if len(self._busy.get(environment, ())) < self._capacity:
                 return environment
         return None

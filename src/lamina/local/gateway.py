@@ -53,10 +53,13 @@ class Gateway:
             self._log(f"{self._door.name}: {type(error).__name__}: {error}")
             raise
 
+    async def close(self) -> None:
+        """Nothing: requests in flight are the web server's to end."""
+
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = _request(scope, b"")
+        request = request_of(scope, b"")
         try:
-            request = _request(scope, await self._body(Request(scope, receive)))
+            request = request_of(scope, await self._body(Request(scope, receive)))
             answer = await self._function.open(self._event(request))
             head = await asyncio.wait_for(answer.head(), self._door.time_limit)
         except ClientDisconnect:
@@ -105,7 +108,7 @@ class Gateway:
         except Malformed as malformed:
             await self._trouble(Trouble.MALFORMED, request, str(malformed), send)
         else:
-            await _respond(response, self._door.added_headers(request), send)
+            await respond(response, self._door.added_headers(request), send)
 
     async def _stream(self, answer: Answer, head: Head, request: HttpRequest, send: Send) -> None:
         pieces = answer.__aiter__()
@@ -142,18 +145,19 @@ class Gateway:
         response = self._door.trouble(trouble)
         told = "" if detail == trouble.value else f": {detail}"
         self._log(f"{self._door.name}: {response.status}, because {trouble.value}{told}")
-        await _respond(response, self._door.added_headers(request), send)
+        await respond(response, self._door.added_headers(request), send)
 
 
-def _request(scope: Scope, body: bytes) -> HttpRequest:
+def request_of(scope: Scope, body: bytes) -> HttpRequest:
+    """The request of an HTTP scope, or the handshake of a WebSocket's."""
     headers = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in scope["headers"]]
     return HttpRequest(
-        method=scope["method"],
+        method=scope.get("method", "GET"),
         raw_path=scope["raw_path"].decode("latin-1"),
         query=scope["query_string"].decode("latin-1"),
         headers=headers,
         body=body,
-        scheme=scope["scheme"],
+        scheme=scope["scheme"].replace("ws", "http"),
         client_ip=(scope.get("client") or ("127.0.0.1", 0))[0],
         port=(scope.get("server") or ("127.0.0.1", 80))[1],
     )
@@ -164,7 +168,8 @@ def _message(answer: Answer) -> str:
     return f"{error.get('errorType', '')}: {error.get('errorMessage', '')}"
 
 
-async def _respond(response: HttpResponse, added: Pairs, send: Send) -> None:
+async def respond(response: HttpResponse, added: Pairs, send: Send) -> None:
+    """Send a whole response; `added` are headers that it gets besides its own."""
     bodiless = response.status in NO_BODY
     body = b"" if bodiless else response.body
     length = [] if bodiless else [("content-length", str(len(body)))]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,15 @@ from .function import LocalFunction
 from .gateway import Gateway
 from .layer import LayerError, opened_layer
 from .sandbox import Failure
-from .server import LocalServer, bound_socket
+from .server import LocalServer, bound_socket, origin_of
 from .snapshot import NOT_LINUX
 from .waits import first_of
+from .websockets.api import WebSocketApi
+from .websockets.gateway import WebSocketGateway
+from .websockets.variables import path_header, with_websockets
+from .welcome import SOURCES, headline, lines_to_try
 
-SOURCES = {
-    "url": "Lambda Function URL",
-    "rest": "API Gateway REST API",
-    "http": "API Gateway HTTP API",
-    "alb": "Application Load Balancer",
-    "lattice": "VPC Lattice",
-}
+Door = FrontDoor | WebSocketApi
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,8 @@ class Options:
     stream: bool | None
     multi_value: bool
     binary: tuple[str, ...]
+    routes: tuple[str, ...]
+    spread: int | None
     tries: tuple[str, ...]
     managed: int | None
     snap_start: bool
@@ -81,6 +81,10 @@ class Options:
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds for one invocation.")
 @click.option("--memory", default=512, show_default=True, help="MB; reported, not enforced.")
 @click.option("--concurrency", default=10, show_default=True, help="Most environments at a time.")
+@click.option(
+    "--spread", type=click.IntRange(1), metavar="N",
+    help="Events take turns on at least so many environments: websocket (2), others (1).",
+)  # fmt: skip
 @click.option("--freeze/--no-freeze", default=True, help="Freeze the process between invocations.")
 @click.option(
     "--managed", type=click.IntRange(1, 1600), metavar="N",
@@ -88,13 +92,17 @@ class Options:
 )  # fmt: skip
 @click.option("--snap-start", is_flag=True, help="Environments are restored from a snapshot.")
 @click.option("--reload/--no-reload", default=True, help="New environments when code changes.")
-@click.option("--stage", help='Stage of rest ("prod") or http ("$default").')
+@click.option("--stage", help='Stage of rest and websocket ("prod"), or http ("$default").')
 @click.option("--base", default="", help="Base path of a custom domain, for rest and http.")
 @click.option("--stream/--no-stream", default=None, help="Streamed answers: url (on), rest (off).")
 @click.option("--multi-value", is_flag=True, help="alb: multi-value headers enabled.")
 @click.option(
     "--binary", multiple=True, default=["*/*"], show_default=True, metavar="TYPE",
     help="rest: one of the API's binaryMediaTypes.",
+)  # fmt: skip
+@click.option(
+    "--route", "routes", multiple=True, metavar="KEY",
+    help="websocket: a route key, for messages whose JSON has it as `action`.",
 )  # fmt: skip
 @click.option("--try", "tries", multiple=True, metavar="PATH", help="Paths for the curl lines.")
 def run(**options: Any) -> None:
@@ -113,21 +121,32 @@ def run(**options: Any) -> None:
         door = make_door(chosen)
         config = make_config(chosen, layer, door)
         listening = stack.enter_context(_listening(chosen.port))
+        if isinstance(door, WebSocketApi):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lamina-websocket-"))
+            endpoint = door.endpoint(origin_of(listening))
+            variables = with_websockets(config.environment, endpoint, Path(folder))
+            config = replace(config, environment=variables)
         failure = asyncio.run(_Session(chosen, config, door, listening, console).run())
     if failure is not None:
         raise click.ClickException(_explained(failure))
 
 
-def make_door(options: Options) -> FrontDoor:
+def make_door(options: Options) -> Door:
     """The chosen front door. Raises click.UsageError for options that it does not have."""
     if options.managed is not None and options.snap_start:
         raise click.UsageError("--managed and --snap-start: Lambda allows one of the two")
+    if options.managed is not None and options.spread is not None:
+        raise click.UsageError(
+            "--managed and --spread: on managed instances one environment has all events"
+        )
     name, base = options.front_door, options.base.strip("/")
-    _refuse(bool(options.stage or base) and name not in ("rest", "http"), "--stage and --base")
+    _refuse(bool(base) and name not in ("rest", "http"), "--base")
+    _refuse(options.stage is not None and name not in ("rest", "http", "websocket"), "--stage")
+    _refuse(bool(options.routes) and name != "websocket", "--route")
     _refuse(options.stream is not None and name not in ("url", "rest"), "--stream")
     _refuse(options.multi_value and name != "alb", "--multi-value")
     prefix = f"/{base}" if base else ""
-    doors: dict[str, Callable[[], FrontDoor]] = {
+    doors: dict[str, Callable[[], Door]] = {
         "url": lambda: FunctionUrl(options.stream is not False),
         "rest": lambda: RestApi(
             options.stage or "prod", prefix, bool(options.stream), options.binary
@@ -135,17 +154,25 @@ def make_door(options: Options) -> FrontDoor:
         "http": lambda: HttpApi(options.stage or "$default", prefix),
         "alb": lambda: LoadBalancer(options.multi_value),
         "lattice": lambda: Lattice(),
+        "websocket": lambda: WebSocketApi(
+            options.stage or "prod", options.routes, path_header(user_variables(options))
+        ),
     }
     return doors[name]()
 
 
-def make_config(options: Options, layer: Path, door: FrontDoor) -> FunctionConfig:
+def user_variables(options: Options) -> dict[str, str]:
+    """What --env says. Raises click.ClickException for what is not NAME=VALUE."""
+    return dict(_variable(text) for text in options.env)
+
+
+def make_config(options: Options, layer: Path, door: Door) -> FunctionConfig:
     """The function's configuration. Raises click.ClickException for what is not there."""
     if not options.task_root.is_dir():
         raise click.ClickException(f"--task-root {options.task_root} is not a directory")
     if options.snap_start and sys.platform != "linux":
         raise click.ClickException(NOT_LINUX.format(sys.platform))
-    variables = dict(_variable(text) for text in options.env)
+    variables = user_variables(options)
     variables["ASGI_APP"] = options.app
     variables.setdefault("ASGI_INVOKE_MODE", "response_stream" if door.streaming else "buffered")
     return FunctionConfig(
@@ -168,14 +195,17 @@ class _Session:
         self,
         options: Options,
         config: FunctionConfig,
-        door: FrontDoor,
+        door: Door,
         listening: socket.socket,
         console: Console,
     ) -> None:
         self._options = options
         self._door = door
         self._console = console
-        self._function = LocalFunction(config, concurrency=options.concurrency, log=self._print)
+        spread = options.spread or (2 if isinstance(door, WebSocketApi) else 1)
+        self._function = LocalFunction(
+            config, concurrency=options.concurrency, spread=spread, log=self._print
+        )
         self._listening = listening
 
     async def run(self) -> Failure | None:
@@ -195,16 +225,24 @@ class _Session:
             return None
 
     async def _serve(self, stopped: asyncio.Event) -> None:
-        server = LocalServer(Gateway(self._function, self._door, self._print), self._listening)
-        self._welcome(self._door.base_url(server.origin))
+        websocket = isinstance(self._door, WebSocketApi)
+        gateway = self._gateway()
+        server = LocalServer(gateway, self._listening, websockets=websocket)
+        self._welcome(server.origin)
         serving = asyncio.ensure_future(server.serve())
         reloading = asyncio.ensure_future(self._reload(stopped))
         await first_of(stopped.wait(), _settled(serving))
         self._print("stopping")
+        await gateway.close()
         server.stop()
         await serving
         stopped.set()
         await reloading
+
+    def _gateway(self) -> Gateway | WebSocketGateway:
+        if isinstance(self._door, WebSocketApi):
+            return WebSocketGateway(self._function, self._door, self._print)
+        return Gateway(self._function, self._door, self._print)
 
     async def _reload(self, stopped: asyncio.Event) -> None:
         if not self._options.reload:
@@ -216,16 +254,14 @@ class _Session:
             self._print(f"{names} changed: the next event gets a new environment")
             await self._function.replace()
 
-    def _welcome(self, url: str) -> None:
-        source = SOURCES[self._door.name]
-        article = "an" if source.startswith("A") else "a"
-        streams = "streamed" if self._door.streaming else "buffered"
-        self._console.print(f"\n[bold]{self._options.app}[/] behind {article} {source}, {streams}")
+    def _welcome(self, origin: str) -> None:
+        url = self._door.base_url(origin)
+        self._console.print(f"\n[bold]{self._options.app}[/] {headline(self._door)}")
         self._console.print(f"[bold green]{url}[/]   (Ctrl-C stops)\n")
         if self._options.reload:
             root = self._function.config.task_root
             self._console.print(f"watching {root} for changes of code\n", markup=False)
-        for line in curl_lines(url, self._options.tries or ("/",)):
+        for line in lines_to_try(self._door, origin, self._options.tries):
             self._console.print(f"  {line}", markup=False)
         self._console.print()
 
@@ -234,17 +270,6 @@ class _Session:
         # the tabs of Lambda's log lines.
         self._console.file.write(line.replace("\r", "\n") + "\n")
         self._console.file.flush()
-
-
-def curl_lines(url: str, paths: tuple[str, ...]) -> list[str]:
-    """Three lines to try: each path once, then variations on the first."""
-    targets = [shlex.quote(f"{url}/{path.lstrip('/')}") for path in paths]
-    lines = [f"curl -iN {target}" for target in targets]
-    lines += [
-        f"curl -I {targets[0]}",
-        f"curl -i -H 'content-type: application/json' -d '{{\"hello\": \"world\"}}' {targets[0]}",
-    ]
-    return lines[: max(3, len(targets))]
 
 
 @contextlib.contextmanager

@@ -1,17 +1,41 @@
-"""The web server in front of a gateway: uvicorn on a socket that is bound before anything else."""
+"""The web server in front of a gateway: uvicorn on a socket that is bound before anything else.
+
+WebSockets have API Gateway's limits: no extension (so no compression), and code 1009 for what is
+too large, https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 from collections.abc import Iterator
+from typing import Any, Protocol
 
 import uvicorn
-
-from .gateway import Gateway
+from starlette.types import Receive, Scope, Send
 
 GRACE = 1
 """Seconds that requests in flight get when the server stops."""
+
+MAX_MESSAGE = 128 * 1024
+MAX_FRAME = 32 * 1024
+"""Bytes of a client's message, and of each of its frames."""
+
+WEBSOCKETS: dict[str, Any] = {
+    "ws": "websockets-sansio",
+    # uvicorn hands it to websockets, which takes the two limits as a tuple.
+    "ws_max_size": (MAX_MESSAGE, MAX_FRAME),
+    "ws_ping_interval": None,  # a connection is idle or not for its messages alone
+    "ws_per_message_deflate": False,
+}
+NO_WEBSOCKETS: dict[str, Any] = {"ws": "none"}
+
+
+class Served(Protocol):
+    """What a server serves: a gateway, whose `app` is an ASGI application."""
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one scope."""
 
 
 class _Server(uvicorn.Server):
@@ -35,16 +59,21 @@ def bound_socket(port: int) -> socket.socket:
     return listening
 
 
-class LocalServer:
-    """Serves a gateway until `stop()`."""
+def origin_of(listening: socket.socket) -> str:
+    """The origin that a server on this socket has, such as http://127.0.0.1:3000."""
+    return f"http://127.0.0.1:{listening.getsockname()[1]}"
 
-    def __init__(self, gateway: Gateway, listening: socket.socket) -> None:
+
+class LocalServer:
+    """Serves a gateway until `stop()`, with `websockets` those too."""
+
+    def __init__(
+        self, gateway: Served, listening: socket.socket, *, websockets: bool = False
+    ) -> None:
         config = uvicorn.Config(
             gateway.app,
-            # h11 keeps what the client sent as it was; one loop and no WebSockets are enough.
-            http="h11",
+            http="h11",  # it keeps what the client sent as it was
             loop="asyncio",
-            ws="none",
             lifespan="off",
             interface="asgi3",
             log_config=None,
@@ -53,10 +82,11 @@ class LocalServer:
             date_header=False,  # the gateway knows whether the function has sent one
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE,
+            **(WEBSOCKETS if websockets else NO_WEBSOCKETS),
         )
         self._server = _Server(config)
         self._socket = listening
-        self.origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        self.origin = origin_of(listening)
 
     async def serve(self) -> None:
         """Answer requests; returns after `stop()`."""

@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from lamina.asgi.http import HTTPCycle
 from lamina.errors import InvocationError
 from lamina.invocation import Invocation
+from lamina.types import Cycle
 
 
 class Running(NamedTuple):
     """A request that runs. By `due` (time.monotonic()) it should have been cancelled; `fail`
     fails its invocation."""
 
-    cycle: HTTPCycle
+    cycle: Cycle
     invocation: Invocation
     task: asyncio.Task[Any]
     due: float
@@ -27,5 +27,5 @@ class Running(NamedTuple):
         self.task.cancel()
 
 
-InFlight = dict[HTTPCycle, Running]
+InFlight = dict[Cycle, Running]
 """What runs, by cycle. Only the event loop's thread changes it; the watchdog copies it."""

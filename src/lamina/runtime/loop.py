@@ -11,7 +11,7 @@ from contextvars import copy_context
 from functools import partial
 
 from lamina import freeze
-from lamina.asgi.http import FATAL, HTTPCycle
+from lamina.asgi.http import FATAL
 from lamina.errors import InvocationError
 from lamina.invocation import Invocation, set_current
 from lamina.response.wire import encode_result
@@ -23,7 +23,7 @@ from lamina.runtime.ric import lambda_context
 from lamina.runtime.streamed_post import StreamedPost
 from lamina.service import Service
 from lamina.supervision import Alarm, margin_of, supervise
-from lamina.types import Event, Result
+from lamina.types import Cycle, Event, Result
 
 logger = logging.getLogger("lamina")
 
@@ -125,7 +125,7 @@ class Slot:
             await self._run(cycle, current, left, reply)
 
     async def _run(
-        self, cycle: HTTPCycle, invocation: Invocation, seconds_left: float, reply: PostedReply
+        self, cycle: Cycle, invocation: Invocation, seconds_left: float, reply: PostedReply
     ) -> None:
         service = self._service
         task = asyncio.current_task()
@@ -160,6 +160,8 @@ class Slot:
 
 class PostedReply:
     """Sends the outcome of one invocation to the Runtime API; the first outcome counts."""
+
+    at_once = True
 
     def __init__(
         self, client: RuntimeClient, invocation: NextInvocation, answered: Callable[[], None]

@@ -26,6 +26,9 @@ from lamina.settings import Settings
 
 logger = logging.getLogger("lamina")
 
+API_LOST = 69
+"""Exit status of a process that the Runtime API does not answer any more (EX_UNAVAILABLE)."""
+
 
 def main(layer: str, thresholds: tuple[int, int, int]) -> NoReturn:
     """The process: `layer` is the folder that holds the layer's content (/opt on Lambda).
@@ -87,10 +90,11 @@ def _work(service: Service, slots: int, ready: Callable[[], object]) -> int:
     loop = _current_loop(service.settings.loop)
     environment = Environment(service, os.environ, slots, registers=False, ready=ready)
     try:
-        return _serve(loop, environment)
+        status = _serve(loop, environment)
     except InitError as error:
         _report(error)
-        return workers.INIT_FAILED
+        return workers.IN_VAIN
+    return workers.IN_VAIN if status == API_LOST else status
 
 
 def _serve(loop: asyncio.AbstractEventLoop, environment: Environment) -> int:
@@ -103,7 +107,7 @@ def _serve(loop: asyncio.AbstractEventLoop, environment: Environment) -> int:
         loop.run_until_complete(environment.serve())
     except RuntimeApiError as error:
         logger.critical("%s The process ends here.", error)
-        return 1
+        return API_LOST
     except FATAL as error:
         logger.critical("The process ends here: %r", error, exc_info=error)
         loop.run_until_complete(environment.give_up(error))

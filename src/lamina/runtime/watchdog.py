@@ -14,9 +14,9 @@ import time
 import traceback
 from weakref import WeakSet
 
-from lamina.asgi.http import HTTPCycle
 from lamina.invocation import set_current
 from lamina.runtime.in_flight import InFlight, Running
+from lamina.types import Cycle
 
 logger = logging.getLogger("lamina")
 
@@ -38,7 +38,7 @@ class Watchdog:
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self._stopped = threading.Event()
-        self._seen: WeakSet[HTTPCycle] = WeakSet()
+        self._seen: WeakSet[Cycle] = WeakSet()
 
     def start(self) -> None:
         """Start looking, in a daemon thread."""

@@ -21,8 +21,9 @@ from lamina.runtime.extension import blocking_register
 
 logger = logging.getLogger("lamina")
 
-INIT_FAILED = 70
-"""Exit status of a worker that has reported an init error: another would fail the same way."""
+IN_VAIN = 70
+"""Exit status of a worker whose init failed, or which the Runtime API does not answer: another in
+its place would fail the same way."""
 
 
 def can_fork() -> bool:
@@ -98,8 +99,8 @@ class Workers:
         os.close(reading)
         if self._stopping:
             return 0
-        if status == INIT_FAILED or not has_served:
-            logger.critical("Worker %d ended with status %d while starting.", pid, status)
+        if status == IN_VAIN or not has_served:
+            logger.critical("Worker %d ended with status %d: the environment ends.", pid, status)
             self._stop(signal.SIGTERM, None)
             return 1
         logger.error("Worker %d ended with status %d; another takes its place.", pid, status)

@@ -121,6 +121,16 @@ def _is_edge(event: Event) -> bool:
     return isinstance(cloudfront, dict) and "request" in cloudfront and "response" not in cloudfront
 
 
+def _is_websocket(event: Event) -> bool:
+    # methodArn marks the event of an authorizer, which looks the same but for that.
+    context = _context(event)
+    return (
+        "connectionId" in context
+        and context.get("eventType") in ("CONNECT", "MESSAGE", "DISCONNECT")
+        and "methodArn" not in event
+    )
+
+
 _MEGABYTE = 1024 * 1024
 
 
@@ -139,6 +149,9 @@ def _edge_limit(event: Event) -> int:
     return 40 * 1024 if kind == "viewer-request" else _MEGABYTE
 
 
+WEBSOCKET = Source("websocket", _is_websocket, "lamina.sources.websocket")
+"""API Gateway's WebSocket APIs: the one source whose events are no HTTP requests."""
+
 SOURCES: tuple[Source, ...] = (
     Source("url", _is_function_url, "lamina.sources.function_url"),
     Source("http", _is_payload_v2, "lamina.sources.http_api"),
@@ -148,8 +161,9 @@ SOURCES: tuple[Source, ...] = (
     Source("lattice", _is_lattice, "lamina.sources.lattice"),
     Source("lattice-v1", _is_lattice_v1, "lamina.sources.lattice"),
     Source("edge", _is_edge, "lamina.sources.edge", _edge_limit),
+    WEBSOCKET,
 )
-"""Every source that speaks HTTP, the more particular test first."""
+"""Every source that is served as what it is, the more particular test first."""
 
 PASS_THROUGH = Source("events", lambda _event: True, "lamina.sources.events")
-"""Where every other event goes: queues, schedules, agents, WebSockets, authorizers, bare calls."""
+"""Where every other event goes: queues, schedules, agents, authorizers, bare calls."""

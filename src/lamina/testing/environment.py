@@ -43,6 +43,8 @@ class Answer:
     It is the `StreamingReply` and the `Stream` of a cycle, and iterates over a stream's bytes.
     """
 
+    at_once = True
+
     def __init__(self) -> None:
         self.payload: bytes | None = None
         self.error: BaseException | None = None

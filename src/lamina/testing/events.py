@@ -25,6 +25,7 @@ from lamina.local.front_doors import (
     LoadBalancer,
     RestApi,
 )
+from lamina.local.websockets import events as websocket
 from lamina.testing.edge import Edge
 from lamina.testing.http_api_v1 import HttpApiV1
 from lamina.testing.sources import host
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
         scheme: str
 
 
+CONNECTION_ID = "R1kmxc2VNjMCFIA="
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
 
@@ -109,6 +111,48 @@ def edge_request(
 ) -> Event:
     """A CloudFront event for Lambda@Edge: "viewer-request" or "origin-request"."""
     return _event(Edge(event_type=event_type), **request)
+
+
+def websocket_connect(
+    *,
+    connection_id: str = CONNECTION_ID,
+    stage: str = "prod",
+    authorizer: Mapping[str, Any] | None = None,
+    **request: Unpack[RequestArguments],
+) -> Event:
+    """A WebSocket API's $connect. API Gateway tells no path: `path` may hold the query only."""
+    event = websocket.connect_event(_handshake(connection_id, stage, **request))
+    if authorizer is not None:
+        event["requestContext"]["authorizer"] = dict(authorizer)
+    return event
+
+
+def websocket_message(
+    text: str,
+    *,
+    connection_id: str = CONNECTION_ID,
+    stage: str = "prod",
+    route_key: str = "$default",
+) -> Event:
+    """A message of a WebSocket's client; `route_key` is that of the route that it came by."""
+    return websocket.message_event(_handshake(connection_id, stage), route_key, text)
+
+
+def websocket_disconnect(
+    *,
+    connection_id: str = CONNECTION_ID,
+    stage: str = "prod",
+    code: int = 1001,
+    reason: str = "Going away",
+) -> Event:
+    """A WebSocket API's $disconnect."""
+    return websocket.disconnect_event(_handshake(connection_id, stage), code, reason)
+
+
+def _handshake(
+    connection_id: str, stage: str, **request: Unpack[RequestArguments]
+) -> websocket.Handshake:
+    return websocket.Handshake(connection_id, stage, http_request(HttpApi(), **request))
 
 
 def sqs(*, bodies: Iterable[str] = ("{}",), queue: str = "queue") -> Event:

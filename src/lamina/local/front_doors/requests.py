@@ -96,5 +96,10 @@ def packed_body(body: bytes, as_text: bool) -> tuple[str, bool]:
 
 
 def clock(request: HttpRequest) -> str:
-    """The time of the request as API Gateway writes it: 10/Jul/2026:19:19:04 +0000."""
-    return time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(request.at))
+    """The time of the request, see clock_at."""
+    return clock_at(request.at)
+
+
+def clock_at(at: float) -> str:
+    """A time as API Gateway writes it: 10/Jul/2026:19:19:04 +0000."""
+    return time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(at))

@@ -1,0 +1,1 @@
+"""What `lamina websocket init` sets up, one module for each kind of store that needs it."""

@@ -1,0 +1,82 @@
+"""The URLs of APIs' stages: what an event tells of one, in every partition that botocore knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import botocore.session
+import pytest
+
+from lamina.errors import BadEvent, ConnectionsError
+from lamina.websocket.endpoints import endpoint_of
+from lamina.websocket.partitions import Partition, partition_of
+
+HOST = "id.execute-api.eu-west-1.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("domain", "region", "host"),
+    [
+        (HOST, "eu-west-1", HOST),
+        (HOST, "us-east-1", HOST),  # an API that calls a function in another region
+        ("id.execute-api.xx-new-1.aws.example", "xx-new-1", "id.execute-api.xx-new-1.aws.example"),
+        ("ws.example.com", "eu-west-1", HOST),
+        ("id.execute-api.us-east-1.amazonaws.com.example.com", "eu-west-1", HOST),
+        ("id.execute-api.us-east-1.example.com", "eu-west-1", HOST),
+        ("other.execute-api.eu-west-1.amazonaws.com", "eu-west-1", HOST),
+        ("id.execute-api.eu-west-1", "eu-west-1", HOST),
+        (None, "eu-west-1", HOST),
+    ],
+)
+def test_an_event_tells_its_endpoint(domain: str | None, region: str, host: str) -> None:
+    context = {"domainName": domain, "stage": "prod", "apiId": "id", "connectionId": "c="}
+    assert endpoint_of(context, region) == f"https://{host}/prod"
+
+
+def test_the_api_s_own_host_needs_no_id() -> None:
+    assert endpoint_of({"domainName": HOST, "stage": "v"}, "eu-west-1") == f"https://{HOST}/v"
+
+
+@pytest.mark.parametrize(
+    ("context", "missing"),
+    [({"domainName": HOST}, "stage"), ({"domainName": "ws.example.com", "stage": "v"}, "apiId")],
+)
+def test_an_event_without_one_is_malformed(context: dict[str, str], missing: str) -> None:
+    with pytest.raises(BadEvent) as caught:
+        endpoint_of(context, "eu-west-1")
+    assert str(caught.value) == (
+        f"The event's requestContext has no {missing}: API Gateway sends both. Set "
+        "ASGI_WEBSOCKET_ENDPOINT to the URL that messages are to go to."
+    )
+
+
+@pytest.mark.parametrize(
+    ("domain", "named"), [("ws.example.com", "ws.example.com"), (None, "The event")]
+)
+def test_a_custom_domain_without_a_region_is_refused(domain: str | None, named: str) -> None:
+    with pytest.raises(ConnectionsError) as caught:
+        endpoint_of({"domainName": domain, "stage": "prod", "apiId": "id"}, "")
+    assert str(caught.value) == (
+        f"{named} does not tell the API's region, and AWS_REGION is not set: set it, for example "
+        "to eu-west-1."
+    )
+
+
+def regions() -> Iterator[tuple[str, str, str]]:
+    """Every region that botocore knows: its name, its partition's and the domain there."""
+    endpoints: Any = botocore.session.get_session().get_data("endpoints")
+    for partition in endpoints["partitions"]:
+        for region in partition["regions"]:
+            yield region, partition["partition"], partition["dnsSuffix"]
+
+
+@pytest.mark.parametrize(("region", "partition", "domain"), list(regions()))
+def test_a_region_is_in_the_partition_that_botocore_says(
+    region: str, partition: str, domain: str
+) -> None:
+    assert partition_of(region) == Partition(partition, domain)
+    host = f"id.execute-api.{region}.{domain}"
+    behind_its_own = {"domainName": "ws.example.com", "stage": "prod", "apiId": "id"}
+    assert endpoint_of(behind_its_own, region) == f"https://{host}/prod"
+    assert endpoint_of({**behind_its_own, "domainName": host}, "x") == f"https://{host}/prod"
