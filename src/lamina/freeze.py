@@ -12,7 +12,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 logger = logging.getLogger("lamina")
@@ -35,8 +35,11 @@ def before_freeze(hook: Hook) -> Hook:
 
 
 def hooks(flush: bool) -> list[Callable[[], Any]]:
-    """What is registered, and, if `flush`, the flush methods of libraries that are loaded."""
-    return [*_hooks, *(_flushers() if flush else ())]
+    """What is registered, and, if `flush`, what empties the buffers of libraries in use."""
+    if not flush:
+        return list(_hooks)
+    # Last, because the others may log.
+    return [*_hooks, *_flushers(), *([log_queues] if _log_queues() else ())]
 
 
 async def run(registered: list[Callable[[], Any]], seconds: float) -> None:
@@ -114,3 +117,39 @@ def _flushers() -> list[Callable[[], Any]]:
     ]
     found.append(getattr(sys.modules.get("sentry_sdk"), "flush", None))
     return [flush for flush in found if flush is not None]
+
+
+async def log_queues() -> None:
+    """Wait until the records in the queues of logging have been handled.
+
+    Litestar logs so by default: the thread behind the queue would be frozen with its records.
+    """
+    for queue in tuple(_log_queues()):
+        try:
+            while queue.unfinished_tasks:  # noqa: ASYNC110  a thread's, without an event
+                await asyncio.sleep(POLL)
+        except asyncio.CancelledError:
+            _log_queues().remove(queue)  # once is enough to see that nobody empties it
+            raise
+
+
+POLL = 0.001
+"""Seconds; cheaper than a thread that waits for another thread."""
+
+
+@cache
+def _log_queues() -> list[Any]:
+    """Each `queue.Queue` behind a logger: others tell when a record was taken, not when handled.
+
+    Looked for once, after the first answer: by then an application has configured its logging.
+    """
+    module = sys.modules.get("logging.handlers")
+    if module is None:
+        return []
+    handlers = {
+        handler
+        for logger in (logging.root, *logging.root.manager.loggerDict.values())
+        for handler in getattr(logger, "handlers", ())  # a place holder has none
+        if isinstance(handler, module.QueueHandler)
+    }
+    return list({h.queue for h in handlers if hasattr(h.queue, "unfinished_tasks")})

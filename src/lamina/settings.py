@@ -229,7 +229,7 @@ TABLE = (
         "flush",
         "auto",
         values.to_flag,
-        "`auto`: flush OpenTelemetry and Sentry, where loaded, before the freeze; `off`",
+        "`auto`: flush OpenTelemetry, Sentry and logging's queues before the freeze; `off`",
     ),
     Setting(
         "traceparent",

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from lamina.local import EnvironmentState, LocalFunction
-from tests.local.waiting import until
+from tests.waiting import until
 
 LIMIT = 30.0
 """Seconds that events may take to end on a busy machine."""

@@ -21,10 +21,9 @@ import functools
 import json
 import os
 import platform
-import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol
@@ -32,6 +31,8 @@ from typing import Any, NamedTuple, Protocol
 import httpx
 
 from lamina.local import Environment, FunctionConfig
+from tests.ports import free_port
+from tests.waiting import PATIENCE, until
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 6.0  # seconds; the function's
@@ -159,7 +160,7 @@ class RieJudge:
         rie = find_rie()
         assert rie is not None
         self._concurrency = concurrency
-        self._api, self._port = _free_ports()
+        self._api, self._port = free_port(), free_port()
         flags = [
             "--runtime-api-address",
             f"127.0.0.1:{self._api}",
@@ -194,9 +195,13 @@ class RieJudge:
             start_new_session=True,
         )
         self._client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self._port}", timeout=30)
-        await self._wait_until_listening()
-        if self._concurrency is not None:
-            await until(self._has_all_slots)
+        try:
+            await self._wait_until_listening()
+            if self._concurrency is not None:
+                await until(self._has_all_slots)
+        except BaseException:
+            await self._end()
+            raise
         return self
 
     async def __aexit__(
@@ -205,6 +210,9 @@ class RieJudge:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        await self._end()
+
+    async def _end(self) -> None:
         await self._client.aclose()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, 9)  # the emulator leaves its runtime behind otherwise
@@ -225,7 +233,8 @@ class RieJudge:
         return _connections(self._api) >= (self._concurrency or 0)
 
     async def _wait_until_listening(self) -> None:
-        for _ in range(200):
+        end = time.monotonic() + PATIENCE
+        while self._process.returncode is None and time.monotonic() < end:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", self._port)
             except OSError:
@@ -233,16 +242,9 @@ class RieJudge:
             else:
                 writer.close()
                 return
-        raise AssertionError("the emulator does not listen")
-
-
-async def until(condition: Callable[[], bool], limit: float = 15.0) -> None:
-    """Wait for a condition. Raises AssertionError when it does not come true in time."""
-    for _ in range(int(limit / 0.02)):
-        if condition():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it did not happen in time")
+        status = self._process.returncode
+        how = f"ended with {status}" if status is not None else f"is silent for {PATIENCE} s"
+        raise AssertionError(f"the emulator does not listen: it {how}")
 
 
 def _connections(port: int) -> int:
@@ -258,10 +260,3 @@ def _error_type(payload: bytes) -> str:
     except ValueError:
         return ""
     return str(found.get("errorType", "")) if isinstance(found, dict) else ""
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]

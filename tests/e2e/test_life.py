@@ -77,6 +77,19 @@ async def test_flushing_can_be_turned_off(start_local: StartLocal) -> None:
         assert "hook: sentry" not in judge.log
 
 
+async def test_log_records_in_a_queue_are_handled_before_the_freeze(
+    start_local: StartLocal,
+) -> None:
+    async with start_local("queued:app", ASGI_BACKGROUND_TIMEOUT="0.5") as judge:
+        for _ in range(2):
+            await judge.invoke(url_event("/hello"))
+    first, second, *_ = judge.log.split("REPORT")
+    assert "handled /hello" in first
+    assert "before_freeze: log_queues was cut off" in first, "nobody takes from the other queue"
+    assert "handled /hello" in second
+    assert "cut off" not in second, "waited for once"
+
+
 async def test_a_running_request_is_cut_off_by_shutdown_and_named(
     start_local: StartLocal,
 ) -> None:

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from lamina.local.cli import main
 from lamina.local.server import bound_socket
 from tests.local.command import LIMIT, Cli, Start, environ
-from tests.local.waiting import is_running
+from tests.waiting import is_running
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

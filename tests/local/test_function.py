@@ -10,7 +10,7 @@ import pytest
 
 from lamina.local import InvokeResult, LocalFunction, Throttled
 from tests.local.conftest import Configure
-from tests.local.waiting import is_running
+from tests.waiting import is_running
 
 pytestmark = pytest.mark.anyio
 

@@ -27,7 +27,7 @@ from tests.local.test_runtime_api import (
     kind,
     response,
 )
-from tests.local.waiting import is_running, process_state, until
+from tests.waiting import is_running, process_state, until
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ import pytest
 from lamina.local import Environment, FunctionConfig, LocalFunction
 from lamina.local.snapshot import RESTORE_LIMIT
 from tests.local.conftest import Configure
-from tests.local.waiting import is_running, process_state, until
+from tests.waiting import is_running, process_state, until
 
 pytestmark = [
     pytest.mark.anyio,

@@ -15,8 +15,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from lamina.local.websockets.api import WebSocketApi
 from tests.local.conftest import Configure
-from tests.local.waiting import until
 from tests.local.websocket_client import Served, closed, serving
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 

@@ -21,7 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from lamina.local.cli import main
 from tests.local.command import LIMIT, Cli, Start, environ
-from tests.local.waiting import is_running
+from tests.waiting import is_running
 
 DOOR = ("--front-door", "websocket")
 

@@ -9,6 +9,7 @@ from urllib.parse import quote_plus
 
 from tests.matrix.client import Client, Reply
 from tests.matrix.contract import BLOB, PAUSE, SECRET, Contract
+from tests.waiting import until
 
 TICKS = {"query": "subscription { ticks }"}
 
@@ -66,8 +67,8 @@ async def check_error(client: Client) -> None:
     pid = client.environment.pid
     reply = await ask(client, "{ error }")
     assert [error["message"] for error in reply.json()["errors"]] == ["Unexpected error."]
-    assert any(SECRET in line for line in client.environment.logs)
     await check_json(client)
+    await until(lambda: any(SECRET in line for line in client.environment.logs))
     assert client.environment.pid == pid
 
 

@@ -23,7 +23,7 @@ from lamina.local.server import LocalServer, bound_socket, origin_of
 from lamina.local.websockets.api import WebSocketApi
 from lamina.local.websockets.gateway import WebSocketGateway
 from lamina.local.websockets.variables import with_websockets
-from tests.local.waiting import until
+from tests.waiting import until
 
 LEFT = "the client left"
 LIMIT = 10.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ import pytest
 
 from lamina.runtime import workers
 from lamina.runtime.environment import processes_of, slots_of
+from tests.ports import free_port
 
 
 @pytest.mark.parametrize(
@@ -146,11 +146,8 @@ def test_a_log_that_nobody_reads_any_more_changes_no_exit_status() -> None:
 
 def without_api(task: Path) -> dict[str, str]:
     """Variables of a function with two workers, and a Runtime API that is not there."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     return {
-        "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}",
+        "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{free_port()}",
         "AWS_LAMBDA_MAX_CONCURRENCY": "2",
         "ASGI_PROCESSES": "2",
         "ASGI_APP": "main:app",

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from lamina.websocket import http, http1, tls
 from lamina.websocket.http import HttpClient, Unreachable, request_bytes, split
 from lamina.websocket.http1 import Reply
-from tests.local.waiting import until
+from tests.waiting import until
 
 from .api_gateway import listening
 

@@ -22,6 +22,8 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_port
+
 PASSWORD = "s3cret-of-the-store"
 READY = 30.0
 """Seconds that a server may take to start, or to end."""
@@ -34,12 +36,6 @@ def program(name: str, package: str) -> str:
     if found is None:
         pytest.skip(f"NOT TESTED: there is no {name} on this machine; apt-get install {package}")
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Server:

@@ -17,6 +17,7 @@ import pytest
 from lamina.errors import SettingError, StoreError
 from lamina.websocket.opening import open_store
 from lamina.websocket.store import Member, Store
+from tests.ports import free_port
 from tests.websocket.stores.conftest import SERVED, Place, hide, make_place
 from tests.websocket.stores.front import (
     Answer,
@@ -29,7 +30,7 @@ from tests.websocket.stores.front import (
     slow_down,
     throttled,
 )
-from tests.websocket.stores.servers import PASSWORD, Proxy, Server, free_port
+from tests.websocket.stores.servers import PASSWORD, Proxy, Server
 
 pytestmark = pytest.mark.anyio
 

@@ -85,6 +85,15 @@ async def test_processes_share_a_sqlite_file_from_the_first_use_on(tmp_path: Pat
     assert len(found) == 60
 
 
+async def test_the_first_uses_of_a_sqlite_file_may_come_all_at_once(tmp_path: Path) -> None:
+    """SQLite itself does not wait for the change to a write-ahead log: it says "locked" at once."""
+    later = int(time.time()) + 3600
+    for number in range(50):
+        url = f"sqlite:///{tmp_path}/{number}.db"
+        await asyncio.gather(*(open_store(url).put(name, {}, later) for name in "abcdef"))
+        assert await open_store(url).get("f") is not None
+
+
 async def test_a_sqlite_path_is_relative_to_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,9 @@ from .sql import SCHEMA, SqlStore, Statement
 def open_sqlite(address: Address) -> SqlStore:
     """A store in the file of the address."""
     return SqlStore(_File(address.path, address.timeout), Guard(address, sqlite3.Error))
+
+
+RETRY = 0.01  # seconds
 
 
 class _File:
@@ -41,20 +45,32 @@ class _File:
         pass
 
     def _run(self, statements: Sequence[Statement]) -> list[tuple[Any, ...]]:
+        end = time.monotonic() + self._wait
+        while True:
+            try:
+                return self._attempt(statements, end)
+            except sqlite3.OperationalError as error:
+                # SQLite waits for most locks, but not for the change to a write-ahead log, nor
+                # while the last to leave it cleans up: https://sqlite.org/wal.html, section 9.
+                if "locked" not in str(error) or time.monotonic() > end:
+                    raise
+            time.sleep(RETRY)
+
+    def _attempt(self, statements: Sequence[Statement], end: float) -> list[tuple[Any, ...]]:
         try:
-            return self._transaction(statements)
+            return self._transaction(statements, end)
         except sqlite3.OperationalError as error:
             if "no such table" not in str(error):
                 raise
-        with self._opened() as connection:
+        with self._opened(end) as connection:
             # With a write-ahead log readers do not wait for a writer; the file remembers it.
             connection.execute("PRAGMA journal_mode=WAL")
-        self._transaction([Statement(sql, ()) for sql in SCHEMA])
-        return self._transaction(statements)
+        self._transaction([Statement(sql, ()) for sql in SCHEMA], end)
+        return self._transaction(statements, end)
 
-    def _transaction(self, statements: Sequence[Statement]) -> list[tuple[Any, ...]]:
+    def _transaction(self, statements: Sequence[Statement], end: float) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = []
-        with self._opened() as connection:
+        with self._opened(end) as connection:
             # With the log, enough to survive the end of a process, if not of the machine.
             connection.execute("PRAGMA synchronous=NORMAL")
             # IMMEDIATE: one that reads first and writes later could not wait for other writers.
@@ -65,7 +81,6 @@ class _File:
             connection.execute("COMMIT")
         return rows
 
-    def _opened(self) -> contextlib.closing[sqlite3.Connection]:
-        return contextlib.closing(
-            sqlite3.connect(self._path, timeout=self._wait, isolation_level=None)
-        )
+    def _opened(self, end: float) -> contextlib.closing[sqlite3.Connection]:
+        left = max(end - time.monotonic(), 0.0)
+        return contextlib.closing(sqlite3.connect(self._path, timeout=left, isolation_level=None))

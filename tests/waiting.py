@@ -24,7 +24,12 @@ def is_running(pid: int) -> bool:
     return sys.platform != "linux" or process_state(pid) != "Z"
 
 
-async def until(condition: Callable[[], bool], limit: float = 5.0) -> None:
+PATIENCE = 15.0
+"""Seconds for what takes a moment, on a machine that has other things to do as well."""
+
+
+async def until(condition: Callable[[], bool], limit: float = PATIENCE) -> None:
+    """Wait for a condition. Raises AssertionError when it does not come true in time."""
     end = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
