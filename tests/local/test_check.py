@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import platform
 import subprocess
 import sys
@@ -285,6 +286,93 @@ def test_a_function_for_another_processor_is_not_imported(tmp_path: Path) -> Non
     by_check = {each["check"]: each for each in lamina("check", task, "--json").json["findings"]}
     assert "Not imported: the function is" in by_check["application"]["message"]
     assert "native modules" not in by_check
+
+
+# WebSockets: what would be seen with the first client only
+
+
+def test_a_store_whose_driver_the_function_does_not_carry(tmp_path: Path) -> None:
+    """redis is certainly in the environment of this test."""
+    write(tmp_path)
+    store = "ASGI_WEBSOCKET_STORE=redis://:secret@cache.example.com"
+    done = lamina("check", tmp_path, "--app", "main:app", "--env", store, "--json")
+    assert done.status == 1
+    (found,) = (each for each in done.json["findings"] if each["check"] == "websockets")
+    assert found["level"] == "problem"
+    assert "it needs redis or valkey, and neither is installed" in found["message"]
+    assert "secret" not in done.output
+    for package in ("redis", "async_timeout"):  # the second one for 3.10
+        if (spec := importlib.util.find_spec(package)) and spec.origin:
+            (tmp_path / package).symlink_to(Path(spec.origin).parent)
+    found = findings(tmp_path, "--env", store)["websockets"]
+    assert (found["level"], found["details"]) == ("ok", {"kind": "redis"}), found["message"]
+
+
+@pytest.mark.parametrize("url", ["memory:", "sqlite:////tmp/connections.db"])
+def test_a_store_that_environments_do_not_share(tmp_path: Path, url: str) -> None:
+    write(tmp_path)
+    found = findings(tmp_path, "--env", f"ASGI_WEBSOCKET_STORE={url}")["websockets"]
+    assert found["level"] == "warning"
+    assert "has one of its own" in found["message"]
+
+
+def test_without_websockets_nothing_is_said_of_them(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert "websockets" not in findings(tmp_path)
+    assert "websockets" not in {
+        each["check"] for each in lamina("check", built(tmp_path), "--json").json["findings"]
+    }
+
+
+WEBSOCKET_API = """
+  Sockets:
+    Type: AWS::ApiGatewayV2::Api
+    Properties: {{ProtocolType: {protocol}}}
+  {route}:
+    Type: AWS::ApiGatewayV2::Route
+    Properties: {{RouteKey: "{route_key}", ApiId: !Ref Sockets}}
+  Default:
+    Type: AWS::ApiGatewayV2::Route
+    Properties: {{RouteKey: $default, ApiId: !Ref Sockets}}
+  Disconnect:
+    Type: AWS::ApiGatewayV2::Route
+    Properties: {{RouteKey: $disconnect, ApiId: !Ref Sockets}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("store", "values", "expected"),
+    [
+        (True, {}, []),
+        (True, {"route_key": "join"}, ["no route $connect"]),
+        (False, {}, ["no function in it has ASGI_WEBSOCKET_STORE"]),
+        (False, {"protocol": "HTTP"}, []),
+    ],
+)
+def test_the_template_s_websocket_api(
+    tmp_path: Path, store: bool, values: dict[str, str], expected: list[str]
+) -> None:
+    task = built(tmp_path)
+    template = tmp_path / "template.yaml"
+    known = {"protocol": "WEBSOCKET", "route": "Connect", "route_key": "$connect", **values}
+    text = template.read_text() + WEBSOCKET_API.format(**known)
+    if store:
+        line = "          TABLE: !Ref Table\n"
+        text = text.replace(line, f"{line}          ASGI_WEBSOCKET_STORE: !Sub dynamodb://${{T}}\n")
+    template.write_text(text)
+    report = lamina("check", task, "--json").json["findings"]
+    messages = [each["message"] for each in report if each["check"] == "websockets"]
+    assert len(messages) == len(expected), messages
+    for message, words in zip(messages, expected, strict=True):
+        assert words in message
+
+
+def test_the_templates_of_the_examples_lack_nothing() -> None:
+    for example in ("chat", "chat-channels"):
+        folder = Path(__file__).parents[2] / "examples" / example
+        done = lamina("check", folder, "--no-lifespan", "--json", "--runtime", RUNTIME)
+        assert str(folder / "template.yaml") == done.json["template"]
+        assert not [each for each in done.json["findings"] if each["check"] == "websockets"]
 
 
 # The command line: exit status 2, and what to change

@@ -22,7 +22,7 @@ from lamina.local import FunctionConfig, LocalFunction
 from lamina.local.server import LocalServer, bound_socket, origin_of
 from lamina.local.websockets.api import WebSocketApi
 from lamina.local.websockets.gateway import WebSocketGateway
-from lamina.local.websockets.variables import with_websockets
+from lamina.local.websockets.variables import credentials_of, with_websockets
 from tests.waiting import until
 
 REGION = "us-east-1"
@@ -105,7 +105,8 @@ async def serving(
         variables = with_websockets(config.environment, endpoint, Path(folder))
         config = replace(config, environment=variables)
         async with LocalFunction(config, log=log.append, **options) as function:
-            gateway = WebSocketGateway(function, api, log.append)
+            signing = credentials_of(variables), config.region
+            gateway = WebSocketGateway(function, api, log.append, *signing)
             server = LocalServer(gateway, listening, websockets=True)
             running = asyncio.ensure_future(server.serve())
             try:

@@ -22,7 +22,7 @@ from lamina.local import FunctionConfig, LocalFunction
 from lamina.local.server import LocalServer, bound_socket, origin_of
 from lamina.local.websockets.api import WebSocketApi
 from lamina.local.websockets.gateway import WebSocketGateway
-from lamina.local.websockets.variables import with_websockets
+from lamina.local.websockets.variables import credentials_of, with_websockets
 from tests.waiting import until
 
 LEFT = "the client left"
@@ -128,7 +128,8 @@ async def socket_client(
         async with LocalFunction(config, spread=2, log=log.append) as function:
             if (failure := await function.warm()) is not None:
                 raise RuntimeError("\n".join([f"WebSocket: {failure}", *log[-40:]]))
-            gateway = WebSocketGateway(function, api, log.append)
+            signing = credentials_of(variables), config.region
+            gateway = WebSocketGateway(function, api, log.append, *signing)
             server = LocalServer(gateway, listening, websockets=True)
             serving = asyncio.ensure_future(server.serve())
             try:

@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from email.utils import formatdate
+from typing import Any, Protocol
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
@@ -25,7 +26,7 @@ from .front_doors.door import (
     Trouble,
 )
 from .front_doors.prelude import CONTENT_TYPE, read_prelude
-from .function import LocalFunction, Throttled
+from .function import Throttled
 from .invocation import Answer, Head
 from .process import LineCallback
 
@@ -33,10 +34,17 @@ NO_BODY = frozenset({204, 304})
 """Statuses that HTTP allows no body."""
 
 
+class Function(Protocol):
+    """What is behind a gateway: a `LocalFunction`, or one in a test's own process."""
+
+    async def open(self, event: bytes | dict[str, Any]) -> Answer:
+        """Send one event; the answer can be read while it comes in. Raises Throttled."""
+
+
 class Gateway:
     """`Gateway(function, door, log).app` is the ASGI application; `log` gets its lines."""
 
-    def __init__(self, function: LocalFunction, door: FrontDoor, log: LineCallback) -> None:
+    def __init__(self, function: Function, door: FrontDoor, log: LineCallback) -> None:
         self._function = function
         self._door = door
         self._log = log

@@ -30,7 +30,7 @@ from .snapshot import NOT_LINUX
 from .waits import first_of
 from .websockets.api import WebSocketApi
 from .websockets.gateway import WebSocketGateway
-from .websockets.variables import path_header, with_websockets
+from .websockets.variables import credentials_of, path_header, with_websockets
 from .welcome import SOURCES, headline, lines_to_try
 
 Door = FrontDoor | WebSocketApi
@@ -241,7 +241,9 @@ class _Session:
 
     def _gateway(self) -> Gateway | WebSocketGateway:
         if isinstance(self._door, WebSocketApi):
-            return WebSocketGateway(self._function, self._door, self._print)
+            config = self._function.config
+            signing = credentials_of(config.environment), config.region
+            return WebSocketGateway(self._function, self._door, self._print, *signing)
         return Gateway(self._function, self._door, self._print)
 
     async def _reload(self, stopped: asyncio.Event) -> None:

@@ -4,9 +4,10 @@
                       base_url=lambda_.base_url) as client:
         assert client.get("/items/5").json() == {"id": 5}
 
-`events` has a builder for every event source, `LambdaContext` is a context for handlers. The
-transports need httpx (`pip install lamina[testing]`); the rest needs h11 at most, which comes
-with it. Never part of the layer.
+`WebSocketServer` serves WebSockets as API Gateway does. `events` has a builder for every event
+source, `LambdaContext` is a context for handlers. The transports need httpx (`pip install
+lamina[testing]`), the server lamina[local]; the rest needs h11 at most, which comes with httpx.
+Never part of the layer.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from lamina.local.front_doors import Lattice as Lattice
     from lamina.local.front_doors import LoadBalancer as LoadBalancer
     from lamina.local.front_doors import RestApi as RestApi
+    from lamina.local.websockets.api import WebSocketApi as WebSocketApi
     from lamina.testing.edge import Edge as Edge
     from lamina.testing.http_api_v1 import HttpApiV1 as HttpApiV1
     from lamina.testing.transports import AsyncLambdaTransport as AsyncLambdaTransport
     from lamina.testing.transports import LambdaTransport as LambdaTransport
+    from lamina.testing.websockets import WebSocketServer as WebSocketServer
 
 _TRANSPORTS = "lamina.testing.transports"
 _DOORS = "lamina.local.front_doors"
@@ -39,6 +42,8 @@ _HOMES = {
     "Lattice": _DOORS,
     "LoadBalancer": _DOORS,
     "RestApi": _DOORS,
+    "WebSocketApi": "lamina.local.websockets.api",
+    "WebSocketServer": "lamina.testing.websockets",
 }
 
 __all__ = [
@@ -52,6 +57,8 @@ __all__ = [
     "Lattice",
     "LoadBalancer",
     "RestApi",
+    "WebSocketApi",
+    "WebSocketServer",
     "events",
 ]
 

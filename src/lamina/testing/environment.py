@@ -130,7 +130,10 @@ class Delivery(NamedTuple):
 
 
 class Environment:
-    """An application behind a front door. `settings` as for `lamina.Adapter`; raises as it does."""
+    """An application behind a front door. `settings` as for `lamina.Adapter`; raises as it does.
+
+    With `concurrent`, any number of events at a time, as if each had an environment.
+    """
 
     def __init__(
         self,
@@ -138,11 +141,14 @@ class Environment:
         door: FrontDoor,
         context: LambdaContext,
         settings: Mapping[str, Any],
+        *,
+        concurrent: bool = False,
     ) -> None:
         self._settings = from_arguments(settings)
         self._app = import_app(app_reference(app, {})) if isinstance(app, str) else app
         self._door = door
         self._context = context
+        self._concurrent = concurrent
         self._renew()
 
     def _renew(self) -> None:
@@ -150,7 +156,7 @@ class Environment:
         self._service = Service(self._app, self._settings)
         self._started = False
         self._turn = asyncio.Lock()
-        self._serving: asyncio.Task[None] | None = None
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Run lifespan startup, once. Raises `LifespanError`; another call then starts anew."""
@@ -177,10 +183,12 @@ class Environment:
         """Serve an event after everything that the one before left to do; wait for the answer."""
         async with self._turn:
             await self.start()
-            await self._idle()
+            if not self._concurrent:
+                await self._idle()
             answer = Answer()
-            serving = self._serve(event, answer)
-            self._serving = asyncio.get_running_loop().create_task(serving)
+            serving = asyncio.get_running_loop().create_task(self._serve(event, answer))
+            self._serving.add(serving)
+            serving.add_done_callback(self._serving.discard)
         await answer.begun()
         return answer
 
@@ -244,5 +252,5 @@ class Environment:
             answer.fail(InvocationError("The invocation ended without an answer."))
 
     async def _idle(self) -> None:
-        if self._serving is not None:
-            await asyncio.wait({self._serving})
+        if self._serving:
+            await asyncio.wait(self._serving)

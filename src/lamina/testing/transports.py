@@ -7,10 +7,9 @@ cycles and sinks.
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 try:
     import httpx
@@ -23,6 +22,7 @@ from lamina.errors import InvocationError
 from lamina.local.front_doors import FrontDoor, HttpRequest
 from lamina.testing.context import LambdaContext
 from lamina.testing.environment import Answer, Delivery, Environment, StreamBroken
+from lamina.testing.runner import Runner
 from lamina.testing.sources import front_door, host
 from lamina.types import AnyASGIApp, Event, Result
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from lamina.settings import SettingArguments
-
-T = TypeVar("T")
 
 
 class AsyncLambdaTransport(httpx.AsyncBaseTransport):
@@ -98,7 +96,7 @@ class LambdaTransport(httpx.BaseTransport):
     ) -> None:
         self._door = front_door(source)
         self._environment = Environment(app, self._door, context or LambdaContext(), settings)
-        self._runner: _Runner | None = None
+        self._runner: Runner | None = None
 
     @property
     def base_url(self) -> str:
@@ -114,7 +112,7 @@ class LambdaTransport(httpx.BaseTransport):
         request.read()
         runner = self._loop()
         delivery = runner.run(self._environment.request(_request(request)))
-        return _response(delivery, runner.body)
+        return _response(delivery, partial(_Body, runner=runner))
 
     def __enter__(self) -> Self:
         try:
@@ -133,38 +131,10 @@ class LambdaTransport(httpx.BaseTransport):
             finally:
                 runner.close()
 
-    def _loop(self) -> _Runner:
+    def _loop(self) -> Runner:
         if self._runner is None:
-            self._runner = _Runner()
+            self._runner = Runner()
         return self._runner
-
-
-class _Runner:
-    """A thread with an event loop, for callers that have none."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="lamina-testing", daemon=True
-        )
-        self._thread.start()
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
-
-    def body(self, first: bytes, answer: Answer) -> _Body:
-        return _Body(first, answer, self)
-
-    def leave(self, answer: Answer) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(answer.leave)
-
-    def close(self) -> None:
-        self.run(self._loop.shutdown_asyncgens())
-        self.run(self._loop.shutdown_default_executor())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
 
 class _AsyncBody(httpx.AsyncByteStream):
@@ -190,7 +160,7 @@ class _AsyncBody(httpx.AsyncByteStream):
 class _Body(httpx.SyncByteStream):
     """The same for callers without a loop."""
 
-    def __init__(self, first: bytes, answer: Answer, runner: _Runner) -> None:
+    def __init__(self, first: bytes, answer: Answer, runner: Runner) -> None:
         self._first = first
         self._answer = answer
         self._runner = runner
@@ -205,7 +175,7 @@ class _Body(httpx.SyncByteStream):
             raise httpx.RemoteProtocolError(str(error)) from error
 
     def close(self) -> None:
-        self._runner.leave(self._answer)
+        self._runner.call(self._answer.leave)
 
 
 async def _next(answer: Answer) -> bytes | None:

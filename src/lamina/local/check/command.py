@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from . import application, folder
+from . import application, folder, websockets
 from .findings import Finding, Level, warning, worst
 from .probing import Probe, run_probe
 from .target import Request, Target, TargetError, lay_out, resolved
@@ -109,6 +109,8 @@ def _findings(target: Target, opt: Path, probe: Probe, lifespan: bool) -> Iterat
         here = target.interpreter.architecture
         message = f"Not imported: the function is {target.architecture}, this machine {here}."
         yield warning("application", message)
+    yield from websockets.store(probe)
+    yield from websockets.routes(target)
     yield from folder.shadows(target, opt)
     yield from folder.needless(target, probe.found.get("modules", ()))
     yield folder.size(target, opt)

@@ -117,6 +117,8 @@ def _look(found: dict[str, Any], with_lifespan: bool) -> None:
         settings = _settings()
         app = _imported(found, settings)
         found["app"] = _described(app)
+        if settings.websocket_store:
+            found["websocket_store"] = _store(settings.websocket_store)
         service = _service(app, settings)
         if with_lifespan:
             found["lifespan"] = loop.run_until_complete(_lifespan(service))
@@ -167,6 +169,19 @@ def _service(app: ASGIApp, settings: Settings) -> Service:
     if settings.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
         raise SettingError("ASGI_LOOP='uvloop' needs uvloop, which the function does not carry.")
     return Service(app, settings)
+
+
+def _store(url: str) -> dict[str, str]:
+    """The kind of the connection store, or why it cannot be opened; nothing connects to it."""
+    from lamina.errors import SettingError
+    from lamina.websocket.opening import open_store
+    from lamina.websocket.stores.address import parse
+
+    try:
+        open_store(url)
+    except SettingError as error:
+        return {"error": str(error)}
+    return {"kind": parse(url).kind}
 
 
 async def _lifespan(service: Service) -> dict[str, Any]:

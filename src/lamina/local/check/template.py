@@ -7,9 +7,9 @@ Only what can be known without AWS is read: a value made by an intrinsic functio
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 FUNCTION_TYPES = ("AWS::Serverless::Function", "AWS::Lambda::Function")
 
@@ -18,11 +18,20 @@ class TemplateError(Exception):
     """The template cannot be used; the message says what to do."""
 
 
+class WebSockets(NamedTuple):
+    """What a template with a WebSocket API has: the keys of its routes, and whether one of its
+    functions names a connection store."""
+
+    routes: tuple[str, ...]
+    stored: bool
+
+
 @dataclass(frozen=True)
 class TemplateFunction:
     """One function of a template. "" and {} stand for what the template does not say.
 
-    `unknown` names the variables whose values only CloudFormation knows.
+    `unknown` names the variables whose values only CloudFormation knows; `websockets` is None
+    where the template has no WebSocket API.
     """
 
     name: str
@@ -32,6 +41,7 @@ class TemplateFunction:
     architecture: str = "x86_64"  # Lambda's default
     variables: Mapping[str, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
+    websockets: WebSockets | None = None
 
 
 def find_function(template: Path, folder: Path, name: str | None = None) -> TemplateFunction:
@@ -39,7 +49,8 @@ def find_function(template: Path, folder: Path, name: str | None = None) -> Temp
 
     Raises `TemplateError`.
     """
-    functions = dict(_functions(_load(template)))
+    loaded = _load(template)
+    functions = dict(_functions(loaded))
     if not functions:
         raise TemplateError(f"{template} defines no function: name another --template.")
     held = ", ".join(functions)
@@ -48,7 +59,8 @@ def find_function(template: Path, folder: Path, name: str | None = None) -> Temp
     chosen = [name] if name else _with_code(functions, template, folder) or list(functions)
     if len(chosen) > 1:
         raise TemplateError(f"{template} has several functions: choose with --function: {held}.")
-    return _described(chosen[0], template, functions[chosen[0]])
+    described = _described(chosen[0], template, functions[chosen[0]])
+    return replace(described, websockets=_websockets(loaded, functions))
 
 
 def beside(folder: Path) -> Path | None:
@@ -86,12 +98,29 @@ _UNKNOWN = {"Fn::Unknown": "an intrinsic function in its short form"}
 
 def _functions(template: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     shared = _mapping(_mapping(template.get("Globals")).get("Function"))
-    for name, resource in _mapping(template.get("Resources")).items():
-        if _mapping(resource).get("Type") not in FUNCTION_TYPES:
-            continue
-        own = _mapping(resource.get("Properties"))
+    for name, own in _resources(template, *FUNCTION_TYPES):
         variables = {**_variables(shared), **_variables(own)}
         yield name, {**shared, **own, "Environment": {"Variables": variables}}
+
+
+def _websockets(
+    template: Mapping[str, Any], functions: Mapping[str, Mapping[str, Any]]
+) -> WebSockets | None:
+    apis = [api for _, api in _resources(template, "AWS::ApiGatewayV2::Api")]
+    if not any(api.get("ProtocolType") == "WEBSOCKET" for api in apis):
+        return None
+    routes = [
+        route.get("RouteKey") for _, route in _resources(template, "AWS::ApiGatewayV2::Route")
+    ]
+    stored = any("ASGI_WEBSOCKET_STORE" in _variables(own) for own in functions.values())
+    return WebSockets(tuple(_if_known(route) for route in routes), stored)
+
+
+def _resources(template: Mapping[str, Any], *types: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Name and properties of each resource of these types."""
+    for name, resource in _mapping(template.get("Resources")).items():
+        if _mapping(resource).get("Type") in types:
+            yield name, _mapping(resource.get("Properties"))
 
 
 def _variables(properties: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from ..front_doors.door import Malformed, Pairs, Trouble
 from ..front_doors.results import as_object, body_bytes, merged_headers, parsed, status_code
-from ..function import LocalFunction, Throttled
+from ..function import Throttled
+from ..gateway import Function
 from ..invocation import Answer
 from ..process import LineCallback
 
@@ -31,7 +32,7 @@ class Failed(Exception):
 class Integration:
     """The function behind every route; an event has `limit` seconds, failures go to `log`."""
 
-    def __init__(self, function: LocalFunction, limit: float, log: LineCallback) -> None:
+    def __init__(self, function: Function, limit: float, log: LineCallback) -> None:
         self._function = function
         self._limit = limit
         self._log = log

@@ -7,14 +7,14 @@ the function as from an HTTP API: on AWS that is a second API, or CloudFront in 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
 from ..front_doors import HttpApi
 from ..front_doors.door import MAX_EVENT, HttpRequest, Refused, json_response
-from ..function import LocalFunction
-from ..gateway import Gateway, request_of, respond
+from ..gateway import Function, Gateway, request_of, respond
 from ..process import LineCallback
 from .api import WebSocketApi
 from .calls import Integration
@@ -23,24 +23,31 @@ from .events import Handshake, new_id
 from .handshakes import refuse, troubled
 from .management import Management
 from .session import Session
-from .variables import credentials_of
 
 CLOSING_GRACE = 2.0
 """Seconds in which connections are closed, and their events end, before the server stops."""
 
 
 class WebSocketGateway:
-    """`WebSocketGateway(function, api, log).app` is the ASGI application, for a LocalServer with
-    `websockets=True`; `log` gets its lines. Call `close()` before the server is stopped."""
+    """`WebSocketGateway(...).app` is the ASGI application, for a LocalServer with
+    `websockets=True`; `log` gets its lines. Call `close()` before the server is stopped.
 
-    def __init__(self, function: LocalFunction, api: WebSocketApi, log: LineCallback) -> None:
+    The function signs what it sends with `credentials`, secrets by access key id, for `region`.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        api: WebSocketApi,
+        log: LineCallback,
+        credentials: Mapping[str, str],
+        region: str,
+    ) -> None:
         self._api = api
         self._log = log
         self._http = Gateway(function, HttpApi(), log)
         self._integration = Integration(function, api.time_limit, log)
         self._connections: dict[str, Connection] = {}
-        credentials = credentials_of(function.config)
-        region = function.config.region
         self._management = Management(self._connections, credentials, region, api.posts_per_second)
         self._sessions: set[asyncio.Task[None]] = set()
         self._closing = False

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from ..config import FunctionConfig
-
 KEY_ID, SECRET = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 LOCAL = {KEY_ID: "local", SECRET: "local"}
 """Credentials that lead nowhere: sends to clients must be signed, here as well."""
@@ -33,7 +31,7 @@ def path_header(environment: Mapping[str, str]) -> str | None:
     return given[len(HEADER_PATH) :] if given.startswith(HEADER_PATH) else None
 
 
-def credentials_of(config: FunctionConfig) -> dict[str, str]:
-    """The secret by access key id that the function signs with."""
-    known = {**LOCAL, **config.environment}
+def credentials_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """The secret by access key id that a function with these variables signs with."""
+    known = {**LOCAL, **environment}
     return {known[KEY_ID]: known[SECRET]}

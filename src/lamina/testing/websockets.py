@@ -1,0 +1,213 @@
+"""A WebSocket API of API Gateway on 127.0.0.1, with the application in the test's own process.
+
+The web server, the events and @connections are the local Lambda's; between an event and its
+result is what runs on Lambda.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lamina.local.front_doors import HttpApi
+from lamina.local.front_doors.door import REGION
+from lamina.local.invocation import Answer
+from lamina.settings import from_arguments
+from lamina.testing.context import LambdaContext
+from lamina.testing.environment import Environment
+from lamina.testing.runner import Runner
+from lamina.types import AnyASGIApp
+from lamina.websocket import hub
+
+try:
+    from lamina.local.server import LocalServer, bound_socket, origin_of
+    from lamina.local.websockets.api import WebSocketApi
+    from lamina.local.websockets.gateway import WebSocketGateway
+    from lamina.local.websockets.variables import LOCAL, credentials_of, path_header
+except ImportError as error:
+    raise ImportError(
+        f"The WebSocket server of lamina.testing needs {error.name}: pip install lamina[local]."
+    ) from error
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+    from lamina.settings import SettingArguments
+
+logger = logging.getLogger("lamina.testing")
+
+
+class _Running(NamedTuple):
+    """A server that serves: the addresses, and what ends it."""
+
+    url: str
+    base_url: str
+    stack: contextlib.AsyncExitStack
+
+
+class WebSocketServer:
+    """Serves the application behind a WebSocket API while it is entered.
+
+    With `async with` the application runs on the test's own asyncio loop, with `with` on one in a
+    thread. `app` is the application, or its name as in `ASGI_APP`; `api` has the stage, the routes
+    and the limits; `context` is the model of each invocation's context. Every other keyword is a
+    setting, as for `lamina.Adapter`; `websocket_store` is `memory:` where none is given.
+
+    Lifespan startup runs on entering, shutdown on leaving. Where there are no credentials in
+    `os.environ`, made up ones are there meanwhile, since the application signs what it sends.
+    Any number of events are served at a time, as environments on Lambda would. Raises
+    `SettingError`; on entering, what keeps an environment from starting (`InitError`).
+    """
+
+    def __init__(
+        self,
+        app: AnyASGIApp | str,
+        *,
+        api: WebSocketApi | None = None,
+        context: LambdaContext | None = None,
+        **settings: Unpack[SettingArguments],
+    ) -> None:
+        path = from_arguments(settings).websocket_path
+        header = path_header({"ASGI_WEBSOCKET_PATH": path})
+        self._api = replace(api or WebSocketApi(), path_header=header)
+        self._app = app
+        self._context = context or LambdaContext()
+        self._settings = settings
+        self._running: _Running | None = None
+        self._runner: Runner | None = None
+
+    @property
+    def url(self) -> str:
+        """Where clients connect, such as ws://127.0.0.1:40001/prod."""
+        return self._entered().url
+
+    @property
+    def base_url(self) -> str:
+        """Where plain HTTP requests go: the function gets them as from an HTTP API."""
+        return self._entered().base_url
+
+    async def __aenter__(self) -> Self:
+        async with contextlib.AsyncExitStack() as stack:
+            listening = stack.enter_context(bound_socket(0))
+            origin = origin_of(listening)
+            signing = stack.enter_context(_signing())
+            environment = await stack.enter_async_context(self._environment(origin))
+            function = _Function(environment)
+            gateway = WebSocketGateway(function, self._api, logger.warning, *signing)
+            server = LocalServer(gateway, listening, websockets=True)
+            await stack.enter_async_context(_serving(server, gateway))
+            self._running = _Running(self._api.base_url(origin), origin, stack.pop_all())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        running, self._running = self._entered(), None
+        await running.stack.aclose()
+
+    def __enter__(self) -> Self:
+        self._runner = Runner()
+        try:
+            return self._runner.run(self.__aenter__())
+        except BaseException:
+            self._runner.close()
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._runner is not None
+        try:
+            self._runner.run(self.__aexit__(kind, error, traceback))
+        finally:
+            self._runner.close()
+
+    def _entered(self) -> _Running:
+        if self._running is None:
+            raise RuntimeError("The server has an address while it serves: enter it first.")
+        return self._running
+
+    @contextlib.asynccontextmanager
+    async def _environment(self, origin: str) -> AsyncIterator[Environment]:
+        defaults = {"websocket_store": "memory:", "websocket_endpoint": self._api.endpoint(origin)}
+        environment = Environment(
+            self._app, HttpApi(), self._context, {**defaults, **self._settings}, concurrent=True
+        )
+        try:
+            await environment.start()
+            yield environment
+            await environment.close()
+        finally:
+            await hub.close()
+
+
+class _Function:
+    """Implements a gateway's `Function`: events in this process."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+
+    async def open(self, event: bytes | dict[str, Any]) -> Answer:
+        """Serve one event, which comes as JSON to an invocation."""
+        text = event if isinstance(event, bytes) else json.dumps(event)
+        result = await self._environment.invoke(json.loads(text))
+        answer = Answer(str(uuid.uuid4()))
+        if result.payload is not None:
+            answer.begin(False, "application/json")
+            await answer.write(result.payload)
+            answer.end()
+        else:
+            await answer.fail(_described(result.error))
+        return answer
+
+
+def _described(error: BaseException | None) -> dict[str, Any]:
+    kind = getattr(error, "error_type", type(error).__name__)
+    return {"errorType": kind, "errorMessage": str(error)}
+
+
+@contextlib.asynccontextmanager
+async def _serving(server: LocalServer, gateway: WebSocketGateway) -> AsyncIterator[None]:
+    serving = asyncio.ensure_future(server.serve())
+    try:
+        yield
+    finally:
+        await gateway.close()
+        server.stop()
+        await serving
+
+
+@contextlib.contextmanager
+def _signing() -> Iterator[tuple[dict[str, str], str]]:
+    """The credentials (secrets by id) and the region that this process signs with.
+
+    Where it has none, made up ones are in the environment for a while.
+    """
+    needed = {} if LOCAL.keys() <= os.environ.keys() else dict(LOCAL)
+    if not (os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")):
+        needed["AWS_REGION"] = REGION
+    before = {name: os.environ.get(name) for name in needed}
+    os.environ.update(needed)
+    try:
+        region = os.environ.get("AWS_REGION") or os.environ["AWS_DEFAULT_REGION"]
+        yield credentials_of(os.environ), region
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
