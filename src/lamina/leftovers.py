@@ -55,6 +55,11 @@ def own() -> set[AnyTask]:
     return tasks
 
 
+def own_tasks() -> set[AnyTask]:
+    """The set itself that `own` has made for the current invocation; an empty one elsewhere."""
+    return _owned.get(set())
+
+
 def owned() -> set[AnyTask]:
     """The running tasks that were started for the invocation that the current task serves."""
     return set(_owned.get(()))

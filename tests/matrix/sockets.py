@@ -82,6 +82,7 @@ async def check_websocket(client: SocketClient) -> None:
         for word in ("one", "two", "three"):
             await socket.send(json.dumps({"msg": word}))
             assert word in await receive(socket)
+    assert not client.said("still at work"), "an event waited for what only the next one brings"
 
 
 async def check_end(client: SocketClient) -> None:

@@ -12,7 +12,7 @@ from layer import pythons
 from tests.matrix import table
 from tests.matrix.frameworks import FRAMEWORKS
 from tests.matrix.function import WAYS, Function, Way
-from tests.matrix.sockets import check_graphql, socket_client
+from tests.matrix.sockets import check_graphql, receive, socket_client
 
 PYTHON = pythons.find()[-1]
 
@@ -34,3 +34,78 @@ async def test_strawberry_s_subscriptions(way: Way, opt: Path, tmp_path: Path) -
     config = replace(config, environment=variables)
     async with socket_client(config, tmp_path, early=not way.handler) as client:
         await check_graphql(client)
+
+
+# Frameworks that read ahead wait in a task of their own for what a thread brings.
+
+FED = """
+import asyncio
+import threading
+import time
+
+
+def fed():
+    queue, loop = asyncio.Queue(), asyncio.get_running_loop()
+
+    def feed():
+        for part in ("one", "two", ""):
+            time.sleep(0.1)
+            loop.call_soon_threadsafe(queue.put_nowait, part)
+
+    threading.Thread(target=feed).start()
+    return queue
+"""
+
+QUART = f"""{FED}
+from quart import Quart, websocket
+
+app = Quart("main")
+
+
+@app.websocket("/ws")
+async def talk():
+    while True:
+        await websocket.receive()
+        queue = fed()
+        while part := await queue.get():
+            await websocket.send(part)
+"""
+
+FALCON = f"""{FED}
+import falcon.asgi
+
+
+class Talk:
+    async def on_websocket(self, request, ws):
+        await ws.accept()
+        while True:
+            await ws.receive_text()
+            queue = fed()
+            while part := await queue.get():
+                await ws.send_text(part)
+
+
+app = falcon.asgi.App()
+app.add_route("/ws", Talk())
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("quart", QUART), ("falcon", FALCON)])
+async def test_a_handler_that_a_thread_feeds(
+    name: str, code: str, opt: Path, tmp_path: Path
+) -> None:
+    (framework,) = [each for each in FRAMEWORKS if each.name == name]
+    function = Function(framework, PYTHON, opt, tmp_path)
+    (function.root / "threads.py").write_text(code)
+    config = function.config(WAYS[0], framework.mode)
+    variables = {**config.environment, "ASGI_APP": "threads:app", "ASGI_BASE_PATH": ""}
+    config = replace(config, environment=variables)
+    async with (
+        socket_client(config, tmp_path, early=True) as client,
+        client.connect() as socket,
+    ):
+        for _ in range(2):
+            await socket.send("go")
+            assert [await receive(socket), await receive(socket)] == ["one", "two"]
+    assert not client.said("still at work")
+    assert not client.said("[ERROR]")

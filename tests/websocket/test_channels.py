@@ -27,7 +27,7 @@ from django.conf import settings  # type: ignore[import-untyped]  # it has no ty
 from django.test import override_settings  # type: ignore[import-untyped]  # it has no types
 from django.urls import path  # type: ignore[import-untyped]  # it has no types
 
-from lamina.channels import channel_of, connection_of
+from lamina.channels import PREFIX, channel_of, connection_of
 from lamina.errors import WebSocketError
 from tests.websocket.driver import driving, message_event
 
@@ -116,6 +116,9 @@ async def test_a_member_that_is_gone_leaves_the_group(at_once: bool) -> None:
         drive.gateway.gone.add("b")
         assert (await drive.message('{"message": "hello"}', "a")).status == 200
         assert drive.sent("a") == ['{"message": "hello"}']
+        groups = drive.hub.store.members(f"{PREFIX}x")
+        assert [member.connection_id async for page in groups for member in page] == ["a"]
+        await drive.disconnect("b")
         assert await drive.kept("b") is None
 
 

@@ -128,6 +128,32 @@ async def test_credentials_that_are_about_to_expire_are_asked_for_again(
     assert len(played.requests) == 2
 
 
+async def test_credentials_that_are_still_good_outlast_an_outage(
+    source: CredentialSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with container(monkeypatch) as played:
+        played.give("first", timedelta(seconds=50))
+        await source.get()
+        played.status = 503
+        assert (await source.get()).access_key == "first"
+        played.status = 200
+        played.give("second", timedelta(hours=1))
+        assert (await source.get()).access_key == "second"
+
+
+async def test_who_waits_shares_a_failure(
+    source: CredentialSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with container(monkeypatch) as played:
+        played.status = 503
+        found = await asyncio.gather(*(source.get() for _ in range(8)), return_exceptions=True)
+        assert [type(error) for error in found] == [WebSocketError] * 8
+        assert len(played.requests) == 1
+        with pytest.raises(WebSocketError):
+            await source.get()
+        assert len(played.requests) == 2, "whoever comes later asks again"
+
+
 async def test_credentials_without_an_end_are_kept(
     source: CredentialSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -403,6 +403,13 @@ async def test_a_client_that_is_gone_at_once_is_not_asked_for_often(
         drive.gateway.gone.add(ID)
         await drive.connect()
         assert len(drive.gateway.requests) < 8
+
+
+async def test_who_asks_for_ever_after_the_end_is_cut_off_at_the_deadline() -> None:
+    async with driving(accepting()) as drive:
+        await drive.connect()
+        drive.timeout = 0.6
+        assert (await drive.disconnect()).status == 504
         assert await drive.kept() is None
 
 

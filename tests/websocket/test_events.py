@@ -374,7 +374,25 @@ async def test_what_is_sent_after_the_end_fails_as_an_os_error(
         with caplog.at_level(logging.INFO, "lamina"):
             assert (await drive.disconnect()).status == 200
     assert drive.sent() == []
-    assert "The client is gone" in caplog.text
+    assert "the client has left" in caplog.text
+
+
+async def test_excluded_headers_do_not_leave_with_a_handshake() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        headers = [(b"x-secret", b"1"), (b"x-open", b"2")]
+        if scope["path"] == "/in":
+            await send({"type": "websocket.accept", "headers": headers, "subprotocol": ""})
+            await receive()
+        start = {"type": "websocket.http.response.start", "status": 401, "headers": headers}
+        await send(start)
+        await send({"type": "websocket.http.response.body", "body": b"no"})
+
+    for path, status in (("/in", 200), ("/out", 401)):
+        async with driving(app, websocket_path=path, exclude_headers="X-Secret") as drive:
+            result = (await drive.connect()).result
+        assert result["statusCode"] == status
+        assert {name.lower() for name in result["headers"]} == {"x-open"}
 
 
 # What is sent

@@ -12,7 +12,8 @@ import lamina.websocket
 from lamina.errors import ApplicationError, ConnectionsError, StoreError
 from lamina.testing import events
 from lamina.types import Receive, Scope, Send
-from tests.websocket.api_gateway import FORBIDDEN
+from lamina.websocket.store import Member
+from tests.websocket.api_gateway import FORBIDDEN, api_gateway
 from tests.websocket.driver import driving
 
 pytestmark = pytest.mark.anyio
@@ -67,6 +68,15 @@ async def test_a_request_sends_to_a_connection_and_to_a_group() -> None:
     assert drive.sent("a") == ["to a", "to all", "more"]
 
 
+async def test_the_setting_comes_before_the_endpoint_of_a_member() -> None:
+    async with api_gateway() as former, driving(chat) as drive:
+        member = Member("a", former.endpoint)
+        await drive.hub.store.group_add("all", member, 2**33)
+        assert await lamina.websocket.group_send("all", "hello") == 1
+    assert drive.sent("a") == ["hello"]
+    assert not former.requests
+
+
 async def test_without_a_setting_the_store_tells_the_endpoint() -> None:
     async with driving(chat, websocket_endpoint="") as drive:
         await drive.hub.store.put(
@@ -89,7 +99,6 @@ async def test_the_dead_are_dropped_on_the_way() -> None:
         assert await lamina.websocket.group_send("all", "hello") == 2
         members = [m.connection_id async for page in drive.hub.store.members("all") for m in page]
         assert sorted(members) == ["a", "c"]
-        assert await drive.kept("b") is None
 
 
 async def test_who_is_about_to_be_let_in_elsewhere_is_not_dead() -> None:

@@ -1,4 +1,4 @@
-"""Whether tasks have work left, or only wait for each other.
+"""Whether tasks have work left, or only wait for the client's next message.
 
 Some applications read ahead: a task of theirs asks for the next message while another still works
 on the last one (Quart). What that other one waits for tells the two apart.
@@ -8,80 +8,151 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from collections.abc import Collection, Iterable, Iterator
-from types import FrameType
-from typing import Any
+from types import FrameType, MethodType
+from typing import Any, NamedTuple
 
 from lamina.leftovers import AnyTask
 
-Waits = dict[AnyTask, object]
-"""What each task waited for at some moment: the future, by identity."""
-
-_AMONG_TASKS = {
-    "asyncio.queues": {"get", "put", "join"},
-    "asyncio.locks": {"wait", "acquire", "_block"},
+_FOR_TASKS = {
     "asyncio.tasks": {"_wait", "wait_for"},
     "asyncio.taskgroups": {"__aexit__", "_aexit"},
-    "anyio._backends._asyncio": {"__aexit__", "acquire"},
+    "anyio._backends._asyncio": {"__aexit__"},
 }
-"""The coroutines of asyncio and anyio that wait for another task of this process, by module: all
-of their synchronisation, and what waits for tasks. asyncio.sleep is none of them."""
+"""The coroutines of asyncio and anyio that wait for tasks (or futures), by module."""
 
-_FOR_SOCKETS = {
-    "anyio._backends._asyncio": {"receive", "send"},
-    "psycopg.waiting": {"wait_async"},
+_FOR_SOMEBODY = {
+    "asyncio.queues": {"get", "put", "join"},
+    "asyncio.locks": {"wait", "acquire", "_block"},
+    "anyio._backends._asyncio": {"acquire"},
 }
-"""Callers of these that wait for the network after all: a socket's callback sets their event."""
+"""Those that wait until somebody puts, sets or releases: another task, a thread, a callback."""
+
+LARGE = 1000
+"""Items of a collection that is not searched."""
+
+
+class Waits(NamedTuple):
+    """What tasks waited for at some moment: each its future, and the queues, events and locks."""
+
+    futures: dict[AnyTask, object]
+    things: tuple[object, ...]
 
 
 def waits(tasks: Iterable[AnyTask]) -> Waits:
     """What each of the tasks waits for now."""
-    return {task: _awaited(task) for task in tasks}
+    waiting = list(tasks)
+    things = [thing for task in waiting for thing in _things(_chain(task))]
+    return Waits({task: _awaited(task) for task in waiting}, tuple(things))
 
 
-def at_work(tasks: Iterable[AnyTask], before: Waits, run: Collection[AnyTask]) -> set[AnyTask]:
+def at_work(
+    tasks: Iterable[AnyTask], before: Waits, run: Collection[AnyTask], idle: Collection[AnyTask]
+) -> set[AnyTask]:
     """The tasks that have work of their own.
 
-    None is one that still waits for what it waited for `before`, and one that waits for other
-    tasks of the `run`: for an item in a queue, an event, a lock, or their end.
+    None is one that waits for the same as `before`, and one that waits for other tasks of the
+    `run`: for their end, or for what one of them knows that is `idle`, or waits as before.
     """
-    return {task for task in tasks if not task.done() and _works(task, before, run)}
+    waiting = {task for task in run if before.futures.get(task, task) is _awaited(task)}
+    resting = waiting.union(idle)
+    return {task for task in tasks if not task.done() and _works(task, before, run, resting)}
 
 
-def _works(task: AnyTask, before: Waits, run: Collection[AnyTask]) -> bool:
+def _works(
+    task: AnyTask, before: Waits, run: Collection[AnyTask], resting: Collection[AnyTask]
+) -> bool:
     awaited = _awaited(task)
     if not isinstance(awaited, asyncio.Future) or awaited.done():  # about to run
         return True
-    if before.get(task) is awaited:
+    if before.futures.get(task) is awaited:
         return False
     if isinstance(awaited, asyncio.Task):
         return awaited not in run
     children = getattr(awaited, "_children", None)  # of asyncio.gather
-    if children is not None:
-        return not all(child.done() or child in run for child in children)
-    return not _waits_among_tasks(task)
+    chain = _chain(task)
+    if children is None and chain and _is_one_of(_FOR_TASKS, chain[0]):
+        children = _waited_for(chain[0])
+    if children is not None:  # what is no task of the run, a resting one may set (Falcon)
+        things = [child for child in children if not child.done() and child not in run]
+        if not things:
+            return False
+    else:
+        things = _things(chain)
+        if not things or any(_is_in(thing, before.things) for thing in things):
+            return not things
+    return not any(_knows(other, things) for other in resting if other is not task)
 
 
 def _awaited(task: AnyTask) -> object:
     return getattr(task, "_fut_waiter", None)  # asyncio's own name; it tells in no other way
 
 
-def _waits_among_tasks(task: AnyTask) -> bool:
-    places = map(_place, _frames(task.get_coro()))
-    module, name = next(places, ("", ""))
-    if name not in _AMONG_TASKS.get(module, ()):
-        return False
-    caller, function = next(places, ("", ""))
-    return function not in _FOR_SOCKETS.get(caller, ())
+def _is_one_of(places: dict[str, set[str]], frame: FrameType) -> bool:
+    return frame.f_code.co_name in places.get(_module(frame), ())
 
 
-def _place(frame: FrameType) -> tuple[str, str]:
-    return frame.f_globals.get("__name__", ""), frame.f_code.co_name
+def _waited_for(frame: FrameType) -> Collection[asyncio.Future[Any]]:
+    """The futures that wait() or wait_for() waits for; those of a group are all in the run."""
+    found = frame.f_locals
+    future = found.get("fut")
+    return found.get("fs", ()) if future is None else [future]
 
 
-def _frames(coroutine: Any) -> Iterator[FrameType]:
+def _things(chain: list[FrameType]) -> list[object]:
+    """What a task waits for somebody to put into, to set or to release; [] where it does not.
+
+    That is the innermost object and, where asyncio's own is only a part of anyio's, that one:
+    anyio's streams make an event for each item.
+    """
+    if not chain or not _is_one_of(_FOR_SOMEBODY, chain[0]):
+        return []
+    found: list[object] = []
+    for frame in chain:
+        if _module(frame).partition(".")[0] not in ("asyncio", "anyio"):
+            break
+        holder = frame.f_locals.get("self")
+        found += [thing for thing in (holder, getattr(holder, "_state", None)) if thing is not None]
+    return found
+
+
+def _knows(task: AnyTask, things: Collection[object]) -> bool:
+    """Whether a task holds one of these objects in a variable, or in an attribute of one."""
+    values = [value for frame in _chain(task) for value in list(frame.f_locals.values())]
+    return any(_is_in(held, things) for value in values for held in _reached(value))
+
+
+def _reached(value: object) -> Iterator[object]:
+    """The value, and what it holds: items and attributes, of a method those of its object."""
+    holder = value.__self__ if type(value) is MethodType else value
+    yield holder
+    if _is_large(holder):
+        return
+    for held in gc.get_referents(holder):  # asks no code of the application's
+        yield held
+        if type(held) is dict and not _is_large(held):
+            yield from held.values()
+
+
+def _is_large(value: object) -> bool:
+    return type(value) in (dict, list, set, tuple, frozenset) and len(value) > LARGE  # type: ignore[arg-type]  # these have a length
+
+
+def _is_in(thing: object, things: Collection[object]) -> bool:
+    return any(thing is each for each in things)
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
+
+
+def _chain(task: AnyTask) -> list[FrameType]:
     """The frames of a chain of awaits, the one that really waits first."""
+    if task is asyncio.current_task():  # its coroutines do not tell while they run
+        return list(_callers())
     frames: list[FrameType] = []
+    coroutine: Any = task.get_coro()
     while coroutine is not None:
         if type(coroutine).__name__ in ("async_generator_asend", "async_generator_athrow"):
             coroutine = _generator(coroutine)
@@ -90,7 +161,16 @@ def _frames(coroutine: Any) -> Iterator[FrameType]:
             break
         frames.append(frame)
         coroutine = _attribute(coroutine, "cr_await", "ag_await", "gi_yieldfrom")
-    return reversed(frames)
+    return frames[::-1]
+
+
+def _callers() -> Iterator[FrameType]:
+    """The frames of the current task, but for ours, which hold what is asked about."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and _module(frame) != "asyncio.events":
+        if not _module(frame).startswith("lamina."):
+            yield frame
+        frame = frame.f_back
 
 
 def _generator(step: object) -> Any:

@@ -17,6 +17,13 @@ POLL = 0.002  # seconds between two looks at tasks that have work left, doubled 
 LONGEST_POLL = 0.05  # seconds
 
 
+_of_connections: set[str] = set()
+"""Functions whose tasks have been seen to receive from a client or to send to it, by name."""
+
+_WRAPPERS = ("asyncio.", "anyio.", "lamina.")
+"""Whose functions run any other in a task."""
+
+
 class RunTasks:
     """The tasks that the application has started in its run, and the one that it is in.
 
@@ -31,6 +38,8 @@ class RunTasks:
         self._sending: set[AnyTask] = set()
         self._taking_part: set[AnyTask] = set()
         self._before: quiet.Waits | None = None
+        self._all = leftovers.own_tasks()
+        self._out_of_time: set[AnyTask] = set()  # those that had no end in `patience`
 
     @property
     def were_given_something(self) -> bool:
@@ -43,7 +52,19 @@ class RunTasks:
 
     def take_part(self) -> None:
         """The current task receives from the client, or sends to it."""
-        self._taking_part.add(this_task())
+        task = this_task()
+        self._taking_part.add(task)
+        name = leftovers.function_of(task)
+        if not name.startswith(_WRAPPERS):
+            _of_connections.add(name)
+
+    def leave(self) -> None:
+        """The current task goes on after the end of its run: it ends here, if it is the run's.
+
+        A task of another run, which has come by the connection in memory, goes on.
+        """
+        if this_task() in self._all:
+            raise asyncio.CancelledError
 
     async def starve(self) -> None:
         """Wait for what will not come in this run."""
@@ -65,7 +86,7 @@ class RunTasks:
 
     async def quiet(self) -> None:
         """Wait until none but the current task has work left."""
-        busy = await self._wait(self._others, self._patience)
+        busy = self._out_of_time = await self._wait(self._others, self._patience)
         if busy:
             logger.warning(
                 "%s: still at work after the application had asked for the next message: %s. "
@@ -82,9 +103,12 @@ class RunTasks:
     async def end(self, application: AnyTask) -> None:
         """Cancel the application, then what it left that waits for what will not come.
 
-        That is who receives, and who has sent and waits for other tasks now: a handler that
-        Quart runs beside its reader. A worker that the application keeps for itself is neither.
+        That is who receives, and who has sent and has no work left, or no time: a handler that
+        Quart runs beside its reader, or what pushes for ever. So is a task that has not sent yet,
+        where another one of its function has. A worker that the application keeps for itself is
+        none of them.
         """
+        working = self._at_work(self._others()) - self._out_of_time
         while not application.done():
             application.cancel()
             await asyncio.wait((application,), timeout=self._patience)
@@ -95,9 +119,9 @@ class RunTasks:
                     self._name,
                     self._patience,
                 )
-        left = {task for task in self._taking_part if not task.done()} - {this_task()}
-        for task in left - self._at_work(left - self._starving):
-            task.cancel()
+        for task in leftovers.owned() - working - {this_task()}:
+            if task in self._taking_part or leftovers.function_of(task) in _of_connections:
+                task.cancel()
 
     async def _wait(self, tasks: Callable[[], set[AnyTask]], seconds: float) -> set[AnyTask]:
         """Wait until none of them has work left; those that have after so long."""
@@ -112,8 +136,10 @@ class RunTasks:
         return busy
 
     def _at_work(self, tasks: set[AnyTask]) -> set[AnyTask]:
-        working = quiet.at_work(tasks, self._before or {}, leftovers.owned() | self._starving)
-        return working | (tasks & self._sending)
+        before = self._before or quiet.Waits({}, ())
+        run = leftovers.owned() | self._starving
+        idle = self._starving | {this_task()}  # which receives, where it is one of the run's
+        return quiet.at_work(tasks, before, run, idle) | (tasks & self._sending)
 
     def _others(self) -> set[AnyTask]:
         return leftovers.owned() - self._starving - {this_task()}

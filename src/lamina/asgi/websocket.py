@@ -35,6 +35,10 @@ ABNORMAL = 1006
 """The close code for an end without a close frame (RFC 6455, section 7.1.5)."""
 
 
+class RunOver(Exception):
+    """The end of the connection was told in another run, so that nothing is left for this one."""
+
+
 class Client(Protocol):
     """The other side of the connection. Its methods raise `ClientDisconnected` once it is gone."""
 
@@ -45,7 +49,7 @@ class Client(Protocol):
         """Answer the handshake with an HTTP response."""
 
     async def send(self, data: str | bytes) -> None:
-        """Send one message. Raises `ApplicationError` for one that cannot be sent."""
+        """Send one message. Raises `ApplicationError` for one that cannot be sent, `RunOver`."""
 
     async def close(self, code: int, reason: str) -> None:
         """Close the connection."""
@@ -140,6 +144,11 @@ class WebSocketCycle:
             self._returned = True
 
     @property
+    def has_left(self) -> bool:
+        """Whether the client has left, as far as this run was told."""
+        return self.gone or self._disconnect is not None
+
+    @property
     def repeats(self) -> bool:
         """Whether what the application does now was done when the client connected."""
         return self._again and self._greeting
@@ -162,6 +171,7 @@ class WebSocketCycle:
         if self.state is State.CONNECTED and self._greeting:
             await self._tasks.greeted(self._acceptor)
         if self.state is State.CLOSED:
+            await asyncio.sleep(0)  # asked in an endless loop, it can be cancelled
             return self._disconnect or {"type": "websocket.disconnect", "code": ABNORMAL}
         self._greeting = False
         if self.state is State.ENDED or not self._incoming:
@@ -214,6 +224,8 @@ class WebSocketCycle:
 
     async def _send(self, kind: str, message: Message) -> None:
         if self.state is State.ENDED:
+            if self._returned:
+                self._tasks.leave()
             self._drop(kind)
         elif self.state is State.CONNECTING:
             await self._send_verdict(kind, message)
@@ -221,7 +233,7 @@ class WebSocketCycle:
             await self._send_on(kind, message)
         elif self.state is State.RESPONSE and kind == "websocket.http.response.body":
             await self._send_response(message)
-        elif self.state is State.CLOSED and (self.gone or self._disconnect is not None):
+        elif self.state is State.CLOSED and self.has_left:
             if kind != "websocket.close":  # closing what is closed, in a `finally`, is no mistake
                 raise ClientDisconnected("The client is gone: its WebSocket is closed.")
         else:
@@ -239,7 +251,7 @@ class WebSocketCycle:
         if kind == "websocket.accept":
             self._acceptor = this_task()
             if not self._again:
-                subprotocol = message.get("subprotocol")
+                subprotocol = message.get("subprotocol") or None
                 headers = _accept_headers(subprotocol, message.get("headers") or ())
                 await self._client.accept(subprotocol, headers)
             self._move(State.CONNECTED)
@@ -275,6 +287,9 @@ class WebSocketCycle:
             self.gone = True
             self._move(State.CLOSED)
             raise
+        except RunOver:
+            self._starved.set()
+            await self._tasks.starve()
 
     def _drop(self, kind: str) -> None:
         if kind == "websocket.send":

@@ -26,7 +26,10 @@ async def send(connection_id: str, data: str | bytes) -> bool:
 
 
 async def close(connection_id: str) -> None:
-    """Close a client's connection; it may be gone. Raises `ConnectionsError`, `StoreError`."""
+    """Close a client's connection; it may be gone. Its $disconnect follows, and tells its endpoint.
+
+    Raises `ConnectionsError`, `StoreError`.
+    """
     from lamina.websocket import push
 
     await push.close(connection_id)

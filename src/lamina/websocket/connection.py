@@ -6,9 +6,10 @@ import asyncio
 import json
 from typing import Any
 
+from lamina.asgi.websocket import RunOver
 from lamina.errors import ApplicationError, ClientDisconnected, StoreError
 from lamina.types import Headers
-from lamina.websocket.hub import SETTLING, Hub, is_young
+from lamina.websocket.hub import SETTLING, Delivery, Hub, is_young
 from lamina.websocket.messages import encoded
 from lamina.websocket.store import Document
 
@@ -36,6 +37,7 @@ class Connection:
         self.is_open = True
         self._version = version
         self._before = texts_of(self.session)
+        self._writing = asyncio.Lock()
 
     @property
     def endpoint(self) -> str:
@@ -53,20 +55,33 @@ class Connection:
     async def send(self, data: str | bytes) -> None:
         """Send a message, with the session kept before: the client's answer may come at once.
 
-        Raises `ApplicationError`, `ClientDisconnected`, `ConnectionsError`, `StoreError`.
+        Raises `ApplicationError`, `ClientDisconnected`, `RunOver`, `ConnectionsError`,
+        `StoreError`.
         """
         payload = encoded(data, self.hub.settings.websocket_bytes)
         await self.save()
-        if not await self.hub.post(self.endpoint, self.id, payload):
-            self.is_open = False
-            raise ClientDisconnected("The client is gone: API Gateway knows no such connection.")
+        delivery = await self.hub.post(self.endpoint, self.id, payload)
+        if delivery is Delivery.DONE:
+            return
+        self.is_open = False
+        if delivery is Delivery.FORGOTTEN:
+            raise RunOver
+        raise ClientDisconnected("The client is gone: API Gateway knows no such connection.")
 
     async def close(self, code: int, reason: str) -> None:
         """Close the connection and forget it. API Gateway has no way to say code and reason."""
         self.is_open = False
+        await self.forget()
+        await self.hang_up()
+
+    async def hang_up(self) -> None:
+        """Let API Gateway close the connection; $disconnect follows."""
         patience = SETTLING if is_young(self.document) else 0.0
-        await self.hub.store.delete(self.id)
         await self.hub.connections.delete(self.endpoint, self.id, patience=patience)
+
+    async def forget(self) -> None:
+        """Take the connection from the store: the application knows of its end."""
+        await self.hub.store.delete(self.id)
 
     async def take_waiting(self) -> list[str | None]:
         """What waits to be sent; None is a close. Given once: others that ask get nothing."""
@@ -90,16 +105,18 @@ class Connection:
 
         Raises `ApplicationError` for what JSON cannot hold, `StoreError`.
         """
-        now = texts_of(self.session)
-        changed = {key for key in now if now[key] != self._before.get(key)}
-        removed = self._before.keys() - now.keys()
-        if changed or removed:
-            await self._write({key: self.session[key] for key in changed}, removed)
-            self._before = now
+        async with self._writing:  # whoever sent at the same time finds nothing left to do
+            now = texts_of(self.session)
+            changed = {key for key in now if now[key] != self._before.get(key)}
+            removed = self._before.keys() - now.keys()
+            if changed or removed:
+                session = {key: json.loads(text) for key, text in now.items()}
+                await self._write(session, changed, removed)
+                self._before = now
 
-    async def _write(self, changed: Document, removed: set[str]) -> None:
-        store = self.hub.store
-        session, document, version = self.session, self.document, self._version
+    async def _write(self, session: Document, changed: set[str], removed: set[str]) -> None:
+        store, mine = self.hub.store, session
+        document, version = self.document, self._version
         for attempt in range(ATTEMPTS):
             if attempt > 1:
                 await asyncio.sleep(_jittered(PAUSE * attempt))
@@ -113,7 +130,7 @@ class Connection:
                 return  # the connection has ended meanwhile, and its session with it
             document, version = row
             left = {k: v for k, v in document["session"].items() if k not in removed}
-            session = {**left, **changed}
+            session = {**left, **{key: mine[key] for key in changed}}
         raise StoreError(
             f"The session of WebSocket {self.id} was not kept: other events wrote it {ATTEMPTS} "
             "times in between. Keep what many events write in a database instead."

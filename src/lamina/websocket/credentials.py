@@ -30,17 +30,31 @@ class CredentialSource:
         self._http = http
         self._asking = asyncio.Lock()
         self._kept: Credentials | None = None
-        self._kept_until = 0.0  # seconds since the epoch
+        self._good_until = 0.0  # seconds since the epoch
+        self._failed_at = 0.0  # by time.monotonic()
+        self._failure: WebSocketError | None = None
 
     async def get(self) -> Credentials:
         """Read the environment anew, since Lambda may change it. Raises `WebSocketError`."""
         found = from_environ(os.environ)
         if found is not None:
             return found
+        came_at = time.monotonic()
         async with self._asking:
-            if self._kept is None or time.time() >= self._kept_until:
-                self._kept, self._kept_until = await self._ask()
+            if time.time() < self._good_until - EARLY and self._kept is not None:
+                return self._kept
+            if self._failed_at < came_at:  # else whoever had the turn has found out for all
+                await self._renew()
+            if self._failure is not None and time.time() >= self._good_until:
+                raise self._failure
+            assert self._kept is not None
             return self._kept
+
+    async def _renew(self) -> None:
+        try:
+            (self._kept, self._good_until), self._failure = await self._ask(), None
+        except WebSocketError as error:
+            self._failed_at, self._failure = time.monotonic(), error
 
     async def _ask(self) -> tuple[Credentials, float]:
         url = os.environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
@@ -87,4 +101,4 @@ def from_json(body: bytes) -> tuple[Credentials, float]:
     if expiration is None:
         return credentials, float("inf")
     end = datetime.fromisoformat(str(expiration).replace("Z", "+00:00"))
-    return credentials, end.timestamp() - EARLY
+    return credentials, end.timestamp()

@@ -16,7 +16,7 @@ from lamina.errors import ClientDisconnected
 from lamina.sources import websocket as codec
 from lamina.types import Headers, Response
 from lamina.websocket.connection import Connection, texts_of
-from lamina.websocket.hub import LIFETIME, SETTLING
+from lamina.websocket.hub import LIFETIME, SETTLING, Delivery
 from lamina.websocket.messages import encoded
 from lamina.websocket.store import Document
 
@@ -51,7 +51,7 @@ class Handshake(Connection):
 
     async def accept(self, subprotocol: str | None, headers: Headers) -> None:
         """Keep the handshake, and answer where that leaves at once. Raises `StoreError`."""
-        self._result = codec.accepted(subprotocol, headers)
+        self._result = codec.accepted(subprotocol, self._allowed(headers))
         if self._at_once:
             await self._let_in()
             await self._send_waiting()
@@ -69,7 +69,8 @@ class Handshake(Connection):
             )
             status = 403
         self.answered = True
-        self._answer(status, codec.encode(Response(status, headers, body), {}, ()))
+        response = Response(status, self._allowed(headers), body)
+        self._answer(status, codec.encode(response, {}, self.hub.settings.text_types))
         if self._kept:  # the application has put it into a group before
             await self.hub.store.delete(self.id)
 
@@ -77,22 +78,21 @@ class Handshake(Connection):
         """Send a message, or let it wait. Raises as `Connection.send`."""
         payload = encoded(data, self.hub.settings.websocket_bytes)
         await self.save()
-        if not await self.deliver(payload):
+        if await self.deliver(payload) is not Delivery.DONE:
             raise ClientDisconnected("The client is gone: it did not wait for its handshake.")
 
-    async def deliver(self, payload: bytes) -> bool:
-        """Send what is encoded already, or let it wait; False where the client is gone."""
+    async def deliver(self, payload: bytes) -> Delivery:
+        """Send what is encoded already, or let it wait."""
         if not self.answered:
             self._waiting.append(payload.decode())
-            return True
+            return Delivery.DONE
         left = self._answered_at + SETTLING - time.monotonic()
         connections = self.hub.connections
         try:
             await connections.post(self.endpoint, self.id, payload, patience=max(left, 0.0))
         except ClientDisconnected:
             self.is_open = False
-            await self.hub.store.delete(self.id)
-        return self.is_open
+        return Delivery.DONE if self.is_open else Delivery.NOT_YET
 
     async def close(self, code: int, reason: str) -> None:
         """Close the connection, or let that wait."""
@@ -108,8 +108,9 @@ class Handshake(Connection):
 
     async def keep(self) -> None:
         """Keep the handshake before it is accepted: what is in a group has to be known."""
-        if not self._kept:
-            await self._put()
+        async with self._writing:
+            if not self._kept:
+                await self._put()
 
     async def save(self) -> None:
         """Keep what has changed in the session since the handshake was kept."""
@@ -123,6 +124,9 @@ class Handshake(Connection):
                 self.document["waiting"] = self._waiting
             await self._let_in()
 
+    def _allowed(self, headers: Headers) -> Headers:
+        return [pair for pair in headers if pair[0] not in self.hub.settings.exclude_headers]
+
     async def _send_waiting(self) -> None:
         for payload in self._waiting:
             if payload is CLOSE:
@@ -131,8 +135,9 @@ class Handshake(Connection):
             await self.deliver(payload.encode())
 
     async def _let_in(self) -> None:
-        self.document["accepted"] = True
-        await self._put()
+        async with self._writing:  # after what keeps it before it is accepted
+            self.document["accepted"] = True
+            await self._put()
         self.is_open = self.answered = True
         self._answered_at = time.monotonic()
         self._answer(200, self._result)

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import AsyncGenerator
 from contextvars import ContextVar
+from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lamina.errors import ClientDisconnected, StoreError
@@ -50,6 +51,15 @@ current_run: ContextVar[Current | None] = ContextVar("lamina.websocket", default
 """The WebSocket run that the current task belongs to."""
 
 
+class Delivery(Enum):
+    """What became of a message to a connection."""
+
+    DONE = "API Gateway has it, or it waits for the answer to $connect"
+    NOT_YET = "API Gateway does not know the connection, which is so young that it may soon"
+    GONE = "the client is gone, and its $disconnect has not been served"
+    FORGOTTEN = "the client is gone, and its end was served elsewhere"
+
+
 class Hub:
     """The store and the @connections client of one event loop. Raises `StoreError`."""
 
@@ -66,31 +76,30 @@ class Hub:
         self.leaving: set[str] = set()
         """The connections whose end this process is serving."""
 
-    async def post(self, endpoint: str, connection_id: str, data: bytes) -> bool:
-        """Send to a connection; False where it is gone, which it then is from the store, too.
-
-        False also for one that is about to be let in, which stays. Raises `ConnectionsError`,
-        `StoreError`.
-        """
+    async def post(self, endpoint: str, connection_id: str, data: bytes) -> Delivery:
+        """Send to a connection. Raises `ConnectionsError`, `StoreError`."""
         if connecting := self.connecting.get(connection_id):
             return await connecting.deliver(data)
         try:
             await self.connections.post(endpoint, connection_id, data)
         except ClientDisconnected:
             return await self._post_again(endpoint, connection_id, data)
-        return True
+        return Delivery.DONE
 
-    async def _post_again(self, endpoint: str, connection_id: str, data: bytes) -> bool:
+    async def _post_again(self, endpoint: str, connection_id: str, data: bytes) -> Delivery:
         """API Gateway does not know the connection: it is gone, or not quite there yet."""
         row = await self.store.get(connection_id)
-        if row is not None and is_young(row.document):
+        if row is None:
+            return Delivery.FORGOTTEN
+        if is_young(row.document):
             try:
                 await self.connections.post(endpoint, connection_id, data, patience=SETTLING)
             except ClientDisconnected:
-                return False
-            return True
-        await self.store.delete(connection_id)
-        return False
+                return Delivery.NOT_YET
+            return Delivery.DONE
+        if not row.document["accepted"]:  # whoever was not let in has no $disconnect
+            await self.store.delete(connection_id)
+        return Delivery.GONE
 
     async def endpoint_of(self, connection_id: str) -> str | None:
         """The @connections URL of a connection, None where the connection is not known."""

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from lamina.asgi.http import FATAL
 from lamina.errors import LaminaError
 from lamina.websocket.connection import Connection
-from lamina.websocket.hub import LIFETIME, Hub, current_run, here
+from lamina.websocket.hub import LIFETIME, Delivery, Hub, current_run, here
 from lamina.websocket.messages import encoded
 from lamina.websocket.store import Member
 
@@ -26,7 +26,9 @@ async def send(connection_id: str, data: str | bytes) -> bool:
         return True
     async with leaving():
         endpoint = await hub.endpoint_of(connection_id)
-        return endpoint is not None and await hub.post(endpoint, connection_id, payload)
+        if endpoint is None:
+            return False
+        return await hub.post(endpoint, connection_id, payload) is Delivery.DONE
 
 
 async def close(connection_id: str) -> None:
@@ -37,7 +39,7 @@ async def close(connection_id: str) -> None:
     if connecting := hub.connecting.get(connection_id):
         await connecting.close(1000, "")
     elif row := await hub.store.get(connection_id):
-        await Connection(hub, connection_id, *row).close(1000, "")
+        await Connection(hub, connection_id, *row).hang_up()
     elif hub.settings.websocket_endpoint:
         await hub.connections.delete(hub.settings.websocket_endpoint, connection_id)
 
@@ -89,7 +91,11 @@ async def group_send(group: str, data: str | bytes, *, exclude: Iterable[str] = 
     async def deliver(member: Member) -> bool:
         if member.connection_id in left_out:
             return False
-        return await hub.post(member.endpoint, member.connection_id, payload)
+        endpoint = hub.settings.websocket_endpoint or member.endpoint
+        delivery = await hub.post(endpoint, member.connection_id, payload)
+        if delivery in (Delivery.GONE, Delivery.FORGOTTEN):
+            await hub.store.group_discard(group, member.connection_id)
+        return delivery is Delivery.DONE
 
     async with leaving():
         return await for_each_member(hub, group, deliver)

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from lamina.asgi.http import FATAL
-from lamina.asgi.websocket import WebSocketCycle
+from lamina.asgi.websocket import RunOver, WebSocketCycle
 from lamina.errors import (
     ClientDisconnected,
     InvocationError,
@@ -181,6 +181,8 @@ class WebSocketRun:
                     await connection.close(1000, "")
                 else:
                     await connection.send(payload)
+        except RunOver:
+            return
         except (ClientDisconnected, WebSocketError) as error:
             log_error(error, self.name)
 
