@@ -112,6 +112,31 @@ async def test_a_handler_beside_its_reader_is_waited_for(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("ask", ASKS)
+async def test_who_has_a_task_at_hand_has_not_what_it_waits_for(ask: Ask) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        queue: asyncio.Queue[Message] = asyncio.Queue()
+
+        async def read() -> None:
+            while True:
+                queue.put_nowait(await receive())
+
+        async def work() -> None:
+            while True:
+                await queue.get()
+                await send({"type": "websocket.send", "text": await ask()})
+
+        await receive()
+        await send({"type": "websocket.accept"})
+        reader, worker = asyncio.ensure_future(read()), asyncio.ensure_future(work())
+        await asyncio.wait({reader, worker}, return_when=asyncio.FIRST_COMPLETED)
+
+    async with driving(app) as drive:
+        await drive.connect()
+        await drive.message("x")
+    assert drive.sent() == ["answer"]
+
+
+@pytest.mark.parametrize("ask", ASKS)
 async def test_a_task_of_an_endpoint_is_waited_for(ask: Ask) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()

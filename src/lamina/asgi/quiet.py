@@ -10,7 +10,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import Collection, Iterable, Iterator
-from types import FrameType, MethodType
+from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType, MethodType
 from typing import Any, NamedTuple
 
 from lamina.leftovers import AnyTask
@@ -28,6 +28,9 @@ _FOR_SOMEBODY = {
     "anyio._backends._asyncio": {"acquire"},
 }
 """Those that wait until somebody puts, sets or releases: another task, a thread, a callback."""
+
+_RUNNING = (asyncio.Future, CoroutineType, GeneratorType, AsyncGeneratorType, FrameType)
+"""What holds the thing that it waits for itself: who has such a task has not that thing."""
 
 LARGE = 1000
 """Items of a collection that is not searched."""
@@ -127,7 +130,7 @@ def _reached(value: object) -> Iterator[object]:
     """The value, and what it holds: items and attributes, of a method those of its object."""
     holder = value.__self__ if type(value) is MethodType else value
     yield holder
-    if _is_large(holder):
+    if isinstance(holder, _RUNNING) or _is_large(holder):
         return
     for held in gc.get_referents(holder):  # asks no code of the application's
         yield held
