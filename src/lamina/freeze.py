@@ -11,6 +11,7 @@ import inspect
 import logging
 import sys
 import threading
+import time
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any, TypeVar
@@ -125,16 +126,22 @@ async def log_queues() -> None:
     Litestar logs so by default: the thread behind the queue would be frozen with its records.
     """
     for queue in tuple(_log_queues()):
+        began, unfinished = time.monotonic(), queue.unfinished_tasks
         try:
             while queue.unfinished_tasks:  # noqa: ASYNC110  a thread's, without an event
                 await asyncio.sleep(POLL)
         except asyncio.CancelledError:
-            _log_queues().remove(queue)  # once is enough to see that nobody empties it
+            if time.monotonic() - began > IDLE and queue.unfinished_tasks >= unfinished:
+                _log_queues().remove(queue)  # once is enough to see that nobody empties it
             raise
 
 
 POLL = 0.001
 """Seconds; cheaper than a thread that waits for another thread."""
+
+
+IDLE = 0.2
+"""Seconds in which a queue that somebody empties has become shorter, however busy it is."""
 
 
 @cache

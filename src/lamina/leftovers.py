@@ -91,7 +91,12 @@ async def finish(tasks: set[AnyTask], limit: float, left_over: float, name: str)
 
 def _ours(tasks: set[AnyTask]) -> set[AnyTask]:
     """The tasks to wait for."""
-    ours = {task for task in tasks if function_of(task) not in _endless}
+    return without_strangers({task for task in tasks if function_of(task) not in _endless})
+
+
+def without_strangers(tasks: set[AnyTask]) -> set[AnyTask]:
+    """The tasks but for those of a task group that none of them, nor the current one, opened."""
+    ours = set(tasks)
     hosts = _hosts() if ours else {}
     known = {id(task) for task in ours} | {id(asyncio.current_task())}
     while strangers := {task for task in ours if hosts.get(id(task), id(task)) not in known}:

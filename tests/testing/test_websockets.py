@@ -224,6 +224,30 @@ async def test_credentials_of_the_test_s_own_are_kept(
         assert os.environ["AWS_ACCESS_KEY_ID"] == "testing"
 
 
+async def test_credentials_may_change_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As moto's mock_aws() does."""
+    async with WebSocketServer(Chat(), websocket_path="/ws") as server:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "FOOBARKEY")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "FOOBARSECRET")
+        async with connect(server.url) as client:
+            assert await client.recv() == "welcome"
+
+
+async def test_credentials_stay_until_the_last_server_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    first = WebSocketServer(Chat(), websocket_path="/ws")
+    second = WebSocketServer(Chat(), websocket_path="/ws")
+    await first.__aenter__()
+    async with second:
+        await first.__aexit__(None, None, None)
+        async with connect(second.url) as client:
+            assert await client.recv() == "welcome"
+    assert "AWS_ACCESS_KEY_ID" not in os.environ
+
+
 def test_what_is_wrong_is_said_at_once() -> None:
     with pytest.raises(SettingError, match="websocket_bytes"):
         WebSocketServer(Chat(), websocket_bytes="maybe")

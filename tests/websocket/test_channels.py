@@ -122,6 +122,20 @@ async def test_a_member_that_is_gone_leaves_the_group(at_once: bool) -> None:
         assert await drive.kept("b") is None
 
 
+async def test_a_member_that_is_being_let_in_stays_in_the_group(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lamina.websocket.hub.SETTLING", 0.1)
+    async with driving(routed(AsyncChat), websocket_path="/ws/chat/x/") as drive:
+        for name in ("a", "b"):
+            await drive.connect(name)
+        drive.gateway.gone.add("b")
+        assert (await drive.message('{"message": "too early"}', "a")).status == 200
+        drive.gateway.gone.discard("b")
+        await drive.message('{"message": "hello"}', "a")
+        assert drive.sent("b") == ['{"message": "hello"}']
+
+
 async def test_one_members_error_does_not_cost_the_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
+import anyio.abc
 import pytest
 
 from lamina.types import Message, Receive, Scope, Send
+from tests.websocket.api_gateway import listening
 from tests.websocket.driver import driving, read_ahead, side_by_side
 
 pytestmark = pytest.mark.anyio
@@ -156,6 +159,98 @@ async def test_a_task_of_an_endpoint_is_waited_for(ask: Ask) -> None:
     assert drive.sent() == ["answer"]
 
 
+answers: list[asyncio.Queue[str]] = []
+
+
+async def test_what_a_module_holds_is_at_nobodys_hand() -> None:
+    """A queue of the module is fed by a thread, and no task of the run can wake the job."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+
+        async def job(text: str) -> None:
+            put = answers[0].put_nowait
+            threading.Timer(0.1, lambda: loop.call_soon_threadsafe(put, text)).start()
+            await send({"type": "websocket.send", "text": await answers[0].get()})
+
+        await receive()
+        await send({"type": "websocket.accept"})
+        jobs = set()
+        while True:
+            jobs.add(asyncio.ensure_future(job((await receive())["text"])))
+
+    answers[:] = [asyncio.Queue()]
+    async with driving(app) as drive:
+        await drive.connect()
+        await drive.message("x")
+    assert drive.sent() == ["x"]
+
+
+async def test_jobs_over_a_socket_at_hand_are_waited_for() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(100):
+            await asyncio.sleep(0.1)
+            writer.write(data)
+
+    async with listening(serve) as port:
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await receive()
+            await send({"type": "websocket.accept"})
+            backend = await anyio.connect_tcp("127.0.0.1", port)
+            jobs = set()
+
+            async def job(text: str) -> None:
+                await backend.send(text.encode())
+                answer = (await backend.receive()).decode()
+                await send({"type": "websocket.send", "text": answer})
+
+            async with backend:
+                while True:
+                    jobs.add(asyncio.ensure_future(job((await receive())["text"])))
+
+        async with driving(app) as drive:
+            await drive.connect()
+            await drive.message("x")
+        assert drive.sent() == ["x"]
+
+
+@pytest.mark.parametrize("collection", [list, collections.deque, collections.OrderedDict])
+async def test_what_is_at_hand_may_be_lazy_or_large(collection: Any) -> None:
+    """No lazy object does its work because we look at it, and nothing large is searched."""
+    looked: list[str] = []
+    large = collection((n, n) for n in range(200_000))
+
+    def load(_: object) -> Any:
+        looked.append("at its class")
+        raise RuntimeError("SynchronousOnlyOperation")
+
+    lazy = type("Lazy", (), {"__class__": property(load)})
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        user, rows = lazy(), large
+        await receive()
+        await send({"type": "websocket.accept"})
+        jobs = set()
+
+        async def job() -> None:
+            await send({"type": "websocket.send", "text": await from_a_thread()})
+
+        while True:
+            await receive()
+            jobs.add(asyncio.ensure_future(job()))
+            assert len(rows) == 200_000
+            assert user is not None
+
+    async with driving(app) as drive:
+        await drive.connect()
+        started = time.process_time()
+        assert (await drive.message("x")).status == 200
+        assert time.process_time() - started < 0.5
+    assert drive.sent() == ["answer"]
+    assert not looked
+
+
 async def with_a_queue(receive: Receive, send: Send) -> None:
     """The writer is started by the first message."""
     queue: asyncio.Queue[str] = asyncio.Queue()
@@ -200,6 +295,33 @@ async def with_timeouts(receive: Receive, send: Send) -> None:
     await side_by_side(read(), write())
 
 
+subscribed: set[asyncio.Queue[str]] = set()
+
+
+async def with_a_broker(receive: Receive, send: Send) -> None:
+    """As with the package broadcaster: a task subscribes first, in each event anew."""
+
+    async def forward() -> None:
+        for _ in range(3):
+            await asyncio.sleep(0.005)
+        queue: asyncio.Queue[str] = asyncio.Queue()
+        subscribed.add(queue)
+        try:
+            while True:
+                await send({"type": "websocket.send", "text": await queue.get()})
+        finally:
+            subscribed.discard(queue)
+
+    async def publish() -> None:
+        while True:
+            text = (await receive())["text"]
+            await asyncio.sleep(0.05)
+            for queue in subscribed:
+                queue.put_nowait(text)
+
+    await side_by_side(publish(), forward())
+
+
 class Protocol:
     """A handler with state: the reader and the writer share it, and not the queue itself."""
 
@@ -226,7 +348,9 @@ async def with_state(receive: Receive, send: Send) -> None:
     await side_by_side(protocol.read(), protocol.write())
 
 
-@pytest.mark.parametrize("talk", [with_a_queue, with_a_memory_stream, with_timeouts, with_state])
+@pytest.mark.parametrize(
+    "talk", [with_a_queue, with_a_memory_stream, with_timeouts, with_a_broker, with_state]
+)
 async def test_who_waits_for_the_next_message_holds_no_event(talk: Any) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -274,3 +398,70 @@ async def test_tasks_that_push_for_ever_end_with_their_run(
         assert not ticking
     assert "was dropped" not in caplog.text
     assert "never retrieved" not in caplog.text
+
+
+async def test_a_task_group_of_lifespan_outlives_its_tasks_that_send() -> None:
+    """A ticker in it belongs to it: to cancel one ends the group, and lifespan with it."""
+    groups: list[anyio.abc.TaskGroup] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            async with anyio.create_task_group() as group:
+                groups.append(group)
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+                group.cancel_scope.cancel()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+        async def tick() -> None:
+            for _ in range(20):
+                await anyio.sleep(0.05)
+                await send({"type": "websocket.send", "text": "tick"})
+
+        await receive()
+        await send({"type": "websocket.accept"})
+        while True:
+            await receive()
+            groups[0].start_soon(tick)
+
+    async with driving(app, background_timeout=0.1) as drive:
+        await drive.service.lifespan.startup(5)
+        await drive.connect()
+        for _ in range(2):
+            assert (await drive.message("x")).status == 200
+        await asyncio.sleep(0.2)
+        assert not groups[0].cancel_scope.cancel_called
+        await drive.service.lifespan.shutdown(2)
+
+
+async def test_only_who_takes_part_ends_with_the_run() -> None:
+    """One helper starts all of an application's tasks, so their names tell nothing."""
+    done: list[str] = []
+    tasks = set()
+
+    async def guarded(work: Any) -> None:
+        await work
+
+    def spawn(work: Any) -> None:
+        task = asyncio.ensure_future(guarded(work))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def audit(event: str) -> None:
+            await asyncio.sleep(0.2)
+            done.append(event)
+
+        await receive()
+        await send({"type": "websocket.accept"})
+        spawn(audit(scope["extensions"]["lamina.websocket"]["event"]))
+        while True:
+            spawn(send({"type": "websocket.send", "text": (await receive())["text"]}))
+
+    async with driving(app) as drive:
+        await drive.connect()
+        for _ in range(2):
+            await drive.message("x")
+    assert done == ["connect", "message", "message"]

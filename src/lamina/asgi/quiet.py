@@ -9,45 +9,80 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator
-from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType, MethodType
+from types import (
+    AsyncGeneratorType,
+    CodeType,
+    CoroutineType,
+    FrameType,
+    FunctionType,
+    GeneratorType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any, NamedTuple
 
 from lamina.leftovers import AnyTask
 
+_BACKEND = "anyio._backends._asyncio"
+
 _FOR_TASKS = {
     "asyncio.tasks": {"_wait", "wait_for"},
     "asyncio.taskgroups": {"__aexit__", "_aexit"},
-    "anyio._backends._asyncio": {"__aexit__"},
+    _BACKEND: {"__aexit__"},
 }
 """The coroutines of asyncio and anyio that wait for tasks (or futures), by module."""
 
 _FOR_SOMEBODY = {
     "asyncio.queues": {"get", "put", "join"},
     "asyncio.locks": {"wait", "acquire", "_block"},
-    "anyio._backends._asyncio": {"acquire"},
+    _BACKEND: {"acquire"},
 }
 """Those that wait until somebody puts, sets or releases: another task, a thread, a callback."""
 
-_RUNNING = (asyncio.Future, CoroutineType, GeneratorType, AsyncGeneratorType, FrameType)
-"""What holds the thing that it waits for itself: who has such a task has not that thing."""
+_SOCKETS = {"receive", "send", "accept", "receive_fds", "send_fds"}
+"""Coroutines of anyio's backend that wait for the network: a callback sets their event."""
+
+_OPAQUE = (
+    *(asyncio.Future, CoroutineType, GeneratorType, AsyncGeneratorType, FrameType),
+    *(type, ModuleType, CodeType),
+)
+"""What is not looked into. The first hold what they wait for themselves: who has such a task at
+hand has not that thing. A class and a module hold what everybody has."""
+
+_CONTAINERS: tuple[type[Collection[Any]], ...] = (dict, list, set, frozenset, tuple, deque)
 
 LARGE = 1000
 """Items of a collection that is not searched."""
 
 
 class Waits(NamedTuple):
-    """What tasks waited for at some moment: each its future, and the queues, events and locks."""
+    """What tasks waited for at some moment.
+
+    Each its future; the queues, events and locks among it; and who waited for something else, a
+    reply from a database for example.
+    """
 
     futures: dict[AnyTask, object]
-    things: tuple[object, ...]
+    things: list[object]
+    busy: set[AnyTask]
+
+
+NOTHING = Waits({}, [], set())
 
 
 def waits(tasks: Iterable[AnyTask]) -> Waits:
     """What each of the tasks waits for now."""
-    waiting = list(tasks)
-    things = [thing for task in waiting for thing in _things(_chain(task))]
-    return Waits({task: _awaited(task) for task in waiting}, tuple(things))
+    found = Waits({}, [], set())
+    for task in tasks:
+        chain = _chain(task)
+        things = _things(chain)
+        found.futures[task] = _awaited(task)
+        found.things.extend(things)
+        if not things and _children(task, chain) is None:
+            found.busy.add(task)
+    return found
 
 
 def at_work(
@@ -56,7 +91,9 @@ def at_work(
     """The tasks that have work of their own.
 
     None is one that waits for the same as `before`, and one that waits for other tasks of the
-    `run`: for their end, or for what one of them knows that is `idle`, or waits as before.
+    `run`: for their end, or for what one of them knows that is `idle`, or waits as before. Nor is
+    one that was busy before, and has now come to wait for somebody: with a subscription to set
+    up, it was late.
     """
     waiting = {task for task in run if before.futures.get(task, task) is _awaited(task)}
     resting = waiting.union(idle)
@@ -71,21 +108,30 @@ def _works(
         return True
     if before.futures.get(task) is awaited:
         return False
-    if isinstance(awaited, asyncio.Task):
-        return awaited not in run
-    children = getattr(awaited, "_children", None)  # of asyncio.gather
     chain = _chain(task)
-    if children is None and chain and _is_one_of(_FOR_TASKS, chain[0]):
-        children = _waited_for(chain[0])
+    children = _children(task, chain)
     if children is not None:  # what is no task of the run, a resting one may set (Falcon)
         things = [child for child in children if not child.done() and child not in run]
         if not things:
             return False
     else:
         things = _things(chain)
-        if not things or any(_is_in(thing, before.things) for thing in things):
-            return not things
+        if not things:  # a timer, a reply from the network
+            return True
+        if task in before.busy or any(_is_in(thing, before.things) for thing in things):
+            return False
     return not any(_knows(other, things) for other in resting if other is not task)
+
+
+def _children(task: AnyTask, chain: list[FrameType]) -> Collection[Any] | None:
+    """The tasks and futures that a task waits for; None where it waits for something else."""
+    awaited = _awaited(task)
+    if isinstance(awaited, asyncio.Task):
+        return [awaited]
+    if chain and _is_one_of(_FOR_TASKS, chain[0]):
+        return _waited_for(chain[0])
+    gathered: Collection[Any] | None = getattr(awaited, "_children", None)
+    return gathered
 
 
 def _awaited(task: AnyTask) -> object:
@@ -115,6 +161,8 @@ def _things(chain: list[FrameType]) -> list[object]:
     for frame in chain:
         if _module(frame).partition(".")[0] not in ("asyncio", "anyio"):
             break
+        if _module(frame) == _BACKEND and frame.f_code.co_name in _SOCKETS:
+            return []
         holder = frame.f_locals.get("self")
         found += [thing for thing in (holder, getattr(holder, "_state", None)) if thing is not None]
     return found
@@ -127,19 +175,25 @@ def _knows(task: AnyTask, things: Collection[object]) -> bool:
 
 
 def _reached(value: object) -> Iterator[object]:
-    """The value, and what it holds: items and attributes, of a method those of its object."""
+    """The value, and what it holds: items and attributes, of a method those of its object.
+
+    Asks no code of the application's: a lazy object (Django's) would do its work.
+    """
     holder = value.__self__ if type(value) is MethodType else value
     yield holder
-    if isinstance(holder, _RUNNING) or _is_large(holder):
-        return
-    for held in gc.get_referents(holder):  # asks no code of the application's
-        yield held
-        if type(held) is dict and not _is_large(held):
-            yield from held.values()
+    if type(holder) is FunctionType:  # behind it are all globals of its module
+        for cell in holder.__closure__ or ():
+            yield from gc.get_referents(cell)
+    elif not issubclass(type(holder), _OPAQUE) and not _is_large(holder):
+        for held in gc.get_referents(holder):
+            yield held
+            if type(held) is dict and not _is_large(held):
+                yield from held.values()
 
 
 def _is_large(value: object) -> bool:
-    return type(value) in (dict, list, set, tuple, frozenset) and len(value) > LARGE  # type: ignore[arg-type]  # these have a length
+    kind = next((each for each in _CONTAINERS if issubclass(type(value), each)), None)
+    return kind is not None and kind.__len__(value) > LARGE  # type: ignore[arg-type]  # it is one
 
 
 def _is_in(thing: object, things: Collection[object]) -> bool:

@@ -17,13 +17,6 @@ POLL = 0.002  # seconds between two looks at tasks that have work left, doubled 
 LONGEST_POLL = 0.05  # seconds
 
 
-_of_connections: set[str] = set()
-"""Functions whose tasks have been seen to receive from a client or to send to it, by name."""
-
-_WRAPPERS = ("asyncio.", "anyio.", "lamina.")
-"""Whose functions run any other in a task."""
-
-
 class RunTasks:
     """The tasks that the application has started in its run, and the one that it is in.
 
@@ -52,18 +45,15 @@ class RunTasks:
 
     def take_part(self) -> None:
         """The current task receives from the client, or sends to it."""
-        task = this_task()
-        self._taking_part.add(task)
-        name = leftovers.function_of(task)
-        if not name.startswith(_WRAPPERS):
-            _of_connections.add(name)
+        self._taking_part.add(this_task())
 
     def leave(self) -> None:
         """The current task goes on after the end of its run: it ends here, if it is the run's.
 
-        A task of another run, which has come by the connection in memory, goes on.
+        A task of another run, which has come by the connection in memory, goes on, and so does
+        one of a task group that was opened elsewhere: the whole group would end with it.
         """
-        if this_task() in self._all:
+        if this_task() in leftovers.without_strangers(self._all):
             raise asyncio.CancelledError
 
     async def starve(self) -> None:
@@ -104,9 +94,8 @@ class RunTasks:
         """Cancel the application, then what it left that waits for what will not come.
 
         That is who receives, and who has sent and has no work left, or no time: a handler that
-        Quart runs beside its reader, or what pushes for ever. So is a task that has not sent yet,
-        where another one of its function has. A worker that the application keeps for itself is
-        none of them.
+        Quart runs beside its reader, or what pushes for ever. A worker that the application keeps
+        for itself is neither, and a task group that was opened elsewhere stays whole.
         """
         working = self._at_work(self._others()) - self._out_of_time
         while not application.done():
@@ -119,9 +108,9 @@ class RunTasks:
                     self._name,
                     self._patience,
                 )
-        for task in leftovers.owned() - working - {this_task()}:
-            if task in self._taking_part or leftovers.function_of(task) in _of_connections:
-                task.cancel()
+        left = leftovers.without_strangers(leftovers.owned()) - {this_task()}
+        for task in (left & self._taking_part) - working:
+            task.cancel()
 
     async def _wait(self, tasks: Callable[[], set[AnyTask]], seconds: float) -> set[AnyTask]:
         """Wait until none of them has work left; those that have after so long."""
@@ -136,7 +125,7 @@ class RunTasks:
         return busy
 
     def _at_work(self, tasks: set[AnyTask]) -> set[AnyTask]:
-        before = self._before or quiet.Waits({}, ())
+        before = self._before or quiet.NOTHING
         run = leftovers.owned() | self._starving
         idle = self._starving | {this_task()}  # which receives, where it is one of the run's
         return quiet.at_work(tasks, before, run, idle) | (tasks & self._sending)

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -98,10 +98,11 @@ class WebSocketServer:
         async with contextlib.AsyncExitStack() as stack:
             listening = stack.enter_context(bound_socket(0))
             origin = origin_of(listening)
-            signing = stack.enter_context(_signing())
+            region = stack.enter_context(_signing())
             environment = await stack.enter_async_context(self._environment(origin))
             function = _Function(environment)
-            gateway = WebSocketGateway(function, self._api, logger.warning, *signing)
+            credentials = _OwnCredentials()
+            gateway = WebSocketGateway(function, self._api, logger.warning, credentials, region)
             server = LocalServer(gateway, listening, websockets=True)
             await stack.enter_async_context(_serving(server, gateway))
             self._running = _Running(self._api.base_url(origin), origin, stack.pop_all())
@@ -191,22 +192,45 @@ async def _serving(server: LocalServer, gateway: WebSocketGateway) -> AsyncItera
         await serving
 
 
-@contextlib.contextmanager
-def _signing() -> Iterator[tuple[dict[str, str], str]]:
-    """The credentials (secrets by id) and the region that this process signs with.
+class _OwnCredentials(Mapping[str, str]):
+    """The secret by key id that this process signs with now: a test may set its own later on."""
 
-    Where it has none, made up ones are in the environment for a while.
+    def __getitem__(self, key_id: str) -> str:
+        return credentials_of(os.environ)[key_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(credentials_of(os.environ))
+
+    def __len__(self) -> int:
+        return 1
+
+
+_made_up: dict[str, str | None] = {}
+"""What os.environ had before, for what servers have set."""
+
+_serving_now = 0
+
+
+@contextlib.contextmanager
+def _signing() -> Iterator[str]:
+    """The region that this process signs for.
+
+    Where it has none, or no credentials, made up ones are in the environment until the last
+    server has ended.
     """
+    global _serving_now
     needed = {} if LOCAL.keys() <= os.environ.keys() else dict(LOCAL)
     if not (os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")):
         needed["AWS_REGION"] = REGION
-    before = {name: os.environ.get(name) for name in needed}
+    _made_up.update({name: os.environ.get(name) for name in needed})
     os.environ.update(needed)
+    _serving_now += 1
     try:
-        region = os.environ.get("AWS_REGION") or os.environ["AWS_DEFAULT_REGION"]
-        yield credentials_of(os.environ), region
+        yield os.environ.get("AWS_REGION") or os.environ["AWS_DEFAULT_REGION"]
     finally:
-        for name, value in before.items():
+        _serving_now -= 1
+        while _made_up and not _serving_now:
+            name, value = _made_up.popitem()
             if value is None:
                 os.environ.pop(name, None)
             else:

@@ -63,7 +63,7 @@ class Connection:
         delivery = await self.hub.post(self.endpoint, self.id, payload)
         if delivery is Delivery.DONE:
             return
-        self.is_open = False
+        self.is_open = delivery is Delivery.NOT_YET
         if delivery is Delivery.FORGOTTEN:
             raise RunOver
         raise ClientDisconnected("The client is gone: API Gateway knows no such connection.")
