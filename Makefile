@@ -1,4 +1,4 @@
-# Lamina. `make` alone lists the targets. Needs Python 3.10 or later and nothing else.
+# Lamella. `make` alone lists the targets. Needs Python 3.10 or later and nothing else.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +12,7 @@ SAM_VENV := .venv-sam
 SAM := $(SAM_VENV)/.installed
 CDK_VENV := .venv-cdk
 CDK := $(CDK_VENV)/.installed
-LAYER := dist/lamina-layer.zip
+LAYER := dist/lamella-layer.zip
 # Bytecode of Pythons that are not here: BYTECODE=docker compiles it in containers.
 BYTECODE ?=
 BYTECODE_IMAGE ?=
@@ -23,7 +23,7 @@ FUNCTION = build/functions/fastapi-$(MINOR)
 # The layer needs no environment, but where there is one it has a pip for certain.
 BUILDER = $(shell test -x $(BIN)/python && echo $(BIN)/python || echo $(PYTHON))
 
-.PHONY: help env sam cdk layer function run check format test matrix test-docker test-pythons publish verify bench soak pins clean build-LaminaLayer
+.PHONY: help env sam cdk layer function run check format test matrix test-docker test-pythons publish verify bench soak pins clean build-LamellaLayer
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,7 +54,7 @@ $(CDK): requirements/cdk.txt
 	$(CDK_VENV)/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/cdk.txt
 	@touch $@
 
-layer: $(LAYER) ## Build dist/lamina-layer.zip
+layer: $(LAYER) ## Build dist/lamella-layer.zip
 
 # Always built: it takes seconds, gives the same bytes, and no list of inputs can be wrong.
 .PHONY: $(LAYER)
@@ -68,7 +68,7 @@ function: $(ENV) ## Build the example function's folder as `sam build` would
 	cp -R examples/fastapi/*.py examples/fastapi/static $(FUNCTION)/
 
 run: env layer function ## Serve the example at 127.0.0.1:3000 (FRONT_DOOR=url, PORT=3000)
-	$(BIN)/lamina run main:app --front-door $(FRONT_DOOR) --port $(PORT) --layer $(LAYER) --task-root $(FUNCTION) --python $(BIN)/python --env ASGI_WEBSOCKET_PATH=/ws --try "/items/5?q=hello" --try /events --try /cookies
+	$(BIN)/lamella run main:app --front-door $(FRONT_DOOR) --port $(PORT) --layer $(LAYER) --task-root $(FUNCTION) --python $(BIN)/python --env ASGI_WEBSOCKET_PATH=/ws --try "/items/5?q=hello" --try /events --try /cookies
 
 check: env ## Lint, check formatting and types
 	$(BIN)/ruff check
@@ -99,7 +99,7 @@ test-pythons: env sam cdk layer ## Run the tests on every Python from 3.10 on th
 publish: env $(if $(ZIP),,layer) ## Publish the layer (REGIONS="eu-west-1 us-east-1" ACCESS=public; dry run unless YES=1)
 	$(BIN)/python -m layer.publish --zip "$(or $(ZIP),$(LAYER))" --regions "$(REGIONS)" --access "$(ACCESS)" $(if $(PROFILE),--profile "$(PROFILE)") $(if $(filter 1,$(YES)),--yes)
 
-verify: ## Check a zip against a rebuild (ZIP=lamina-layer.zip)
+verify: ## Check a zip against a rebuild (ZIP=lamella-layer.zip)
 	@$(call need-python)
 	$(BUILDER) -m layer.verify "$(or $(ZIP),$(LAYER))" $(BUILD_ARGS)
 
@@ -124,13 +124,13 @@ clean: ## Remove all that these targets make
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # SAM's makefile build (template.yaml) calls this with ARTIFACTS_DIR, the layer's /opt.
-build-LaminaLayer:
+build-LamellaLayer:
 	@$(call need-python)
-	$(BUILDER) -m layer.build --output build/sam/lamina-layer.zip --unpack "$(ARTIFACTS_DIR)" $(BUILD_ARGS)
+	$(BUILDER) -m layer.build --output build/sam/lamella-layer.zip --unpack "$(ARTIFACTS_DIR)" $(BUILD_ARGS)
 
 define need-python
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
-  echo "Lamina needs Python 3.10 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }; \
+  echo "Lamella needs Python 3.10 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }; \
 $(PYTHON) -c 'import ensurepip, venv' || { \
   echo "$(PYTHON) has no venv module. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 endef

@@ -1,4 +1,4 @@
-"""Lamina beside Mangum under awslambdaric, measured on this machine: `python -m benchmarks`.
+"""Lamella beside Mangum under awslambdaric, measured on this machine: `python -m benchmarks`.
 
 Nothing here is a test: numbers never decide the exit code. docs/benchmarks.md says what each
 figure means.

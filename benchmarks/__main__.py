@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def _measure(python: str, machine: dict[str, Any], options: argparse.Namespace) -> Report:
     versions = site.versions(python)
-    with tempfile.TemporaryDirectory(prefix="lamina-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="lamella-bench-") as folder:
         place = site.prepare(python, options.layer, Path(folder))
         if not site.has_bytecode(place):
             print(f"The layer has no bytecode for {place.minor}: it starts slowly", file=sys.stderr)
@@ -46,7 +46,7 @@ def _measure(python: str, machine: dict[str, Any], options: argparse.Namespace) 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure Lamina beside Mangum under awslambdaric, on this machine.",
+        description="Measure Lamella beside Mangum under awslambdaric, on this machine.",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--python", default=sys.executable, help="the interpreter to measure with")

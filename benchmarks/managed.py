@@ -2,7 +2,7 @@
 
 `python -m benchmarks.managed` (part of `make bench`). A FastAPI endpoint awaits 50 ms, so 64 slots
 can answer 1,280 requests a second. awslambdaric forks a process for each slot, and each imports
-the application (with Mangum); Lamina serves all slots on an event loop for each vCPU. Memory is
+the application (with Mangum); Lamella serves all slots on an event loop for each vCPU. Memory is
 the proportional set size (Pss of smaps_rollup, proc(5)) of all processes: shared pages count once.
 """
 
@@ -162,7 +162,7 @@ def main() -> None:
     parser.add_argument("--layer", type=Path, default=site.LAYER)
     parser.add_argument("--seconds", type=float, default=5.0)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="lamina-managed-") as folder:
+    with tempfile.TemporaryDirectory(prefix="lamella-managed-") as folder:
         place = site.prepare(options.python, options.layer, Path(folder))
         print(table(place, options.seconds))
 

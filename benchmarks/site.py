@@ -14,7 +14,7 @@ from benchmarks.ways import Site
 from layer import archive, pythons
 
 ROOT = Path(__file__).resolve().parent.parent
-LAYER = ROOT / "dist" / "lamina-layer.zip"
+LAYER = ROOT / "dist" / "lamella-layer.zip"
 REQUIREMENTS = ROOT / "requirements" / "dev.txt"
 NEEDED = ("awslambdaric", "fastapi", "mangum")
 
@@ -51,7 +51,7 @@ def prepare(python: str, layer: Path, folder: Path) -> Site:
 
 
 def versions(python: str) -> dict[str, str]:
-    """The versions of what Lamina is measured beside. Raises `BenchmarkError` if one is missing."""
+    """The versions of what is measured beside Lamella. Raises `BenchmarkError`."""
     output = subprocess.run(
         (python, "-c", _VERSIONS, *NEEDED), capture_output=True, check=True
     ).stdout
@@ -66,7 +66,7 @@ def versions(python: str) -> dict[str, str]:
 
 def has_bytecode(site: Site) -> bool:
     """Whether the layer holds bytecode for the interpreter; without it, starts are slow."""
-    manifest = json.loads((site.opt / "lamina" / "manifest.json").read_text())
+    manifest = json.loads((site.opt / "lamella" / "manifest.json").read_text())
     return site.minor in manifest["bytecode"]
 
 

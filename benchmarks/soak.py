@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--layer", type=Path, default=site.LAYER)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="lamina-soak-") as folder:
+    with tempfile.TemporaryDirectory(prefix="lamella-soak-") as folder:
         place = site.prepare(options.python, options.layer, Path(folder))
         with Environment(place, BOOTSTRAP, ASGI_INVOKE_MODE="response_stream") as environment:
             before = _run(environment, WARM)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 FLOOR = "floor"
 ASYNCIO = "import asyncio"
 MANGUM = "Mangum"
-BOOTSTRAP = "Lamina bootstrap"
-HANDLER = "Lamina handler"
+BOOTSTRAP = "Lamella bootstrap"
+HANDLER = "Lamella handler"
 
 ADAPTERS = (MANGUM, BOOTSTRAP, HANDLER)
 """The ways that run an application."""
@@ -37,7 +37,7 @@ def command(way: str, site: Site) -> list[str]:
         ASYNCIO: [site.python, f"{site.task}/import_asyncio.py"],
         MANGUM: [*ric, "mangum_way.handler"],
         BOOTSTRAP: [f"{site.opt}/bootstrap", site.python, "/var/runtime/bootstrap.py"],
-        HANDLER: [*ric, "lamina.handler"],
+        HANDLER: [*ric, "lamella.handler"],
     }[way]
 
 

@@ -19,13 +19,13 @@ ROUNDS = 15
 
 URL = "https://id.execute-api.eu-west-1.amazonaws.com/prod"
 
-BASE = "import asyncio, lamina.service, lamina.runtime.loop\n"
+BASE = "import asyncio, lamella.service, lamella.runtime.loop\n"
 
-LAMINA = f"""
-from lamina.websocket import tls
-from lamina.websocket.aws import AwsClient
-from lamina.websocket.connections import Connections
-from lamina.websocket.sigv4 import Credentials, sign
+LAMELLA = f"""
+from lamella.aws import tls
+from lamella.aws.client import AwsClient
+from lamella.websocket.management import Connections
+from lamella.aws.sigv4 import Credentials, sign
 Connections(AwsClient(), "eu-west-1")
 credentials = Credentials("key", "secret", "token")
 sign(credentials, "execute-api", "eu-west-1", "POST", "{URL}", {{}}, b"x", 0)
@@ -43,7 +43,7 @@ client.post_to_connection(ConnectionId="x", Data=b"x")
 
 PROGRAMS = {
     "what every function imports": "",
-    "Lamina: client made, one request signed, TLS ready": LAMINA,
+    "Lamella: client made, one request signed, TLS ready": LAMELLA,
     "boto3: `import boto3`": "import boto3",
     "boto3: client made, one request signed": BOTO3,
 }

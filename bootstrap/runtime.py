@@ -1,13 +1,13 @@
-# /opt/lamina/runtime.py: a script is compiled on every start, so it holds only what must be here.
+# /opt/lamella/runtime.py: a script is compiled on every start, so it holds only what must be here.
 import gc
 import sys
 
 thresholds = gc.get_threshold()
 gc.set_threshold(0)  # init makes no garbage worth looking for; main() puts this back
 
-layer = __file__[: -len("/lamina/runtime.py")]
+layer = __file__[: -len("/lamella/runtime.py")]
 sys.path.insert(0, layer + "/python")
 
-from lamina.runtime.main import main  # noqa: E402  the line above decides which lamina this is
+from lamella.runtime.main import main  # noqa: E402  the line above decides which lamella this is
 
 main(layer, thresholds)

@@ -1,4 +1,4 @@
-"""Build the layer: `python -m layer.build` writes dist/lamina-layer.zip.
+"""Build the layer: `python -m layer.build` writes dist/lamella-layer.zip.
 
 Needs Python 3.10 or later with pip, and nothing else. Every Python from 3.10 on that is
 found on this machine contributes its bytecode, so that its functions start fast. For minors
@@ -16,11 +16,13 @@ from pathlib import Path
 from layer import BuildError, archive, budget, bytecode, containers, manifest, pythons, vendor
 
 ROOT = Path(__file__).resolve().parent.parent
-ZIP = ROOT / "dist" / "lamina-layer.zip"
+ZIP = ROOT / "dist" / "lamella-layer.zip"
 
-_NOT_IN_THE_LAYER = re.compile(r"(local|testing\w*|__main__)(/|\.py$)")
-"""The local Lambda and help for tests: a function has no use for them. Neither has it for
-py.typed and .pyi files, which only type checkers read: modules alone are taken."""
+NOT_IN_THE_LAYER = frozenset({"front_doors", "local", "testing", "tools"})
+"""The package's folders that a function has no use for: docs/design.md, "The house".
+
+Neither has it for py.typed and .pyi files, which only type checkers read: modules alone are
+taken."""
 
 
 def content(root: Path, found: Iterable[pythons.Python]) -> dict[str, bytes]:
@@ -32,35 +34,35 @@ def content(root: Path, found: Iterable[pythons.Python]) -> dict[str, bytes]:
     requirements = root / "layer" / "requirements.txt"
     wheel = vendor.wheel(requirements, root / "build" / "cache")
     inputs = manifest.Inputs(version(root), wheel, vendor.pin(requirements)[0], tuple(found))
-    files = {f"python/lamina/{name}": data for name, data in package(root).items()}
+    files = {f"python/lamella/{name}": data for name, data in package(root).items()}
     for name, data in vendor.sources(wheel).items():
-        files[f"python/lamina/{vendor.PRIVATE_NAME}/{name}"] = data
+        files[f"python/lamella/{vendor.PRIVATE_NAME}/{name}"] = data
     for python in inputs.pythons:
         files |= bytecode.compile_all(_modules(files), python)
     for name, data in vendor.licenses(wheel).items():
-        files[f"lamina/licenses/{vendor.PACKAGE}/{name}"] = data
-    files["lamina/licenses/lamina/LICENSE"] = (root / "LICENSE").read_bytes()
-    files["lamina/runtime.py"] = (root / "bootstrap" / "runtime.py").read_bytes()
+        files[f"lamella/licenses/{vendor.PACKAGE}/{name}"] = data
+    files["lamella/licenses/lamella/LICENSE"] = (root / "LICENSE").read_bytes()
+    files["lamella/runtime.py"] = (root / "bootstrap" / "runtime.py").read_bytes()
     files["bootstrap"] = (root / "bootstrap" / "bootstrap").read_bytes()
-    files["lamina/sbom.cdx.json"] = manifest.sbom(files, inputs)
-    files["lamina/manifest.json"] = manifest.manifest(files, inputs)
+    files["lamella/sbom.cdx.json"] = manifest.sbom(files, inputs)
+    files["lamella/manifest.json"] = manifest.manifest(files, inputs)
     return files
 
 
 def package(root: Path) -> dict[str, bytes]:
     """Return the modules of the package that belong in the layer, by path inside it."""
-    folder = root / "src" / "lamina"
+    folder = root / "src" / "lamella"
     paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.py")}
     return {
         name: path.read_bytes()
         for name, path in sorted(paths.items())
-        if not _NOT_IN_THE_LAYER.match(name)
+        if name.partition("/")[0] not in NOT_IN_THE_LAYER
     }
 
 
 def version(root: Path) -> str:
-    """Return Lamina's version, which the package's `__init__.py` alone states."""
-    path = root / "src" / "lamina" / "__init__.py"
+    """Return Lamella's version, which the package's `__init__.py` alone states."""
+    path = root / "src" / "lamella" / "__init__.py"
     match = re.search(r'^__version__ = "(.+)"$', path.read_text(), re.M)
     if match is None:
         raise BuildError(f'{path} has no line like __version__ = "1.2.3"')

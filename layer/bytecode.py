@@ -22,7 +22,7 @@ INSTALLED_AT = "/opt/"
 # Two things are left out, which together are a third of the bytes that a cold start reads:
 # docstrings (optimize=2, which also drops assert statements: in the package they only tell
 # the type checker what is so) and column numbers (no_debug_ranges: tracebacks lose the ^^^
-# below a line of Lamina's, not of the application's). The sources beside it have everything.
+# below a line of Lamella's, not of the application's). The sources beside it have everything.
 # The file keeps the ordinary name, which an interpreter started without -O looks for.
 _OPTIONS = ("-s", "-S", "-B", "-X", "no_debug_ranges")
 
@@ -45,7 +45,7 @@ def compile_all(sources: Mapping[str, bytes], python: Python) -> dict[str, bytes
     the same way, and writes the same bytes.
     """
     targets = {name: cached(name, python) for name in sorted(sources) if name.endswith(".py")}
-    with tempfile.TemporaryDirectory(prefix="lamina-") as folder:
+    with tempfile.TemporaryDirectory(prefix="lamella-") as folder:
         for name in targets:
             path = Path(folder, name)
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -92,7 +92,7 @@ def _why_bytecode(minor: str, source: bool, published: Contents, rebuilt: Conten
 def _why_source(published: Contents, rebuilt: Contents) -> str:
     given, here = published.manifest["version"], rebuilt.manifest["version"]
     if given != here:
-        return f"the zip is Lamina {given}, this checkout {here}: check out the tag v{given}"
+        return f"the zip is Lamella {given}, this checkout {here}: check out the tag v{given}"
     return (
         "this checkout is not the commit that the zip was built from (check out the tag "
         f"v{given}, without changes), or the zip was not built from it"

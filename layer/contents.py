@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from layer import BuildError
 
-MANIFEST = "lamina/manifest.json"
-SBOM = "lamina/sbom.cdx.json"
+MANIFEST = "lamella/manifest.json"
+SBOM = "lamella/sbom.cdx.json"
 
 MOST_BYTES = 250 * 1024 * 1024
 """What Lambda unpacks at most (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html);
@@ -70,7 +70,7 @@ def _manifest(files: dict[str, bytes], path: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(files[MANIFEST])
         manifest["version"], manifest["files"].items(), manifest["bytecode"].items()
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise BuildError(f"{path} is no layer of Lamina: it has no readable {MANIFEST}") from None
+        raise BuildError(f"{path} is no layer of Lamella: it has no readable {MANIFEST}") from None
     return manifest
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from layer import vendor
 from layer.pythons import Python
 
-_SBOM_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "sbom.lamina")
+_SBOM_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "sbom.lamella")
 
 
 class Inputs(NamedTuple):
@@ -35,7 +35,7 @@ def manifest(content: Mapping[str, bytes], inputs: Inputs) -> bytes:
     """
     return _json(
         {
-            "name": "lamina",
+            "name": "lamella",
             "version": inputs.version,
             "bytecode": {
                 python.minor: {"python": _dotted(python.version), "magic": python.magic}
@@ -51,7 +51,7 @@ def manifest(content: Mapping[str, bytes], inputs: Inputs) -> bytes:
 
 
 def sbom(content: Mapping[str, bytes], inputs: Inputs) -> bytes:
-    """Return sbom.cdx.json: Lamina, and the package it carries parts of.
+    """Return sbom.cdx.json: Lamella, and the package it carries parts of.
 
     CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json/). The serial number is derived from
     `content`, so that equal layers have equal bills.
@@ -62,17 +62,17 @@ def sbom(content: Mapping[str, bytes], inputs: Inputs) -> bytes:
     ric = _component(vendor.PACKAGE, inputs.ric_version, "Apache-2.0")
     ric["hashes"] = [{"alg": "SHA-256", "content": _sha256(inputs.wheel.read_bytes())}]
     ric["pedigree"] = {"notes": f"Only {', '.join(vendor.MODULES)}, unchanged."}
-    lamina = _component("lamina", inputs.version, "MIT")
+    lamella = _component("lamella", inputs.version, "MIT")
     return _json(
         {
             "bomFormat": "CycloneDX",
             "specVersion": "1.6",
             "serialNumber": f"urn:uuid:{uuid.uuid5(_SBOM_NAMESPACE, whole.hexdigest())}",
             "version": 1,
-            "metadata": {"component": lamina},
+            "metadata": {"component": lamella},
             "components": [ric],
             "dependencies": [
-                {"ref": lamina["bom-ref"], "dependsOn": [ric["bom-ref"]]},
+                {"ref": lamella["bom-ref"], "dependsOn": [ric["bom-ref"]]},
                 {"ref": ric["bom-ref"]},
             ],
         }

@@ -120,7 +120,7 @@ def main(argv: list[str] | None = None) -> int:
 def _announce(job: Job, account: str, partition: str) -> None:
     upload, layer = job.release.upload, job.options.layer
     for line in [
-        f"Lamina {job.release.version}, {len(upload.data):,} bytes, sha256 {upload.sha256}",
+        f"Lamella {job.release.version}, {len(upload.data):,} bytes, sha256 {upload.sha256}",
         f"as layer {layer} of account {account} in partition {partition}",
     ]:
         job.console.print(line, markup=False, soft_wrap=True)
@@ -160,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
         "public, or several of them",
     )
     parser.add_argument("--zip", type=Path, default=ZIP, help="the layer (%(default)s)")
-    parser.add_argument("--layer", default="lamina", help="the layer's name (%(default)s)")
+    parser.add_argument("--layer", default="lamella", help="the layer's name (%(default)s)")
     parser.add_argument("--layers", type=Path, default=LAYERS, help="the record (%(default)s)")
     parser.add_argument("--profile", help="of AWS's shared configuration files")
     return parser

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 OLDEST = (3, 10)
-"""The first minor version that Lamina supports."""
+"""The first minor version that Lamella supports."""
 
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14")
 """The minors that the layer should have bytecode for: those that Lambda has a runtime for

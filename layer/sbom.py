@@ -1,6 +1,6 @@
 """Put the layer's bill of materials beside its zip: `python -m layer.sbom [ZIP]`.
 
-The same bytes as lamina/sbom.cdx.json inside, for tools that do not open the zip.
+The same bytes as lamella/sbom.cdx.json inside, for tools that do not open the zip.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def verify(path: Path, root: Path, image: str | None = None) -> tuple[str, bool]
     `image`, where one is named. Raises BuildError when `path` is no layer or the build fails.
     """
     published = contents.read(path)
-    with tempfile.TemporaryDirectory(prefix="lamina-") as folder:
+    with tempfile.TemporaryDirectory(prefix="lamella-") as folder:
         rebuilt_zip = Path(folder, "rebuilt.zip")
         archive.write(build.content(root, _interpreters(published, image)), rebuilt_zip)
         rebuilt = contents.read(rebuilt_zip)

@@ -19,7 +19,7 @@ def anyio_backend() -> str:
 def opt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The layer, built from this tree and unpacked, as Lambda does at /opt."""
     folder = tmp_path_factory.mktemp("layer")
-    path = folder / "lamina-layer.zip"
+    path = folder / "lamella-layer.zip"
     build.build(build.ROOT, path)
     archive.unpack(path, folder / "opt")
     return folder / "opt"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lamina.testing import events
-from lamina.types import Event
+from lamella.testing import events
+from lamella.types import Event
 
 URL = "abc.lambda-url.eu-west-1.on.aws"
 API = "abc.execute-api.eu-west-1.amazonaws.com"

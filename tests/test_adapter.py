@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-import lamina
-from lamina.errors import InvocationError, LifespanError, SettingError
-from lamina.response.wire import encode_result
-from lamina.types import Receive, Scope, Send
+import lamella
+from lamella.errors import InvocationError, LifespanError, SettingError
+from lamella.response.wire import encode_result
+from lamella.types import Receive, Scope, Send
 from tests.events import SQS_EVENT, alb_event, http_event, rest_event, url_event
 from tests.sources import builders
 
@@ -60,17 +60,17 @@ async def answer(send: Send, content: Any, status: int = 200) -> None:
 
 
 @pytest.fixture
-def adapters() -> Iterator[list[lamina.Adapter]]:
-    made: list[lamina.Adapter] = []
+def adapters() -> Iterator[list[lamella.Adapter]]:
+    made: list[lamella.Adapter] = []
     yield made
     for adapter in made:
         adapter.close()
 
 
 @pytest.fixture
-def adapt(adapters: list[lamina.Adapter]) -> Any:
-    def adapt(app: Any, **settings: Any) -> lamina.Adapter:
-        adapters.append(lamina.Adapter(app, **settings))
+def adapt(adapters: list[lamella.Adapter]) -> Any:
+    def adapt(app: Any, **settings: Any) -> lamella.Adapter:
+        adapters.append(lamella.Adapter(app, **settings))
         return adapters[-1]
 
     return adapt
@@ -205,9 +205,9 @@ def test_E_wrong_settings_and_failing_startup_are_init_errors() -> None:
         await send({"type": "lifespan.startup.failed", "message": "no database"})
 
     with pytest.raises(SettingError, match="lifespan='sometimes'"):
-        lamina.Adapter(Echo(), lifespan="sometimes")
+        lamella.Adapter(Echo(), lifespan="sometimes")
     with pytest.raises(LifespanError, match="no database"):
-        lamina.Adapter(failing)
+        lamella.Adapter(failing)
 
 
 def test_E36_an_error_that_ends_the_environment_leaves_the_handler(adapt: Any) -> None:
@@ -416,16 +416,16 @@ def test_the_authorization_header_can_come_from_another(adapt: Any) -> None:
 
 def test_event_and_context_are_in_the_scope_and_in_reach(adapt: Any) -> None:
     async def script(scope: Scope, receive: Receive, send: Send) -> None:
-        current = lamina.current_invocation()
+        current = lamella.current_invocation()
         assert current.event is scope["aws.event"]
         assert current.context is scope["aws.context"] is CONTEXT
         await answer(
-            send, await asyncio.to_thread(lambda: lamina.current_invocation().event["version"])
+            send, await asyncio.to_thread(lambda: lamella.current_invocation().event["version"])
         )
 
     assert body_of(adapt(Echo(script))(url_event(), CONTEXT)) == "2.0"
     with pytest.raises(LookupError, match="No invocation is being served here"):
-        lamina.current_invocation()
+        lamella.current_invocation()
 
 
 def test_E40_the_scope_claims_the_versions_that_are_kept(adapt: Any) -> None:
@@ -491,34 +491,34 @@ async def app(scope, receive, send):
 """
 
 
-def test_E43_lamina_handler_is_a_plain_function_and_shuts_down_at_exit(tmp_path: Any) -> None:
+def test_E43_lamella_handler_is_a_plain_function_and_shuts_down_at_exit(tmp_path: Any) -> None:
     (tmp_path / "main.py").write_text(APP)
     code = (
-        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import lamina, types\n"
-        "assert isinstance(lamina.handler, types.FunctionType), lamina.handler\n"
-        "assert lamina.handler is lamina.handler and lamina.handler.__name__ == 'handler'\n"
-        f"print(lamina.handler({url_event()!r}, None)['body'])"
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import lamella, types\n"
+        "assert isinstance(lamella.handler, types.FunctionType), lamella.handler\n"
+        "assert lamella.handler is lamella.handler and lamella.handler.__name__ == 'handler'\n"
+        f"print(lamella.handler({url_event()!r}, None)['body'])"
     )
     ended = in_a_fresh_process(code, ASGI_APP="main:app")
     assert ended.stdout == "hello\nshut down\n", ended.stderr
 
 
-def test_lamina_handler_without_an_application_says_what_to_set() -> None:
-    ended = in_a_fresh_process("import lamina; lamina.handler", ASGI_APP="")
+def test_lamella_handler_without_an_application_says_what_to_set() -> None:
+    ended = in_a_fresh_process("import lamella; lamella.handler", ASGI_APP="")
     assert "ASGI_APP is not set: set it to package.module:attribute" in ended.stderr
 
 
 def test_an_import_error_of_the_user_s_shows_its_own_lines(tmp_path: Any) -> None:
     (tmp_path / "main.py").write_text("\n\nimport not_there\n")
     code = (
-        f"import sys, traceback; sys.path.insert(0, {str(tmp_path)!r}); import lamina\n"
-        "try: lamina.handler\n"
+        f"import sys, traceback; sys.path.insert(0, {str(tmp_path)!r}); import lamella\n"
+        "try: lamella.handler\n"
         "except Exception: traceback.print_tb(sys.exc_info()[2])"
     )
     ended = in_a_fresh_process(code, ASGI_APP="main:app")
     assert f"{tmp_path}/main.py" in ended.stderr, "awslambdaric reports this traceback only"
 
 
-def test_D25_importing_lamina_imports_nothing_more() -> None:
-    code = "import sys; import lamina; print([m for m in sys.modules if m.startswith('lamina.')])"
+def test_D25_importing_lamella_imports_nothing_more() -> None:
+    code = "import sys; import lamella; print([m for m in sys.modules if m.startswith('lamella.')])"
     assert in_a_fresh_process(code).stdout == "[]\n"

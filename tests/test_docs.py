@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from lamina.settings import OTHER_VARIABLES, TABLE
+from lamella.settings import OTHER_VARIABLES, TABLE
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*/README.md"))
@@ -186,7 +186,7 @@ HEAD = """
 AWSTemplateFormatVersion: "2010-09-09"
 Transform: AWS::Serverless-2016-10-31
 Parameters:
-  LaminaLayerArn:
+  LamellaLayerArn:
     Type: String
 """
 """What a page about one framework leaves out: every SAM template begins so."""

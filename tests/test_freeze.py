@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lamina import freeze
+from lamella.life import freeze
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lamina.errors import AppImportError
-from lamina.importer import app_reference, import_app, user_frames
+from lamella.errors import AppImportError
+from lamella.importer import app_reference, import_app, user_frames
 
 Write = Callable[[str, str], None]
 

@@ -15,11 +15,11 @@ import flask
 import httpx
 import pytest
 
-import lamina
-from lamina.errors import InitError, SettingError
-from lamina.interfaces import adapt, recognise
-from lamina.testing import LambdaContext, LambdaTransport, events
-from lamina.types import Message, Receive, Scope, Send
+import lamella
+from lamella.errors import InitError, SettingError
+from lamella.interfaces import adapt, recognise
+from lamella.testing import LambdaContext, LambdaTransport, events
+from lamella.types import Message, Receive, Scope, Send
 
 BODY: list[Message] = [
     {"type": "http.response.start", "status": 200},
@@ -140,7 +140,7 @@ def test_an_ASGI_3_application_is_left_as_it_is() -> None:
 
 
 def answered(app: Any, event: Any, **settings: Any) -> Any:
-    handler = lamina.Adapter(app, **settings)
+    handler = lamella.Adapter(app, **settings)
     try:
         return handler(event, LambdaContext())
     finally:
@@ -161,16 +161,16 @@ def test_a_WSGI_application_without_a2wsgi_says_what_to_add(
 ) -> None:
     monkeypatch.setitem(sys.modules, "a2wsgi", None)
     with pytest.raises(InitError, match="add a2wsgi to its requirements") as caught:
-        lamina.Adapter(wsgi)
+        lamella.Adapter(wsgi)
     assert caught.value.error_type == "Runtime.ImportModuleError"
 
 
 def test_a_WSGI_application_has_no_lifespan() -> None:
-    handler = lamina.Adapter(wsgi)
+    handler = lamella.Adapter(wsgi)
     assert not handler._service.lifespan.running
     handler.close()
     with pytest.raises(InitError, match="ASGI_LIFESPAN=on needs an application that supports"):
-        lamina.Adapter(wsgi, lifespan="on")
+        lamella.Adapter(wsgi, lifespan="on")
 
 
 def flask_app() -> Any:
@@ -178,7 +178,7 @@ def flask_app() -> Any:
 
     @app.post("/echo/<name>")
     def echo(name: str) -> Any:
-        current = lamina.current_invocation()
+        current = lamella.current_invocation()
         assert flask.request.environ["asgi.scope"]["aws.event"] is current.event
         response = flask.jsonify(
             name=name,
@@ -273,8 +273,8 @@ def test_Django_s_WSGI_application(tmp_path: Path) -> None:
     (tmp_path / "site_wsgi.py").write_text(DJANGO)
     event = events.rest_api(method="POST", path="/items/5?a=1", json={"name": "é"})
     code = (
-        "import lamina, sys\n"
-        f"print(lamina.Adapter('site_wsgi:application')({event!r}, None)['body'])"
+        "import lamella, sys\n"
+        f"print(lamella.Adapter('site_wsgi:application')({event!r}, None)['body'])"
     )
     path = os.pathsep.join([str(tmp_path), *sys.path])
     ended = subprocess.run(

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from lamina import leftovers
+from lamella.life import leftovers
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lamina.settings import OTHER_VARIABLES, TABLE
+from lamella.settings import OTHER_VARIABLES, TABLE
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from lamina import settings
-from lamina.errors import SettingError
-from lamina.settings import TABLE, Settings, from_arguments, from_environ, misspelt
+from lamella import settings
+from lamella.errors import SettingError
+from lamella.settings import TABLE, Settings, from_arguments, from_environ, misspelt
 
 
 def test_the_table_and_the_fields_are_the_same_settings_in_the_same_order() -> None:
@@ -110,7 +110,7 @@ def test_an_unknown_argument_names_the_nearest() -> None:
 def test_a_misspelt_variable_is_a_warning_and_a_stranger_is_not() -> None:
     environ = {"ASGI_LIFESPANN": "on", "ASGI_THREADS": "4", "ASGI_EXEC_WRAPPER": "/opt/x"}
     assert misspelt(environ) == [
-        "ASGI_LIFESPANN is not a setting of Lamina. Did you mean ASGI_LIFESPAN?"
+        "ASGI_LIFESPANN is not a setting of Lamella. Did you mean ASGI_LIFESPAN?"
     ]
 
 

@@ -1,6 +1,6 @@
 """docs/troubleshooting.md has an entry for every message that the layer can give, and no other.
 
-The messages are read out of the code: what is raised, what is logged, what Lamina answers in the
+The messages are read out of the code: what is raised, what is logged, what Lamella answers in the
 application's place, and what the bootstrap script says. An entry is a heading with the message's
 constant words in their order, and `<...>` where something variable stands; one that ends in `...`
 has the beginning of them.
@@ -16,19 +16,21 @@ from typing import NamedTuple
 
 import pytest
 
+from layer.build import NOT_IN_THE_LAYER
+
 ROOT = Path(__file__).parents[1]
-SOURCE = ROOT / "src" / "lamina"
+SOURCE = ROOT / "src" / "lamella"
 LAYER = [
     path
     for path in sorted(SOURCE.rglob("*.py"))
-    if path.relative_to(SOURCE).parts[0] not in ("local", "testing", "__main__.py")
+    if path.relative_to(SOURCE).parts[0] not in NOT_IN_THE_LAYER
 ]
 SCRIPT = ROOT / "bootstrap" / "bootstrap"
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
 
 TEXT_AT = {
     **dict.fromkeys(("info", "warning", "error", "critical", "exception"), 0),  # of a logger
-    **dict.fromkeys(("abandon", "cut_off", "fail", "plain"), 1),  # answers of Lamina's own
+    **dict.fromkeys(("abandon", "cut_off", "fail", "plain"), 1),  # answers of Lamella's own
     "_guarded": 2,
 }
 """Calls with a message, and which argument that is. For an error's class it is the first."""
@@ -62,7 +64,7 @@ class Message(NamedTuple):
 
 
 class Module:
-    """Reads the messages out of a module; `error_classes` are the names of Lamina's own errors."""
+    """Reads the messages out of a module; `error_classes` are the names of Lamella's own errors."""
 
     def __init__(self, name: str, source: str, error_classes: Iterable[str] = ()) -> None:
         self._name = name
@@ -127,9 +129,9 @@ def words_of(text: str) -> tuple[str, ...]:
 
 
 def error_classes(trees: Iterable[ast.AST]) -> set[str]:
-    """`LaminaError` and every class under it, wherever it is."""
+    """`LamellaError` and every class under it, wherever it is."""
     classes = [n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.ClassDef)]
-    found, before = {"LaminaError"}, 0
+    found, before = {"LamellaError"}, 0
     while len(found) > before:
         before = len(found)
         found |= {c.name for c in classes if {ast.unparse(base) for base in c.bases} & found}
@@ -202,7 +204,7 @@ def serve(name, count):
     logger.warning("%s took %.1f ms.", name, count)
     sink.fail(500, "Not Today" if count else str(name))
     logger.error("%s", name)
-    raise LaminaError(f"{name!r} is {count:d} too many: {HINT}.")
+    raise LamellaError(f"{name!r} is {count:d} too many: {HINT}.")
 
 def refuse():
     error = Worse("Worse " "still.")
@@ -211,7 +213,7 @@ def refuse():
 
 
 def test_messages_are_read_from_whatever_makes_one() -> None:
-    found = [m.words for m in Module("sample.py", SAMPLE, {"LaminaError", "Worse"}).messages()]
+    found = [m.words for m in Module("sample.py", SAMPLE, {"LamellaError", "Worse"}).messages()]
     assert sorted(" ".join(words) for words in found) == [
         "",  # str(name): test_no_message_hides_behind_a_variable wants a reason
         "",  # '%s': so does this
@@ -226,9 +228,9 @@ def test_messages_are_read_from_whatever_makes_one() -> None:
 
 def test_errors_of_later_modules_count() -> None:
     later = ast.parse(
-        "class Worse(Bad): ...\nclass Bad(LaminaError): ...\nclass No(Exception): ..."
+        "class Worse(Bad): ...\nclass Bad(LamellaError): ...\nclass No(Exception): ..."
     )
-    assert error_classes([later]) == {"LaminaError", "Bad", "Worse"}
+    assert error_classes([later]) == {"LamellaError", "Bad", "Worse"}
 
 
 def test_the_script_s_messages_are_read() -> None:

@@ -14,7 +14,7 @@ from string import Template
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from fastapi.responses import HTMLResponse
 
-import lamina.websocket
+import lamella.websocket
 
 PAGE = Template((Path(__file__).parent / "page.html").read_text())
 WEBSOCKET_URL = os.environ.get("WEBSOCKET_URL", "/prod")
@@ -31,7 +31,7 @@ async def page() -> str:
 @app.websocket("/ws")
 async def chat(websocket: WebSocket, room: str = "lobby") -> None:
     """Run anew for each event, so before the loop is only what may be done each time."""
-    connection = websocket.scope["extensions"]["lamina.websocket"]
+    connection = websocket.scope["extensions"]["lamella.websocket"]
     session, room = connection["session"], room[:40]
     await websocket.accept()
     try:
@@ -39,10 +39,10 @@ async def chat(websocket: WebSocket, room: str = "lobby") -> None:
             match await websocket.receive_json():
                 case {"name": str(name)} if "name" not in session:
                     session["name"] = name[:40]
-                    await lamina.websocket.group_add(room, connection["connection_id"])
-                    await lamina.websocket.group_send(room, f"{session['name']} joined")
+                    await lamella.websocket.group_add(room, connection["connection_id"])
+                    await lamella.websocket.group_send(room, f"{session['name']} joined")
                 case {"text": str(text)} if "name" in session:
-                    await lamina.websocket.group_send(room, f"{session['name']}: {text}")
+                    await lamella.websocket.group_send(room, f"{session['name']}: {text}")
     except WebSocketDisconnect:  # in the client's last event only, and it is in no room any more
         if "name" in session:
-            await lamina.websocket.group_send(room, f"{session['name']} left")
+            await lamella.websocket.group_send(room, f"{session['name']} left")

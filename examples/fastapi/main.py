@@ -50,7 +50,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[State]:
     logger.warning("stopping")
 
 
-app = FastAPI(title="Lamina's example", lifespan=lifespan)
+app = FastAPI(title="Lamella's example", lifespan=lifespan)
 # A folder that is not there is a 404 then, and no failed start.
 app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static", check_dir=False))
 

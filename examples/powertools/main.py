@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from fastapi import FastAPI, Request, Response
 
-import lamina
+import lamella
 
 logger = Logger(service="example")
 metrics = Metrics(namespace="Example", service="example")
@@ -26,7 +26,7 @@ async def observe(
     request: Request, call_next: Callable[[Request], Awaitable[Response]]
 ) -> Response:
     """What `inject_lambda_context` does, for every request."""
-    context = lamina.current_invocation().context
+    context = lamella.current_invocation().context
     logger.append_keys(function_request_id=context.aws_request_id, path=request.url.path)
     try:
         return await call_next(request)
@@ -34,7 +34,7 @@ async def observe(
         logger.remove_keys(["function_request_id", "path"])
 
 
-@lamina.before_freeze
+@lamella.before_freeze
 def write_metrics() -> None:
     """What `log_metrics` does at a handler's end."""
     if metrics.metric_set:

@@ -15,11 +15,11 @@ from layer.publishing.numbers import Latest
 
 
 class Entry(NamedTuple):
-    """A published layer version; `lamina` is the release in it, `sha256` its zip's, hexadecimal."""
+    """A published layer version; `lamella` is the release in it, `sha256` its zip's, in hex."""
 
     arn: str
     layer_version: int
-    lamina: str
+    lamella: str
     sha256: str
 
     @property

@@ -16,7 +16,7 @@ LIMIT = 50 * 1024 * 1024
 """How large a zip may be that is uploaded directly, in bytes
 (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
 
-_LOADED = ("bin/", "bootstrap", "extensions/", "lamina/", "lib/", "python/")
+_LOADED = ("bin/", "bootstrap", "extensions/", "lamella/", "lib/", "python/")
 """Where Lambda, Python and the bootstrap look for what they run."""
 
 
@@ -38,7 +38,7 @@ class Upload(NamedTuple):
 
 
 class Release(NamedTuple):
-    """A built layer; `version` is Lamina's."""
+    """A built layer; `version` is Lamella's."""
 
     version: str
     upload: Upload
@@ -63,7 +63,7 @@ def load(path: Path) -> Release:
     if len(data) > LIMIT:
         raise PublishError(f"{path} has {len(data):,} bytes; Lambda takes at most {LIMIT:,}")
     version = str(layer.manifest["version"])
-    return Release(version, Upload(data, f"Lamina {version}: runs any ASGI application"))
+    return Release(version, Upload(data, f"Lamella {version}: runs any ASGI application"))
 
 
 def placeholder() -> Upload:
@@ -75,5 +75,5 @@ def placeholder() -> Upload:
     text = "This version number belongs to a release in other regions. Use the newest version.\n"
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr(zipfile.ZipInfo("lamina/PLACEHOLDER.txt"), text)
+        archive.writestr(zipfile.ZipInfo("lamella/PLACEHOLDER.txt"), text)
     return Upload(file.getvalue(), "Placeholder for a number used in other regions: do not use")

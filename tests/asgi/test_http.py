@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from lamina.asgi.http import FILE_CHUNK, HTTPCycle, State
-from lamina.errors import ApplicationError, ClientDisconnected
-from lamina.types import Headers, Message, Receive, Scope, Send
+from lamella.asgi.http import FILE_CHUNK, HTTPCycle, State
+from lamella.errors import ApplicationError, ClientDisconnected
+from lamella.types import Headers, Message, Receive, Scope, Send
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from lamina.asgi.lifespan import Lifespan, State
-from lamina.errors import LifespanError
-from lamina.types import Receive, Scope, Send
+from lamella.asgi.lifespan import Lifespan, State
+from lamella.errors import LifespanError
+from lamella.types import Receive, Scope, Send
 
 pytestmark = pytest.mark.anyio
 

@@ -33,7 +33,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_layer_is_attached(template: Path) -> None:
     function = _properties(template, "AWS::Lambda::Function")
-    assert function["Layers"] == [{"Ref": "LaminaLayerArn"}]
+    assert function["Layers"] == [{"Ref": "LamellaLayerArn"}]
     assert function["Environment"]["Variables"] == STREAMING
     assert _properties(template, "AWS::Lambda::Url")["InvokeMode"] == "RESPONSE_STREAM"
 

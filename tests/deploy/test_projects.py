@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lamina.local.check.bytecode import modules
+from lamella.tools.check.bytecode import modules
 from tests.deploy.projects import DEPLOY, ROOT, STREAMING, TOOLS, copied, run
 
 TERRAFORM = shutil.which("terraform")
@@ -59,11 +59,11 @@ def test_terraform_attaches_the_layer() -> None:
         parsed = _unquoted(hcl2.load(file))
     resources = {kind: body for entry in parsed["resource"] for kind, body in entry.items()}
     function = resources["aws_lambda_function"]["function"]
-    assert function["layers"] == ["${var.lamina_layer_arn}"]
+    assert function["layers"] == ["${var.lamella_layer_arn}"]
     assert function["environment"][0]["variables"] == STREAMING
     url = resources["aws_lambda_function_url"]["function"]
     assert url["invoke_mode"] == "RESPONSE_STREAM"
-    assert {name for entry in parsed["variable"] for name in entry} == {"lamina_layer_arn", "name"}
+    assert {name for entry in parsed["variable"] for name in entry} == {"lamella_layer_arn", "name"}
     text = (DEPLOY / "terraform" / "main.tf").read_text()
     declared = {f"{kind}.{name}" for kind, body in resources.items() for name in body}
     used = set(re.findall(r"(?<![.\w])(aws_\w+\.\w+)\.", text))
@@ -90,7 +90,7 @@ def test_serverless_attaches_the_layer() -> None:
     assert provider.keys() <= {"name", "region", "runtime", "architecture", "memorySize", "timeout"}
     assert service["package"] == {"artifact": "function.zip"}
     assert function.keys() == {"handler", "layers", "environment", "url"}
-    assert function["layers"] == ["${param:laminaLayerArn}"]
+    assert function["layers"] == ["${param:lamellaLayerArn}"]
     assert function["environment"] == STREAMING
     assert function["url"] == {"authorizer": "aws_iam", "invokeMode": "RESPONSE_STREAM"}
 

@@ -12,7 +12,7 @@ import pytest
 
 from layer import pythons
 from tests.deploy.projects import DEPLOY, ROOT, copied, run
-from tests.local.functions import lamina
+from tests.local.functions import lamella
 
 SAM = shutil.which("sam", path=f"{ROOT}/.venv-sam/bin:{os.environ.get('PATH', '')}")
 VARIANTS = sorted((DEPLOY / "sam").glob("*.yaml"))
@@ -51,11 +51,11 @@ def built(tmp_path: Path) -> Path:
 
 
 def test_the_documented_way_from_build_to_deploy(built: Path) -> None:
-    """sam build, lamina compile, lamina check: without an option, as the page says."""
+    """sam build, lamella compile, lamella check: without an option, as the page says."""
     python = pythons.find()[-1].path
-    before = lamina("check", built, "--python", python, "--json").json
+    before = lamella("check", built, "--python", python, "--json").json
     assert before["template"] == str(built.parent / "template.yaml")
-    done = lamina("compile", built, "--python", python, "--json").json
+    done = lamella("compile", built, "--python", python, "--json").json
     assert done["import"]["after_ms"] < done["import"]["before_ms"]
-    after = lamina("check", built, "--python", python, "--strict")
+    after = lamella("check", built, "--python", python, "--strict")
     assert after.status == 0, after.output

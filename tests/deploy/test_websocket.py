@@ -1,4 +1,4 @@
-"""The chats' templates: routes, table and permissions are what Lamina needs, and no more."""
+"""The chats' templates: routes, table and permissions are what Lamella needs, and no more."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lamina.local.stores import dynamodb
-from lamina.settings import TABLE
+from lamella.settings import TABLE
+from lamella.tools.stores import dynamodb
 from tests.deploy.projects import ROOT
 
 EXAMPLES = [ROOT / "examples" / "chat", ROOT / "examples" / "chat-channels"]

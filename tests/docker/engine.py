@@ -17,7 +17,7 @@ from layer.pythons import Python
 from tests.docker import standin
 from tests.docker.context import Entry, data, fingerprint, tree, write
 
-LABEL = "lamina.tests"
+LABEL = "lamella.tests"
 OWNER = f"{socket.gethostname()}:{os.getpid()}"
 """The value of LABEL: who removes the container."""
 
@@ -28,7 +28,7 @@ def base_image(client: docker.DockerClient, python: Python) -> str:
     """The Lambda-like image for `python`: that of LAMBDA_IMAGE, else the stand-in, built."""
     if chosen := os.environ.get("LAMBDA_IMAGE"):
         return _pulled(client, chosen.format(version=python.minor))
-    return build(client, f"lamina-standin:{python.minor}", standin.entries(python))
+    return build(client, f"lamella-standin:{python.minor}", standin.entries(python))
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def function_image(client: docker.DockerClient, base: str, opt: Path, task: Path
     """An image of the function's own: the layer's content and the function's on `base`."""
     text = (standin.IMAGE / "Dockerfile.function").read_text().replace("${BASE}", base)
     entries = [data("Dockerfile", text.encode()), *tree(opt, "opt"), *tree(task, "task")]
-    tag = build(client, f"lamina-function:{OWNER.replace(':', '-')}", entries)
+    tag = build(client, f"lamella-function:{OWNER.replace(':', '-')}", entries)
     try:
         yield tag
     finally:

@@ -18,7 +18,7 @@ from tests.docker.conftest import StartFunction
 from tests.events import url_event
 from tests.layer import monitoring
 
-MODULE = "lamina/service.py"
+MODULE = "lamella/service.py"
 
 
 def monitored(start: StartFunction, mode: str = "buffered", **options: Any) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def test_a_start_uses_the_bytecode_as_it_is(start: StartFunction, mode: str) -> 
 
 
 def test_the_handler_way_does_so_too(start: StartFunction) -> None:
-    report = monitored(start, handler="lamina.handler", wrapper="")
+    report = monitored(start, handler="lamella.handler", wrapper="")
     assert monitoring.faults(report) == {}
     assert set(report["loaded"]) == set(report["modules"])
 
@@ -61,7 +61,7 @@ def test_the_monitor_sees_what_a_read_only_opt_hides(
 
 
 def test_a_container_compiles_the_same_bytes(image: str, python: Python) -> None:
-    sources = {f"python/lamina/{name}": data for name, data in build.package(build.ROOT).items()}
+    sources = {f"python/lamella/{name}": data for name, data in build.package(build.ROOT).items()}
     (inside,) = containers.find([python.minor], image)
     assert (inside.version, inside.magic, inside.image) == (python.version, python.magic, image)
     assert bytecode.compile_all(sources, inside) == bytecode.compile_all(sources, python)
@@ -78,7 +78,7 @@ def test_a_build_fills_in_the_minors_that_the_machine_lacks(
     found = build.build(build.ROOT, path, image)
     assert {each.minor for each in found} == {each.minor for each in [*others, lacking]}
     with ZipFile(path) as opened:
-        manifest = json.loads(opened.read("lamina/manifest.json"))
+        manifest = json.loads(opened.read("lamella/manifest.json"))
         assert f"python/{bytecode.cached(MODULE, lacking)}" in opened.namelist()
     assert manifest["bytecode"][lacking.minor]["magic"] == lacking.magic
     assert f"by {image}" in build.report(path, found)

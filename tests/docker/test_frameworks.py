@@ -14,7 +14,7 @@ from tests.e2e.packages import installed
 from tests.events import url_event
 
 FORM = {"content_type": "application/x-www-form-urlencoded"}
-HANDLER = {"handler": "lamina.handler", "wrapper": ""}
+HANDLER = {"handler": "lamella.handler", "wrapper": ""}
 
 Ways = pytest.mark.parametrize(
     "way", [pytest.param({}, id="bootstrap"), pytest.param(HANDLER, id="handler")]

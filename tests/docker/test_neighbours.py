@@ -51,10 +51,10 @@ def test_another_layer(
     versioned = f"python/lib/python{python.minor}/site-packages"
     package(merged / "python", "theirs")
     package(merged / versioned, "theirs_too")
-    way = {"handler": "lamina.handler", "wrapper": ""} if handler else {}
+    way = {"handler": "lamella.handler", "wrapper": ""} if handler else {}
     function = start(task=task, layer=merged, ASGI_APP="main:app", **way)
-    assert ask(function, "lamina", "theirs", "theirs_too")["modules"] == {
-        "lamina": "/opt/python/lamina/__init__.py",
+    assert ask(function, "lamella", "theirs", "theirs_too")["modules"] == {
+        "lamella": "/opt/python/lamella/__init__.py",
         "theirs": "/opt/python/theirs/__init__.py",
         "theirs_too": f"/opt/{versioned}/theirs_too/__init__.py",
     }
@@ -88,12 +88,12 @@ def test_a_second_wrapper_runs_in_between(
     merged = copy(opt, tmp_path / "opt")
     script(merged / "measure", WRAPPER)
     function = start(task=task, layer=merged, ASGI_APP="main:app", ASGI_EXEC_WRAPPER="/opt/measure")
-    answer = ask(function, "lamina")
+    answer = ask(function, "lamella")
     interpreter = f"/var/lang/bin/python{python.minor}"
-    assert answer["arguments"] == [interpreter, "-X", "importtime", "/opt/lamina/runtime.py"]
+    assert answer["arguments"] == [interpreter, "-X", "importtime", "/opt/lamella/runtime.py"]
     assert answer["environ"]["WRAPPED_BY"] == "/opt/measure"
     assert answer["environ"]["AWS_LAMBDA_EXEC_WRAPPER"] == "/opt/bootstrap"
-    assert function.has_logged("lamina.service")
+    assert function.has_logged("lamella.service")
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_a_forbidden_write_is_a_500_with_its_reason_in_the_log(function: Functio
     first = function.invoke(url_event("/about")).content
     for route, path, where in [
         ("/write_task", "/var/task/uploads", "write_task"),
-        ("/write_opt", "/opt/python/lamina/note", "write_opt"),
+        ("/write_opt", "/opt/python/lamella/note", "write_opt"),
         ("/write_home", "/home", "write_home"),
     ]:
         result = function.invoke(url_event(route)).result

@@ -1,4 +1,4 @@
-"""Each way into Lamina, on each Python, in an image like Lambda's."""
+"""Each way into Lamella, on each Python, in an image like Lambda's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_bootstrap_way(start: StartFunction, python: Python) -> None:
     folders = ["/opt/python", f"/var/lang/lib/python{python.minor}/site-packages"]
     assert environment["path"][:4] == ["/var/task", *folders, "/var/runtime"]
     assert environment["environ"]["AWS_EXECUTION_ENV"] == f"AWS_Lambda_python{python.minor}"
-    assert {file.rpartition("/lamina/")[0] for file in environment["files"]} == {"/opt/python"}
+    assert {file.rpartition("/lamella/")[0] for file in environment["files"]} == {"/opt/python"}
 
 
 def test_a_stream(start: StartFunction) -> None:
@@ -37,7 +37,7 @@ def test_a_stream(start: StartFunction) -> None:
 
 
 def test_the_handler_way(start: StartFunction) -> None:
-    function = start(ASGI_APP="bare:app", handler="lamina.handler", wrapper="")
+    function = start(ASGI_APP="bare:app", handler="lamella.handler", wrapper="")
     answers = [function.invoke(event).content for event in EVENTS]
     assert {answer["started"] for answer in answers} == {1}
     assert function.invoke(SQS_EVENT).result == {"got": SQS_EVENT}

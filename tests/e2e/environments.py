@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from lamina.local import EnvironmentState, LocalFunction
+from lamella.local import EnvironmentState, LocalFunction
 from tests.waiting import until
 
 LIMIT = 30.0

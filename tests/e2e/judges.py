@@ -30,7 +30,7 @@ from typing import Any, NamedTuple, Protocol
 
 import httpx
 
-from lamina.local import Environment, FunctionConfig
+from lamella.local import Environment, FunctionConfig
 from tests.ports import free_port
 from tests.waiting import PATIENCE, until
 
@@ -140,7 +140,7 @@ def managed_rie_refusal() -> str:
 def find_rie() -> Path | None:
     """AWS's emulator, as the SAM CLI's wheel carries it; `make sam` installs that."""
     arch = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
-    venv = Path(os.environ.get("LAMINA_SAM_VENV") or ROOT / ".venv-sam")
+    venv = Path(os.environ.get("LAMELLA_SAM_VENV") or ROOT / ".venv-sam")
     pattern = f"lib/python3.*/site-packages/samcli/local/rapid/aws-lambda-rie-{arch}"
     return next(iter(venv.glob(pattern)), None)
 

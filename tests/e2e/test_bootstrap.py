@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lamina.runtime.environment import SHUTDOWN_TIME
+from lamella.runtime.environment import SHUTDOWN_TIME
 from layer.pythons import Python
 from tests.e2e.conftest import FUNCTION, StartLocal
 from tests.e2e.judges import LocalJudge
@@ -140,7 +140,7 @@ async def test_shutdown_runs_on_SIGTERM(start_local: StartLocal) -> None:
         started = time.monotonic()
         await judge.environment.stop()
         took = time.monotonic() - started
-    assert registered.header("lambda-extension-name") == "lamina"
+    assert registered.header("lambda-extension-name") == "lamella"
     assert judge.log.count("lifespan startup") == judge.log.count("lifespan shutdown") == 1
     assert took < SHUTDOWN_TIME + 0.2, "it ended by itself, before the SIGKILL"
     assert pid is not None
@@ -188,7 +188,7 @@ async def test_a_failed_init_ends_whatever_threads_run(
     assert failure.exit_code == 1
 
 
-async def test_lamina_comes_from_the_layer_and_nothing_is_compiled(
+async def test_lamella_comes_from_the_layer_and_nothing_is_compiled(
     start_local: StartLocal, opt: Path
 ) -> None:
     files = sorted(path for path in opt.rglob("*") if path.is_file())
@@ -196,7 +196,7 @@ async def test_lamina_comes_from_the_layer_and_nothing_is_compiled(
     async with start_local(PYTHONDONTWRITEBYTECODE="") as judge:
         content = (await judge.invoke(url_event("/modules"))).content
     assert content["files"]
-    assert all(name.startswith(f"{opt}/python/lamina/") for name in content["files"])
+    assert all(name.startswith(f"{opt}/python/lamella/") for name in content["files"])
     assert all(Path(name).exists() for name in content["cached"] if name)
     after = sorted(path for path in opt.rglob("*") if path.is_file())
     assert {path: path.stat().st_mtime_ns for path in after} == before
@@ -218,7 +218,7 @@ async def test_the_process_sees_lambdas_path_and_environment(
 async def test_a_function_s_own_modules_win_over_the_layer_s(
     opt: Path, python: Python, tmp_path: Path
 ) -> None:
-    for name in ("awslambdaric", "simplejson", "h11", "lamina"):
+    for name in ("awslambdaric", "simplejson", "h11", "lamella"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("MINE = True\n")
     (tmp_path / "main.py").write_text(
@@ -238,7 +238,7 @@ async def test_log_records_carry_the_request_id(start_local: StartLocal) -> None
         result = await judge.environment.invoke(url_event("/crash"))
     records = [json.loads(line) for line in judge.environment.logs if line.startswith("{")]
     error = next(record for record in records if record["level"] == "ERROR")
-    access = next(record for record in records if record["logger"] == "lamina.access")
+    access = next(record for record in records if record["logger"] == "lamella.access")
     assert error["requestId"] == access["requestId"] == result.request_id
     assert error["errorType"] == "RuntimeError"
     assert error["errorMessage"] == "a secret of the application"

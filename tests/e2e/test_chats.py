@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from lamina.local import FunctionConfig
-from lamina.local.websockets.api import WebSocketApi
+from lamella.local import FunctionConfig
+from lamella.local.websockets.api import WebSocketApi
 from layer import pythons
 from tests.e2e.environments import served
 from tests.e2e.packages import installed

@@ -1,4 +1,4 @@
-"""The example application through `lamina run`, as `make run` starts it, over real HTTP."""
+"""The example application through `lamella run`, as `make run` starts it, over real HTTP."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAIN = pythons.find()[-1]
 
 
 class Served:
-    """A running `lamina run`: where it listens, what it printed."""
+    """A running `lamella run`: where it listens, what it printed."""
 
     def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
         self.process = process
@@ -61,7 +61,7 @@ def served(
     folder = tmp_path_factory.mktemp(f"run-{python.minor}-{door}")
     log = folder / "log"
     task_root = build_function(python, folder / "task")
-    command = [sys.executable, "-m", "lamina.local.cli", "run", "main:app", "--port", "0"]
+    command = [sys.executable, "-m", "lamella.tools.cli", "run", "main:app", "--port", "0"]
     options = ["--front-door", door, "--layer", str(opt), "--task-root", str(task_root)]
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -118,7 +118,7 @@ def test_the_documentation_page_finds_its_schema(served: Served) -> None:
     assert schema is not None
     assert httpx.URL(served.url).join(schema[1]).path.endswith("/openapi.json")
     found = httpx.get(httpx.URL(served.url).join(schema[1]))
-    assert found.json()["info"]["title"] == "Lamina's example"
+    assert found.json()["info"]["title"] == "Lamella's example"
 
 
 def test_lifespan_state_is_there_in_every_request(served: Served) -> None:

@@ -1,4 +1,4 @@
-"""The handler way: `Handler: lamina.handler` under AWS's own awslambdaric, on every Python."""
+"""The handler way: `Handler: lamella.handler` under AWS's own awslambdaric, on every Python."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def start(opt: Path, python: Python) -> Start:
     ric = installed(python, "awslambdaric", "awslambdaric==4.2.2")
 
     @asynccontextmanager
-    async def start(handler: str = "lamina.handler", **environ: str) -> AsyncIterator[LocalJudge]:
+    async def start(handler: str = "lamella.handler", **environ: str) -> AsyncIterator[LocalJudge]:
         # The managed runtime puts the function, the layer and its own packages on the path.
         path = f"{FUNCTION}:{opt}/python:{ric}"
         variables = {"ASGI_APP": "bare:app", "PYTHONPATH": path, **environ}

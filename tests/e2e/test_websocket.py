@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from lamina.local import FunctionConfig
+from lamella.local import FunctionConfig
 from layer.pythons import Python
 from tests.e2e.conftest import FUNCTION
 from tests.e2e.environments import served
@@ -41,7 +41,7 @@ def config(way: str, opt: Path, python: Python) -> FunctionConfig:
         )
     ric = installed(python, "awslambdaric", "awslambdaric==4.2.2")
     variables = {**VARIABLES, "PYTHONPATH": f"{FUNCTION}:{opt}/python:{ric}"}
-    command = (python.path, "-m", "awslambdaric", "lamina.handler")
+    command = (python.path, "-m", "awslambdaric", "lamella.handler")
     return FunctionConfig(FUNCTION, command=command, python=python.path, environment=variables)
 
 

@@ -17,7 +17,7 @@ ROOT = build.ROOT
 @pytest.fixture(scope="session")
 def layer_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The zip file, built from this repository."""
-    path = tmp_path_factory.mktemp("layer") / "lamina-layer.zip"
+    path = tmp_path_factory.mktemp("layer") / "lamella-layer.zip"
     build.build(ROOT, path)
     return path
 
@@ -32,7 +32,7 @@ def content(layer_zip: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="session")
 def manifest(content: dict[str, bytes]) -> dict[str, Any]:
     """The layer's own account of itself."""
-    value: dict[str, Any] = json.loads(content["lamina/manifest.json"])
+    value: dict[str, Any] = json.loads(content["lamella/manifest.json"])
     return value
 
 

@@ -20,8 +20,8 @@ LEAD_BACK = '#!/bin/sh\necho once\nexec {layer}/bootstrap "$@"\n'
 def layer(tmp_path: Path) -> Path:
     """A layer that holds the real bootstrap; its runtime.py is never reached."""
     folder = tmp_path / "opt of mine"
-    (folder / "lamina").mkdir(parents=True)
-    (folder / "lamina" / "runtime.py").touch()
+    (folder / "lamella").mkdir(parents=True)
+    (folder / "lamella" / "runtime.py").touch()
     shutil.copy(ROOT / "bootstrap" / "bootstrap", folder)
     return folder
 
@@ -55,12 +55,12 @@ def test_as_exec_wrapper_it_runs_its_own_script_with_lambdas_interpreter(
 ) -> None:
     # PATH leads nowhere: were another program needed, this would fail.
     done = run(layer / "bootstrap", interpreter, "/var/runtime/bootstrap.py")
-    assert done == (0, f"{interpreter}\n{layer}/lamina/runtime.py\n", "")
+    assert done == (0, f"{interpreter}\n{layer}/lamella/runtime.py\n", "")
 
 
 def test_as_entry_point_it_finds_python3_on_path(layer: Path, tmp_path: Path) -> None:
     python3 = script(tmp_path / "bin" / "python3", SHOW)
-    expected = (0, f"{python3}\n{layer}/lamina/runtime.py\n", "")
+    expected = (0, f"{python3}\n{layer}/lamella/runtime.py\n", "")
     assert run(layer / "bootstrap", PATH=str(python3.parent)) == expected
 
 
@@ -74,7 +74,7 @@ def test_a_cmd_that_is_no_interpreter_is_ignored(
         status, output, _ = run(
             layer / "bootstrap", word, PATH=str(python3.parent), python="inherited"
         )
-        assert (status, output) == (0, f"{python3}\n{layer}/lamina/runtime.py\n")
+        assert (status, output) == (0, f"{python3}\n{layer}/lamella/runtime.py\n")
 
 
 def test_without_any_python_it_says_where_it_looked(layer: Path) -> None:
@@ -93,14 +93,14 @@ def test_it_finds_its_layer_through_a_link_and_a_relative_path(
     command = link if how == "link" else f"./{layer.name}/bootstrap"
     status, output, _ = run(command, interpreter, PATH="/usr/bin:/bin")
     assert status == 0
-    assert Path(output.splitlines()[1]).resolve() == layer / "lamina" / "runtime.py"
+    assert Path(output.splitlines()[1]).resolve() == layer / "lamella" / "runtime.py"
 
 
 def test_copied_without_the_rest_of_the_layer_it_says_so(layer: Path, interpreter: Path) -> None:
-    (layer / "lamina" / "runtime.py").unlink()
+    (layer / "lamella" / "runtime.py").unlink()
     status, _, error = run(layer / "bootstrap", interpreter)
     assert status == 127
-    assert f"{layer}/lamina/runtime.py does not exist" in error
+    assert f"{layer}/lamella/runtime.py does not exist" in error
 
 
 def test_another_wrapper_runs_in_between_with_two_words(
@@ -114,7 +114,7 @@ def test_another_wrapper_runs_in_between_with_two_words(
     assert output.splitlines() == [
         f"wrapped by {wrapper}",
         str(interpreter),
-        f"{layer}/lamina/runtime.py",
+        f"{layer}/lamella/runtime.py",
     ]
 
 
@@ -126,7 +126,7 @@ def test_a_wrapper_that_leads_back_does_so_once(
     wrapper = layer / "bootstrap" if itself else script(tmp_path / "loop", leads_back)
     status, output, _ = run(layer / "bootstrap", interpreter, ASGI_EXEC_WRAPPER=str(wrapper))
     assert status == 0
-    expected = [str(interpreter), f"{layer}/lamina/runtime.py"]
+    expected = [str(interpreter), f"{layer}/lamella/runtime.py"]
     assert output.splitlines() == (expected if itself else ["once", *expected])
 
 
@@ -155,16 +155,16 @@ def test_pythonpath_is_passed_on_as_it_was(layer: Path, tmp_path: Path, given: s
 
 
 @pytest.mark.parametrize("safe_path", [{}, {"PYTHONSAFEPATH": "1"}], ids=["plain", "safe path"])
-def test_the_script_starts_the_lamina_of_its_own_layer(
+def test_the_script_starts_the_lamella_of_its_own_layer(
     layer: Path, tmp_path: Path, safe_path: dict[str, str]
 ) -> None:
-    shutil.copy(ROOT / "bootstrap" / "runtime.py", layer / "lamina")
+    shutil.copy(ROOT / "bootstrap" / "runtime.py", layer / "lamella")
     shown = (
         "def main(layer, thresholds):\n    import sys\n"
         "    print(layer, __file__, sys.path[0], sep='\\n')\n"
     )
     for place, text in [(layer / "python", shown), (tmp_path / "decoy", "the wrong one")]:
-        package = place / "lamina"
+        package = place / "lamella"
         script(package / "runtime" / "main.py", text)
         (package / "__init__.py").touch()
         (package / "runtime" / "__init__.py").touch()
@@ -173,4 +173,4 @@ def test_the_script_starts_the_lamina_of_its_own_layer(
     )
     assert (status, error) == (0, "")
     own = layer / "python"
-    assert output.splitlines() == [str(layer), f"{own}/lamina/runtime/main.py", str(own)]
+    assert output.splitlines() == [str(layer), f"{own}/lamella/runtime/main.py", str(own)]

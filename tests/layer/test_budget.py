@@ -54,7 +54,7 @@ def test_a_broken_limit_names_the_largest_files(
     tmp_path: Path, limits: Budget, message: str
 ) -> None:
     path = tmp_path / "layer.zip"
-    pyc = "python/lamina/__pycache__/huge.cpython-313.pyc"
+    pyc = "python/lamella/__pycache__/huge.cpython-313.pyc"
     archive.write({"small": b"small", pyc: os.urandom(50_000)}, path)
     budget.check(path, ROOMY)
     with pytest.raises(BuildError, match=rf"(?s){message}.*\n *\d[\d,]+  {pyc}\n"):

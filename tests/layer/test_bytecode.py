@@ -25,8 +25,8 @@ def refuse(self, data, path, **options):
 import asyncio, http, json, logging  # the standard library may be compiled
 sys.path[:0] = sys.argv[1:]
 importlib.machinery.SourceFileLoader.source_to_code = refuse
-import lamina
-names = [module.name for module in pkgutil.walk_packages(lamina.__path__, "lamina.")]
+import lamella
+names = [module.name for module in pkgutil.walk_packages(lamella.__path__, "lamella.")]
 for name in names:
     if not name.endswith("__main__"):
         importlib.import_module(name)
@@ -54,9 +54,9 @@ def test_no_bytecode_is_there_without_its_source(content: Content) -> None:
 
 def test_tracebacks_show_where_lambda_unpacks_the_layer(content: Content) -> None:
     running = Python(sys.executable, sys.version_info[:3], importlib.util.MAGIC_NUMBER.hex())
-    code = marshal.loads(content[bytecode.cached("python/lamina/errors.py", running)][16:])
+    code = marshal.loads(content[bytecode.cached("python/lamella/errors.py", running)][16:])
     assert isinstance(code, CodeType)
-    assert code.co_filename == "/opt/python/lamina/errors.py"
+    assert code.co_filename == "/opt/python/lamella/errors.py"
 
 
 def test_importing_the_layer_compiles_nothing(opt: Path, python: Python, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_importing_the_layer_compiles_nothing(opt: Path, python: Python, tmp_pat
         text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    modules = [path for path in opt.rglob("python/**/*.py") if path.parent.name != "lamina"]
+    modules = [path for path in opt.rglob("python/**/*.py") if path.parent.name != "lamella"]
     assert int(done.stdout) >= len(modules)
 
 

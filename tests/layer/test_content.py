@@ -17,21 +17,21 @@ from layer import archive, build
 Content = dict[str, bytes]
 
 
-def test_python_can_import_nothing_from_the_layer_but_lamina(content: Content) -> None:
-    assert {name.split("/")[1] for name in content if name.startswith("python/")} == {"lamina"}
+def test_python_can_import_nothing_from_the_layer_but_lamella(content: Content) -> None:
+    assert {name.split("/")[1] for name in content if name.startswith("python/")} == {"lamella"}
 
 
 def test_the_zip_has_three_entries_at_its_top(content: Content) -> None:
-    assert {name.split("/")[0] for name in content} == {"bootstrap", "lamina", "python"}
+    assert {name.split("/")[0] for name in content} == {"bootstrap", "lamella", "python"}
 
 
-@pytest.mark.parametrize("name", ["python/lamina/types.py", "lamina/runtime.py", "bootstrap"])
+@pytest.mark.parametrize("name", ["python/lamella/types.py", "lamella/runtime.py", "bootstrap"])
 def test_files_that_a_start_needs_are_there(content: Content, name: str) -> None:
     assert content[name]
 
 
 def test_the_local_lambda_test_help_and_typing_files_are_left_out(content: Content) -> None:
-    unwanted = re.compile(r"python/lamina/(local|testing)|\.pyi$|py\.typed$")
+    unwanted = re.compile(r"python/lamella/(local|testing)|\.pyi$|py\.typed$")
     assert [name for name in content if unwanted.search(name)] == []
 
 
@@ -63,7 +63,7 @@ def test_unpacking_restores_the_modes_whatever_the_umask(layer_zip: Path, tmp_pa
     finally:
         os.umask(before)
     assert (tmp_path / "bootstrap").stat().st_mode & 0o777 == 0o755
-    assert (tmp_path / "lamina" / "runtime.py").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "lamella" / "runtime.py").stat().st_mode & 0o777 == 0o644
 
 
 def test_the_manifest_lists_every_other_file(content: Content, manifest: dict[str, Any]) -> None:
@@ -71,20 +71,20 @@ def test_the_manifest_lists_every_other_file(content: Content, manifest: dict[st
     assert manifest["files"] == {
         name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
         for name, data in content.items()
-        if name != "lamina/manifest.json"
+        if name != "lamella/manifest.json"
     }
 
 
 def test_the_bill_of_materials_names_what_is_carried(content: Content) -> None:
-    sbom = json.loads(content["lamina/sbom.cdx.json"])
+    sbom = json.loads(content["lamella/sbom.cdx.json"])
     assert (sbom["bomFormat"], sbom["specVersion"]) == ("CycloneDX", "1.6")
-    assert sbom["metadata"]["component"]["purl"] == f"pkg:pypi/lamina@{build.version(build.ROOT)}"
+    assert sbom["metadata"]["component"]["purl"] == f"pkg:pypi/lamella@{build.version(build.ROOT)}"
     assert [component["purl"] for component in sbom["components"]] == [
         "pkg:pypi/awslambdaric@4.2.2"
     ]
 
 
 def test_licences_of_both_packages_travel_along(content: Content) -> None:
-    assert b"MIT License" in content["lamina/licenses/lamina/LICENSE"]
-    assert b"Apache License" in content["lamina/licenses/awslambdaric/LICENSE"]
-    assert b"Amazon" in content["lamina/licenses/awslambdaric/NOTICE"]
+    assert b"MIT License" in content["lamella/licenses/lamella/LICENSE"]
+    assert b"Apache License" in content["lamella/licenses/awslambdaric/LICENSE"]
+    assert b"Amazon" in content["lamella/licenses/awslambdaric/NOTICE"]

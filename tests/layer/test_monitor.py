@@ -20,7 +20,7 @@ from tests.layer import monitoring
 
 pytestmark = pytest.mark.anyio
 
-MODULE = "lamina/service.py"
+MODULE = "lamella/service.py"
 
 
 @pytest.mark.parametrize("mode", ["buffered", "response_stream"])

@@ -25,7 +25,7 @@ def build_in(folder: Path, umask: int, environment: dict[str, str]) -> bytes:
         umask=umask,
         check=True,
     )
-    return (folder / "dist" / "lamina-layer.zip").read_bytes()
+    return (folder / "dist" / "lamella-layer.zip").read_bytes()
 
 
 @pytest.mark.parametrize(("umask", "environment"), [TOKYO, LIMA], ids=["tokyo", "lima"])

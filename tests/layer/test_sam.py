@@ -42,8 +42,8 @@ def test_the_template_is_valid(template: str) -> None:
 
 def test_sam_builds_the_same_layer(content: dict[str, bytes], tmp_path: Path) -> None:
     built = tmp_path / "build"
-    sam("build", "LaminaLayer", "--build-dir", str(built))
-    layer = built / "LaminaLayer"
+    sam("build", "LamellaLayer", "--build-dir", str(built))
+    layer = built / "LamellaLayer"
     files = [path for path in layer.rglob("*") if path.is_file()]
     assert {path.relative_to(layer).as_posix(): path.read_bytes() for path in files} == content
     assert (layer / "bootstrap").stat().st_mode & 0o777 == 0o755

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lamina.runtime.search_path import search_path
+from lamella.runtime.search_path import search_path
 from tests.layer.conftest import ROOT
 
 STDLIB = [
@@ -88,7 +88,7 @@ def test_without_a_task_root_the_current_folder_is_it(
 INSTALL = """
 import os, sys
 sys.path.insert(0, {src!r})
-from lamina.runtime import search_path
+from lamella.runtime import search_path
 sys.path[0] = {layer!r} + "/python"
 search_path.install({layer!r})
 import json

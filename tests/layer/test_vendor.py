@@ -27,9 +27,9 @@ def run(python: Python, script: str, *path: Path) -> str:
 
 def test_the_context_works_where_awslambdaric_is_not_installed(opt: Path, python: Python) -> None:
     script = """
-from lamina._awslambdaric import __version__
-from lamina._awslambdaric.lambda_context import LambdaContext
-from lamina._awslambdaric.lambda_runtime_log_utils import JsonFormatter
+from lamella._awslambdaric import __version__
+from lamella._awslambdaric.lambda_context import LambdaContext
+from lamella._awslambdaric.lambda_runtime_log_utils import JsonFormatter
 context = LambdaContext("request-1", {"custom": {"a": 1}}, None, 0, "arn")
 print(__version__, context.aws_request_id, context.client_context.custom, JsonFormatter.__name__)
 print("awslambdaric" in sys.modules)
@@ -43,7 +43,7 @@ def test_hooks_are_those_of_the_module_that_the_application_imports(
 ) -> None:
     (tmp_path / "snapshot_restore_py.py").write_text(HOOKS)
     script = """
-from lamina._awslambdaric import lambda_runtime_hooks_runner
+from lamella._awslambdaric import lambda_runtime_hooks_runner
 lambda_runtime_hooks_runner.run_after_restore()
 """
     assert run(python, script, opt / "python", tmp_path) == "hook ran\n"

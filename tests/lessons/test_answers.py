@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-import lamina
-from lamina.errors import InvocationError
-from lamina.response.wire import DELIMITER
-from lamina.service import Service
-from lamina.settings import from_arguments
-from lamina.types import Receive, Result, Scope, Send
+import lamella
+from lamella.errors import InvocationError
+from lamella.invocation import Invocation
+from lamella.response.wire import DELIMITER
+from lamella.service import Service
+from lamella.settings import from_arguments
+from lamella.types import Receive, Result, Scope, Send
 from tests.events import rest_event, url_event
 from tests.lessons.test_life import CONTEXT
 from tests.sources import builders
@@ -34,7 +35,7 @@ async def with_headers(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_E21_D26_excluded_headers_never_leave_cookies_included(name: str) -> None:
-    handler = lamina.Adapter(
+    handler = lamella.Adapter(
         with_headers, lifespan="off", exclude_headers=["X-Secret", "Set-Cookie"]
     )
     sent = json.dumps(handler(SOURCES[name](), CONTEXT)).lower()
@@ -47,7 +48,7 @@ def test_E21_D26_excluded_headers_never_leave_cookies_included(name: str) -> Non
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_E21_what_is_not_excluded_leaves(name: str) -> None:
-    handler = lamina.Adapter(with_headers, lifespan="off")
+    handler = lamella.Adapter(with_headers, lifespan="off")
     sent = json.dumps(handler(SOURCES[name](), CONTEXT)).lower()
     handler.close()
     assert all(part in sent for part in ("x-secret", "x-open", "a=1", "b=2"))
@@ -97,7 +98,7 @@ async def test_E30_D1_a_part_is_with_the_client_before_the_next_one_is_made(even
         await send({"type": "http.response.body", "body": b""})
 
     settings = from_arguments({"lifespan": "off", "invoke_mode": "response_stream"})
-    cycle = Service(app, settings).open(event, CONTEXT, client)
+    cycle = Service(app, settings).open(Invocation(event, CONTEXT), client)
     assert cycle is not None
     await cycle.run(app)
     assert bodies == [b"one", b"onetwo", b"onetwothree"]

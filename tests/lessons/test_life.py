@@ -1,4 +1,4 @@
-"""What other adapters do once for each request, or on another loop, and Lamina once for all."""
+"""What other adapters do once for each request, or on another loop, and Lamella once for all."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-import lamina
-from lamina.sources import registry
-from lamina.types import Event, Receive, Request, Scope, Send
+import lamella
+from lamella.sources import registry
+from lamella.types import Event, Receive, Request, Scope, Send
 from tests.events import http_event, rest_event, url_event
 
 CONTEXT = SimpleNamespace(aws_request_id="r-1", get_remaining_time_in_millis=lambda: 30_000)
@@ -23,12 +23,12 @@ Respond = Callable[[Scope], Awaitable[Any]]
 
 
 @pytest.fixture
-def adapt() -> Iterator[Callable[..., lamina.Adapter]]:
+def adapt() -> Iterator[Callable[..., lamella.Adapter]]:
     """Makes adapters, and closes them after the test."""
-    made: list[lamina.Adapter] = []
+    made: list[lamella.Adapter] = []
 
-    def adapt(app: Any, **settings: Any) -> lamina.Adapter:
-        made.append(lamina.Adapter(app, **settings))
+    def adapt(app: Any, **settings: Any) -> lamella.Adapter:
+        made.append(lamella.Adapter(app, **settings))
         return made[-1]
 
     yield adapt
@@ -168,7 +168,7 @@ def test_E32_a_failing_shutdown_takes_nothing_back(
 def test_E41_one_quiet_line_where_there_is_no_lifespan(
     adapt: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "lamina")
+    caplog.set_level(logging.INFO, "lamella")
 
     async def respond(scope: Scope) -> Any:
         return "ok"
@@ -221,7 +221,7 @@ def test_D28_errors_go_to_logging_with_their_traceback_and_nowhere_else(
 
     assert adapt(http(respond), lifespan="off")(url_event(), CONTEXT)["statusCode"] == 500
     (record,) = caplog.records
-    assert (record.name, record.levelname) == ("lamina", "ERROR")
+    assert (record.name, record.levelname) == ("lamella", "ERROR")
     assert record.exc_info
     assert str(record.exc_info[1]) == "boom"
     assert capfd.readouterr() == ("", "")

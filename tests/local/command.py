@@ -1,4 +1,4 @@
-"""The command `lamina` as a process of its own, and what its function sees."""
+"""The command `lamella` as a process of its own, and what its function sees."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ LIMIT = 20.0
 
 
 class Cli:
-    """A running `lamina`, and its output line by line."""
+    """A running `lamella`, and its output line by line."""
 
     def __init__(self, *arguments: str, cwd: Path) -> None:
         source = Path(__file__).resolve().parents[2] / "src"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "lamina.local.cli", *arguments],
+            [sys.executable, "-m", "lamella.tools.cli", *arguments],
             cwd=cwd,
             env={**os.environ, "PYTHONPATH": str(source), "NO_COLOR": "1"},
             stdout=subprocess.PIPE,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lamina.local import FunctionConfig
+from lamella.local import FunctionConfig
 from tests.local.command import Cli, Start
 
 Configure = Callable[..., FunctionConfig]
@@ -34,7 +34,7 @@ def wrapper(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def bootstrap(wrapper: Path) -> Path:
-    """The same as a shell script that starts the interpreter it is given, as Lamina's does."""
+    """The same as a shell script that starts the interpreter it is given, as Lamella's does."""
     script = wrapper.with_name("bootstrap.sh")
     script.write_text(f'#!/bin/sh\nexec "$1" {wrapper}\n')
     script.chmod(0o755)
@@ -56,7 +56,7 @@ def configure(tmp_path: Path, wrapper: Path) -> Configure:
 
 @pytest.fixture
 def start(tmp_path: Path, wrapper: Path) -> Iterator[Start]:
-    """Start `lamina run pkg.app:app` with the fake layer, on a free port."""
+    """Start `lamella run pkg.app:app` with the fake layer, on a free port."""
     running: list[Cli] = []
 
     def begin(*arguments: str) -> Cli:

@@ -1,6 +1,6 @@
 """A runtime of a few lines, started as the exec wrapper: it does what the event tells it to.
 
-It knows nothing of Lamina, only Lambda's Runtime API, and uses only the standard library.
+It knows nothing of Lamella, only Lambda's Runtime API, and uses only the standard library.
 The event is {"do": NAME, ...} (NAME as in ACTIONS); FAKE_INIT says what goes wrong in init. On
 managed instances it asks for as many events at a time as it may. With SnapStart it asks for a
 restore; FAKE_HOOK says what goes wrong around it.

@@ -1,4 +1,4 @@
-"""Small functions on disk, for `lamina check` and `lamina compile`."""
+"""Small functions on disk, for `lamella check` and `lamella compile`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from click.testing import CliRunner
 
-from lamina.local.cli import main
+from lamella.tools.cli import main
 
 RUNTIME = "python{}.{}".format(*sys.version_info)
 
@@ -45,7 +45,7 @@ class Done(NamedTuple):
         return value
 
 
-def lamina(*arguments: object) -> Done:
+def lamella(*arguments: object) -> Done:
     """Run the command in this process."""
     done = CliRunner().invoke(main, [str(each) for each in arguments])
     if done.exception and not isinstance(done.exception, SystemExit):

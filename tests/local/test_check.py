@@ -1,4 +1,4 @@
-"""`lamina check`: each thing an init would stumble over, found before the deploy."""
+"""`lamella check`: each thing an init would stumble over, found before the deploy."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Any
 
 import pytest
 
-from lamina.local.check import folder as folder_checks
-from lamina.local.check.importtime import STANDARD_LIBRARY, by_package
-from tests.local.functions import APP, RUNTIME, lamina, write
+from lamella.tools.check import folder as folder_checks
+from lamella.tools.check.importtime import STANDARD_LIBRARY, by_package
+from tests.local.functions import APP, RUNTIME, lamella, write
 
 
 def findings(directory: Path, *options: object, app: str = "main:app") -> dict[str, dict[str, Any]]:
     """The findings by check; the last one where a check has several."""
-    done = lamina("check", directory, "--app", app, "--json", *options)
+    done = lamella("check", directory, "--app", app, "--json", *options)
     return {finding["check"]: finding for finding in done.json["findings"]}
 
 
 def test_a_function_that_is_fine(tmp_path: Path) -> None:
     write(tmp_path)
-    done = lamina("check", tmp_path, "--app", "main:app")
+    done = lamella("check", tmp_path, "--app", "main:app")
     assert done.status == 0, done.output
     assert "problem" not in done.output
     found = findings(tmp_path)
@@ -69,7 +69,7 @@ def test_an_application_that_does_not_import(
     tmp_path: Path, code: str, app: str, message: str
 ) -> None:
     write(tmp_path, {"main.py": code})
-    done = lamina("check", tmp_path, "--app", app, "--json")
+    done = lamella("check", tmp_path, "--app", app, "--json")
     assert done.status == 1
     problems = [each for each in done.json["findings"] if each["level"] == "problem"]
     assert [each["check"] for each in problems] == ["application"]
@@ -78,7 +78,7 @@ def test_an_application_that_does_not_import(
 
 def test_the_table_shows_the_users_traceback(tmp_path: Path) -> None:
     write(tmp_path, {"main.py": "import broken", "broken.py": "1 / 0"})
-    done = lamina("check", tmp_path, "--app", "main:app")
+    done = lamella("check", tmp_path, "--app", "main:app")
     assert done.status == 1
     assert 'broken.py", line 1' in done.output
     assert "importlib" not in done.output
@@ -147,12 +147,12 @@ async def app(scope, receive, send):
 def test_every_wrong_setting_is_named(tmp_path: Path) -> None:
     write(tmp_path)
     wrong = ["--env", "ASGI_INVOKE_MODE=stream", "--env", "ASGI_LIFESPAN=yes"]
-    done = lamina("check", tmp_path, "--app", "main:app", *wrong, "--env", "ASGI_LIFESPN=on")
+    done = lamella("check", tmp_path, "--app", "main:app", *wrong, "--env", "ASGI_LIFESPN=on")
     assert done.status == 1
     text = " ".join(done.output.split())
     assert "ASGI_INVOKE_MODE='stream' is not allowed" in text
     assert "ASGI_LIFESPAN='yes' is not allowed" in text
-    assert "ASGI_LIFESPN is not a setting of Lamina. Did you mean ASGI_LIFESPAN?" in text
+    assert "ASGI_LIFESPN is not a setting of Lamella. Did you mean ASGI_LIFESPAN?" in text
 
 
 def test_a_loop_that_the_function_does_not_carry(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_loop_that_the_function_does_not_carry(tmp_path: Path) -> None:
 
 def test_a_module_that_hides_the_standard_library(tmp_path: Path) -> None:
     write(tmp_path, {"secrets.py": "", "queue/__init__.py": ""})
-    done = lamina("check", tmp_path, "--app", "main:app")
+    done = lamella("check", tmp_path, "--app", "main:app")
     assert done.status == 1
     assert "secrets.py hides the standard library's 'secrets'" in " ".join(done.output.split())
     assert "queue/ hides" in done.output
@@ -202,7 +202,7 @@ def test_packages_that_the_layer_makes_needless(tmp_path: Path) -> None:
             "main.py": f"import mangum\n{APP}",
         },
     )
-    done = lamina("check", tmp_path, "--app", "main:app", "--json")
+    done = lamella("check", tmp_path, "--app", "main:app", "--json")
     needless = {
         each["details"]["name"]: each["details"]["imported"]
         for each in done.json["findings"]
@@ -210,7 +210,7 @@ def test_packages_that_the_layer_makes_needless(tmp_path: Path) -> None:
     }
     assert needless == {"mangum": True, "uvicorn": False}
     assert done.status == 0
-    assert lamina("check", tmp_path, "--app", "main:app", "--strict").status == 1
+    assert lamella("check", tmp_path, "--app", "main:app", "--strict").status == 1
 
 
 def test_a_function_over_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,7 +262,7 @@ def built(folder: Path, **values: str) -> Path:
 
 
 def test_the_template_of_sam_build_is_found(tmp_path: Path) -> None:
-    done = lamina("check", built(tmp_path), "--json")
+    done = lamella("check", built(tmp_path), "--json")
     assert done.status == 0, done.output
     report = done.json
     assert report["template"] == str(tmp_path / "template.yaml")
@@ -271,8 +271,8 @@ def test_the_template_of_sam_build_is_found(tmp_path: Path) -> None:
     assert by_check["template"]["details"]["variables"] == ["TABLE"]
 
 
-def test_a_template_that_does_not_lead_to_lamina(tmp_path: Path) -> None:
-    done = lamina("check", built(tmp_path, wrapper="/opt/otel"), "--json")
+def test_a_template_that_does_not_lead_to_lamella(tmp_path: Path) -> None:
+    done = lamella("check", built(tmp_path, wrapper="/opt/otel"), "--json")
     messages = [each["message"] for each in done.json["findings"] if each["check"] == "template"]
     assert any("AWS_LAMBDA_EXEC_WRAPPER is '/opt/otel'" in message for message in messages)
 
@@ -283,7 +283,7 @@ def test_a_function_for_another_processor_is_not_imported(tmp_path: Path) -> Non
     task = built(tmp_path, architecture=other)
     minor = RUNTIME.removeprefix("python").replace(".", "")
     (task / f"fast.cpython-{minor}-{machine}-linux-gnu.so").touch()
-    by_check = {each["check"]: each for each in lamina("check", task, "--json").json["findings"]}
+    by_check = {each["check"]: each for each in lamella("check", task, "--json").json["findings"]}
     assert "Not imported: the function is" in by_check["application"]["message"]
     assert "native modules" not in by_check
 
@@ -295,7 +295,7 @@ def test_a_store_whose_driver_the_function_does_not_carry(tmp_path: Path) -> Non
     """redis is certainly in the environment of this test."""
     write(tmp_path)
     store = "ASGI_WEBSOCKET_STORE=redis://:secret@cache.example.com"
-    done = lamina("check", tmp_path, "--app", "main:app", "--env", store, "--json")
+    done = lamella("check", tmp_path, "--app", "main:app", "--env", store, "--json")
     assert done.status == 1
     (found,) = (each for each in done.json["findings"] if each["check"] == "websockets")
     assert found["level"] == "problem"
@@ -320,7 +320,7 @@ def test_without_websockets_nothing_is_said_of_them(tmp_path: Path) -> None:
     write(tmp_path)
     assert "websockets" not in findings(tmp_path)
     assert "websockets" not in {
-        each["check"] for each in lamina("check", built(tmp_path), "--json").json["findings"]
+        each["check"] for each in lamella("check", built(tmp_path), "--json").json["findings"]
     }
 
 
@@ -360,7 +360,7 @@ def test_the_template_s_websocket_api(
         line = "          TABLE: !Ref Table\n"
         text = text.replace(line, f"{line}          ASGI_WEBSOCKET_STORE: !Sub dynamodb://${{T}}\n")
     template.write_text(text)
-    report = lamina("check", task, "--json").json["findings"]
+    report = lamella("check", task, "--json").json["findings"]
     messages = [each["message"] for each in report if each["check"] == "websockets"]
     assert len(messages) == len(expected), messages
     for message, words in zip(messages, expected, strict=True):
@@ -370,7 +370,7 @@ def test_the_template_s_websocket_api(
 def test_the_templates_of_the_examples_lack_nothing() -> None:
     for example in ("chat", "chat-channels"):
         folder = Path(__file__).parents[2] / "examples" / example
-        done = lamina("check", folder, "--no-lifespan", "--json", "--runtime", RUNTIME)
+        done = lamella("check", folder, "--no-lifespan", "--json", "--runtime", RUNTIME)
         assert str(folder / "template.yaml") == done.json["template"]
         assert not [each for each in done.json["findings"] if each["check"] == "websockets"]
 
@@ -399,7 +399,7 @@ def test_a_wrong_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], message: str
 ) -> None:
     monkeypatch.chdir(write(tmp_path, {"main.py": "x: 1"}))
-    done = lamina("check", ".", *options)
+    done = lamella("check", ".", *options)
     assert done.status == 2
     assert message in " ".join(done.output.split())
 
@@ -408,9 +408,9 @@ def test_several_functions(tmp_path: Path) -> None:
     built(tmp_path)
     elsewhere = write(tmp_path / "elsewhere")
     template = ["--template", tmp_path / "template.yaml"]
-    assert "choose with --function: Api, Other" in lamina("check", elsewhere, *template).output
-    assert "has no function 'Ap'" in lamina("check", elsewhere, *template, "--function=Ap").output
-    done = lamina("check", elsewhere, *template, "--function=Api", "--json")
+    assert "choose with --function: Api, Other" in lamella("check", elsewhere, *template).output
+    assert "has no function 'Ap'" in lamella("check", elsewhere, *template, "--function=Ap").output
+    done = lamella("check", elsewhere, *template, "--function=Api", "--json")
     assert done.json["level"] == "warning"
 
 
@@ -420,12 +420,12 @@ def test_several_functions(tmp_path: Path) -> None:
 def test_import_times_are_summed_up_by_package() -> None:
     lines = """
 import time:       900 |       900 | site
-lamina-import-begins
+lamella-import-begins
 import time:       100 |       100 |     json.decoder
 import time:       200 |       300 |   fastapi.routing
 import time:      1000 |      1300 | fastapi
 the application's own words
-lamina-import-ends
+lamella-import-ends
 import time:       900 |       900 | asyncio.late
 """.splitlines()
     found = by_package(lines, {"json", "asyncio", "site"})

@@ -1,4 +1,4 @@
-"""`lamina run` as a process of its own: start, signals, reload, and each way to fail."""
+"""`lamella run` as a process of its own: start, signals, reload, and each way to fail."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from lamina.local.cli import main
-from lamina.local.server import bound_socket
+from lamella.local.server import bound_socket
+from lamella.tools.cli import main
 from tests.local.command import LIMIT, Cli, Start, environ
 from tests.waiting import is_running
 
@@ -56,7 +56,7 @@ def test_ctrl_c_ends_a_request_in_flight(start: Start) -> None:
     assert not asking.is_alive()
 
 
-def test_even_a_killed_lamina_leaves_no_frozen_process_behind(start: Start) -> None:
+def test_even_a_killed_lamella_leaves_no_frozen_process_behind(start: Start) -> None:
     cli = start()
     pid = httpx.post(cli.url(), json={"do": "echo"}, timeout=10).json()["pid"]
     cli.line("^REPORT")
@@ -127,7 +127,7 @@ def test_the_welcome_names_the_source(start: Start, door: str, words: str) -> No
 
 
 def test_a_layer_can_be_a_zip(tmp_path: Path, wrapper: Path, start: Start) -> None:
-    archive = tmp_path / "dist" / "lamina-layer.zip"
+    archive = tmp_path / "dist" / "lamella-layer.zip"
     archive.parent.mkdir()
     with zipfile.ZipFile(archive, "w") as layer:
         entry = zipfile.ZipInfo("bootstrap", date_time=(1980, 1, 1, 0, 0, 0))
@@ -184,9 +184,9 @@ def test_a_port_in_use(layer: list[str]) -> None:
 def test_no_layer_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     message = failing()
-    assert "there is no dist/lamina-layer.zip here" in message
-    assert "say where Lamina's layer is with --layer FILE" in message
-    assert "`make layer` in a checkout of Lamina builds it" in message
+    assert "there is no dist/lamella-layer.zip here" in message
+    assert "say where Lamella's layer is with --layer FILE" in message
+    assert "`make layer` in a checkout of Lamella builds it" in message
     assert "nowhere.zip does not exist" in failing("--layer", "nowhere.zip")
 
 
@@ -242,12 +242,12 @@ def test_one_kind_of_environment_at_a_time(layer: list[str]) -> None:
 def test_without_the_extra_the_command_says_what_to_install() -> None:
     source = Path(__file__).resolve().parents[2] / "src"
     done = subprocess.run(
-        [sys.executable, "-S", "-m", "lamina", "run", "a:b"],  # -S: no installed packages
+        [sys.executable, "-S", "-m", "lamella.tools", "run", "a:b"],  # -S: no installed packages
         env={**os.environ, "PYTHONPATH": str(source)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 1
-    assert re.match(r"The command `lamina` needs '\w+', which is not installed\.", done.stderr)
-    assert done.stderr.rstrip().endswith('pip install "lamina[local]"')
+    assert re.match(r"The command `lamella` needs '\w+', which is not installed\.", done.stderr)
+    assert done.stderr.rstrip().endswith('pip install "lamella[local]"')

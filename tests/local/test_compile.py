@@ -1,4 +1,4 @@
-"""`lamina compile`: bytecode that Lambda can use, whatever dates the zip has."""
+"""`lamella compile`: bytecode that Lambda can use, whatever dates the zip has."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from lamina.local import compile as compile_module
-from lamina.local.check.bytecode import State, states
-from lamina.local.check.interpreter import inspected
+from lamella.tools import compile as compile_module
+from lamella.tools.check.bytecode import State, states
+from lamella.tools.check.interpreter import inspected
 from layer import pythons
 from layer.pythons import Python
 from tests.e2e.packages import installed
-from tests.local.functions import APP, RUNTIME, lamina, write
+from tests.local.functions import APP, RUNTIME, lamella, write
 
 ZIPPED = 315_532_800  # 1 January 1980, the date of every file in SAM's zips
 
@@ -62,38 +62,38 @@ def task(tmp_path: Path) -> Path:
 def test_after_it_a_start_compiles_nothing(task: Path) -> None:
     subprocess.run([sys.executable, "-m", "compileall", "-q", str(task)], check=True)
     assert compiled_at_start(task) == 3  # pip's bytecode goes by date: all of it is stale
-    done = lamina("compile", task, "--no-measure")
+    done = lamella("compile", task, "--no-measure")
     assert done.status == 0, done.output
     assert "3 modules written" in done.output
     assert compiled_at_start(task) == 0
 
 
 def test_on_every_python(task: Path, python: Python) -> None:
-    done = lamina("compile", task, "--runtime", f"python{python.minor}", "--python", python.path,
+    done = lamella("compile", task, "--runtime", f"python{python.minor}", "--python", python.path,
                   "--no-measure")  # fmt: skip
     assert done.status == 0, done.output
     assert compiled_at_start(task, python.path) == 0
 
 
 def test_again_it_changes_nothing(task: Path) -> None:
-    lamina("compile", task, "--no-measure")
+    lamella("compile", task, "--no-measure")
     before = {path: path.stat().st_mtime_ns for path in task.rglob("*")}
-    done = lamina("compile", task, "--no-measure", "--json").json
+    done = lamella("compile", task, "--no-measure", "--json").json
     assert (done["written"], done["unchanged"]) == (0, 3)
     assert {path: path.stat().st_mtime_ns for path in task.rglob("*")} == before
 
 
 def test_a_changed_module_is_compiled_anew(task: Path) -> None:
-    lamina("compile", task, "--no-measure")
+    lamella("compile", task, "--no-measure")
     (task / "main.py").write_text(APP)
-    done = lamina("compile", task, "--no-measure", "--json").json
+    done = lamella("compile", task, "--no-measure", "--json").json
     assert (done["written"], done["unchanged"]) == (1, 2)
 
 
 def test_the_same_source_gives_the_same_bytes(task: Path, tmp_path: Path) -> None:
     other = shutil.copytree(task, tmp_path / "other")
     for folder in (task, other):
-        lamina("compile", folder, "--no-measure")
+        lamella("compile", folder, "--no-measure")
     assert [path.read_bytes() for path in sorted(task.rglob("*.pyc"))] == [
         path.read_bytes() for path in sorted(other.rglob("*.pyc"))
     ]
@@ -102,7 +102,7 @@ def test_the_same_source_gives_the_same_bytes(task: Path, tmp_path: Path) -> Non
 def test_lambdas_user_can_read_it_whatever_the_umask(task: Path) -> None:
     before = os.umask(0o077)
     try:
-        lamina("compile", task, "--no-measure")
+        lamella("compile", task, "--no-measure")
     finally:
         os.umask(before)
     caches = list(task.rglob("__pycache__"))
@@ -112,7 +112,7 @@ def test_lambdas_user_can_read_it_whatever_the_umask(task: Path) -> None:
 
 def test_files_that_do_not_compile_are_counted_and_left_alone(task: Path) -> None:
     write(task, {"template/project.py": "import {{ name }}", "old.py": "print 'Python 2'"})
-    done = lamina("compile", task, "--no-measure")
+    done = lamella("compile", task, "--no-measure")
     assert done.status == 0
     assert "2 skipped, which do not compile, for example old.py (SyntaxError" in done.output
     assert compiled_at_start(task) == 0
@@ -120,7 +120,7 @@ def test_files_that_do_not_compile_are_counted_and_left_alone(task: Path) -> Non
 
 def test_hidden_folders_are_no_part_of_the_function(task: Path) -> None:
     write(task / ".venv", {"big.py": ""})
-    assert lamina("compile", task, "--no-measure", "--json").json["written"] == 3
+    assert lamella("compile", task, "--no-measure", "--json").json["written"] == 3
     assert not list((task / ".venv").rglob("*.pyc"))
 
 
@@ -130,12 +130,12 @@ def test_the_gain_is_measured(task: Path) -> None:
     write(task, {f"heavy/m{n}.py": body for n in range(10)})
     names = "\n".join(f"import heavy.m{n}" for n in range(10))
     (task / "main.py").write_text(names + APP)
-    measured = lamina("compile", task, "--app", "main:app", "--json").json["import"]
+    measured = lamella("compile", task, "--app", "main:app", "--json").json["import"]
     assert measured["after_ms"] < 0.8 * measured["before_ms"]
 
 
 def test_without_an_application_there_is_nothing_to_measure(task: Path) -> None:
-    done = lamina("compile", task)
+    done = lamella("compile", task)
     assert done.status == 0
     assert "The gain was not measured: ASGI_APP is not set" in done.output
     assert compiled_at_start(task) == 0
@@ -148,12 +148,12 @@ def test_a_fastapi_application(tmp_path: Path) -> None:
     task = shutil.copytree(packages, tmp_path / "task")
     (task / "main.py").write_text("from fastapi import FastAPI\napp = FastAPI()\n")
     options = ["--app", "main:app", "--python", python.path, "--json"]
-    done = lamina("compile", task, *options).json
+    done = lamella("compile", task, *options).json
     assert done["failed"] == {}
     assert done["import"]["after_ms"] < done["import"]["before_ms"]
     assert set(states(task, inspected(python.path))) == {State.UNCHECKED}
     assert compiled_at_start(task, python.path) == 0
-    checked = lamina("check", task, *options)
+    checked = lamella("check", task, *options)
     assert checked.status == 0, checked.output
     by_check = {each["check"]: each for each in checked.json["findings"]}
     assert by_check["application"]["details"]["framework"] == "FastAPI"
@@ -166,7 +166,7 @@ def test_a_fastapi_application(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_into(task: Path) -> None:
     """A file where the folder for bytecode would be stops root, too."""
     (task / "__pycache__").write_text("in the way")
-    done = lamina("compile", task, "--no-measure")
+    done = lamella("compile", task, "--no-measure")
     assert done.status == 1
     assert "cannot be written into" in done.output
     assert "run this as the user who built it" in done.output
@@ -180,7 +180,7 @@ def test_a_read_only_file_system_is_explained() -> None:
 
 
 def test_an_interpreter_of_another_minor_is_refused(task: Path) -> None:
-    done = lamina("compile", task, "--runtime", "python3.99", "--python", sys.executable)
+    done = lamella("compile", task, "--runtime", "python3.99", "--python", sys.executable)
     assert done.status == 2
     assert "The function's runtime is python3.99" in done.output
     assert RUNTIME.removeprefix("python") in done.output

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lamina.local.front_doors import (
+from lamella.front_doors import (
     FrontDoor,
     FunctionUrl,
     HttpApi,
@@ -24,7 +24,7 @@ from lamina.local.front_doors import (
     Malformed,
     RestApi,
 )
-from lamina.local.front_doors.door import Refused
+from lamella.front_doors.door import Refused
 
 CAPTURES = Path(__file__).resolve().parents[3] / "shared" / "events"
 PATH = "/capture/space%20value"

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from lamina.local import InvokeResult, LocalFunction, Throttled
+from lamella.local import InvokeResult, LocalFunction, Throttled
 from tests.local.conftest import Configure
 from tests.waiting import is_running
 

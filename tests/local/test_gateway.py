@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from lamina.local import FunctionConfig, LocalFunction
-from lamina.local.front_doors import FrontDoor, FunctionUrl, HttpApi, Lattice, LoadBalancer, RestApi
-from lamina.local.gateway import Gateway
-from lamina.local.server import LocalServer, bound_socket
+from lamella.front_doors import FrontDoor, FunctionUrl, HttpApi, Lattice, LoadBalancer, RestApi
+from lamella.local import FunctionConfig, LocalFunction
+from lamella.local.gateway import Gateway
+from lamella.local.server import LocalServer, bound_socket
 from tests.local.conftest import Configure
 from tests.local.test_streams import at_rest
 

@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from lamina.local import Environment, EnvironmentState, LocalFunction, Throttled
-from lamina.local.invocation import Answer, Invocation
-from lamina.local.managed_api import ManagedApi, Unavailable
-from lamina.local.traffic import Traffic
+from lamella.local import Environment, EnvironmentState, LocalFunction, Throttled
+from lamella.local.invocation import Answer, Invocation
+from lamella.local.managed_api import ManagedApi, Unavailable
+from lamella.local.traffic import Traffic
 from tests.local.conftest import Configure
 from tests.local.test_runtime_api import (
     INIT_ERROR,

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from lamina.local.invocation import Answer, Invocation
-from lamina.local.runtime_api import MAX_PAYLOAD, RuntimeApi
-from lamina.local.traffic import Traffic
+from lamella.local.invocation import Answer, Invocation
+from lamella.local.runtime_api import MAX_PAYLOAD, RuntimeApi
+from lamella.local.traffic import Traffic
 from tests.local.conftest import Configure
 
 pytestmark = pytest.mark.anyio
@@ -256,7 +256,7 @@ async def test_an_extension_registers_once_and_only_in_init(
     assert done.json() == {
         "functionName": "local",
         "functionVersion": "$LATEST",
-        "handler": "lamina.handler",
+        "handler": "lamella.handler",
         "accountId": "123456789012",
     }
     assert kind(await register("a")) == (403, "Extension.InvalidExtensionState")

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from lamina.local import Environment, FunctionConfig, LocalFunction
-from lamina.local.snapshot import RESTORE_LIMIT
+from lamella.local import Environment, FunctionConfig, LocalFunction
+from lamella.local.snapshot import RESTORE_LIMIT
 from tests.local.conftest import Configure
 from tests.waiting import is_running, process_state, until
 
@@ -150,7 +150,7 @@ async def test_the_restore_has_a_time_limit(
     snap_start: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert RESTORE_LIMIT == 10
-    monkeypatch.setattr("lamina.local.environment.RESTORE_LIMIT", 0.5)
+    monkeypatch.setattr("lamella.local.environment.RESTORE_LIMIT", 0.5)
     async with Environment(snap_start(FAKE_HOOK="slow")) as environment:
         assert environment.init_error is not None
         assert environment.init_error.error_type == "SnapStartTimeoutException"

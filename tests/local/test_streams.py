@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from lamina.local import Environment
-from lamina.local.traffic import Exchange
+from lamella.local import Environment
+from lamella.local.traffic import Exchange
 from tests.local.conftest import Configure
 
 pytestmark = pytest.mark.anyio

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from lamina.local.front_doors.door import HttpRequest, Refused
-from lamina.local.websockets.api import WebSocketApi
-from lamina.local.websockets.events import (
+from lamella.front_doors.door import HttpRequest, Refused
+from lamella.local.websockets.api import WebSocketApi
+from lamella.local.websockets.events import (
     Handshake,
     connect_event,
     disconnect_event,

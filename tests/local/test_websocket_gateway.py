@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from lamina.local.websockets.api import WebSocketApi
+from lamella.local.websockets.api import WebSocketApi
 from tests.local.conftest import Configure
 from tests.local.websocket_client import Served, closed, serving
 from tests.waiting import until

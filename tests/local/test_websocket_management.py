@@ -11,7 +11,7 @@ import httpx
 import pytest
 from botocore.credentials import Credentials
 
-from lamina.local.websockets.api import WebSocketApi
+from lamella.local.websockets.api import WebSocketApi
 from tests.local.conftest import Configure
 from tests.local.test_websocket_gateway import ending
 from tests.local.websocket_client import LOCAL, Served, closed, serving, signed
@@ -169,7 +169,7 @@ async def test_an_old_signature_is_refused(
 ) -> None:
     async with serving(configure()) as local:
         later = time.time() + 301
-        monkeypatch.setattr("lamina.local.websockets.management.time.time", lambda: later)
+        monkeypatch.setattr("lamella.local.websockets.management.time.time", lambda: later)
         got = await local.manage("GET", "R1kmxc2VNjMCFIA=")
         assert is_error(got, 403, "InvalidSignatureException")
         assert "Signature expired: x-amz-date is '20" in got.text

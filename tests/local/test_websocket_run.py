@@ -1,4 +1,4 @@
-"""`lamina run --front-door websocket` as a process of its own."""
+"""`lamella run --front-door websocket` as a process of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from lamina.local.cli import main
+from lamella.tools.cli import main
 from tests.local.command import LIMIT, Cli, Start, environ
 from tests.waiting import is_running
 

@@ -18,11 +18,11 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from websockets.asyncio.client import ClientConnection, connect
 
-from lamina.local import FunctionConfig, LocalFunction
-from lamina.local.server import LocalServer, bound_socket, origin_of
-from lamina.local.websockets.api import WebSocketApi
-from lamina.local.websockets.gateway import WebSocketGateway
-from lamina.local.websockets.variables import credentials_of, with_websockets
+from lamella.local import FunctionConfig, LocalFunction
+from lamella.local.server import LocalServer, bound_socket, origin_of
+from lamella.local.websockets.api import WebSocketApi
+from lamella.local.websockets.gateway import WebSocketGateway
+from lamella.local.websockets.variables import credentials_of, with_websockets
 from tests.waiting import until
 
 REGION = "us-east-1"
@@ -96,7 +96,7 @@ def signed(
 async def serving(
     config: FunctionConfig, api: WebSocketApi | None = None, **options: Any
 ) -> AsyncIterator[Served]:
-    """Serve the function, with the variables that `lamina run` gives it; `options` are a
+    """Serve the function, with the variables that `lamella run` gives it; `options` are a
     LocalFunction's."""
     api = api or WebSocketApi()
     log: list[str] = []

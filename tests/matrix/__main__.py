@@ -35,7 +35,7 @@ def main() -> None:
 def run_all() -> table.Results:
     """Every framework on every Python that is found here."""
     found = pythons.find()
-    with tempfile.TemporaryDirectory(prefix="lamina-matrix-") as folder:
+    with tempfile.TemporaryDirectory(prefix="lamella-matrix-") as folder:
         place = Path(folder)
         build.build(build.ROOT, place / "layer.zip")
         archive.unpack(place / "layer.zip", place / "opt")

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from lamina.local import Environment
-from lamina.local.front_doors import (
+from lamella.front_doors import (
     FrontDoor,
     FunctionUrl,
     HttpApi,
@@ -17,8 +16,9 @@ from lamina.local.front_doors import (
     LoadBalancer,
     RestApi,
 )
-from lamina.local.front_doors.prelude import read_prelude
-from lamina.local.invocation import InvokeResult
+from lamella.front_doors.prelude import read_prelude
+from lamella.local import Environment
+from lamella.local.invocation import InvokeResult
 
 DOMAIN = "app.example.com"
 """What clients type: an alias of a load balancer, a custom domain elsewhere."""

@@ -42,7 +42,7 @@ async def check_urls(client: Client) -> None:
     schema = re.search(r"url: '([^']+)'", page)
     assert schema is not None
     assert urljoin(client.base, schema[1]) == client.base + "/openapi.json"
-    assert (await client.get("/openapi.json")).json()["info"]["title"] == "Lamina's example"
+    assert (await client.get("/openapi.json")).json()["info"]["title"] == "Lamella's example"
 
 
 FASTAPI: Contract = {

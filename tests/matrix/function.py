@@ -7,7 +7,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lamina.local import FunctionConfig
+from lamella.local import FunctionConfig
 from layer.pythons import Python
 from tests.e2e.packages import installed
 from tests.matrix.frameworks import Framework
@@ -16,10 +16,10 @@ BASE_PATH = "/api"
 RIC = "awslambdaric==4.2.2"
 
 LIBRARY = """\
-import lamina
+import lamella
 from main import app
 
-handler = lamina.Adapter(app, base_path="{base_path}", base_path_mode="{mode}")
+handler = lamella.Adapter(app, base_path="{base_path}", base_path_mode="{mode}")
 """
 """library.py, the one file that an example does not have: the library way's own handler."""
 
@@ -39,7 +39,7 @@ class Way(NamedTuple):
 WAYS = (
     Way("buffered", sockets=True),
     Way("streamed", streaming=True),
-    Way("handler", "lamina.handler", sockets=True),
+    Way("handler", "lamella.handler", sockets=True),
     Way("library", "library.handler"),
 )
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from lamina.local import Environment
+from lamella.local import Environment
 from tests.matrix.client import NAMED_STAGE, SOURCES, Client, Source
 from tests.matrix.function import BASE_PATH, WAYS, Function, Way
 from tests.matrix.sockets import socket_client
@@ -103,7 +103,7 @@ async def _run_sockets(function: Function, way: Way, mode: str) -> Failures:
     config = function.config(way, mode)
     failures: Failures = {}
     for ability, check in function.framework.sockets.items():
-        with tempfile.TemporaryDirectory(prefix="lamina-matrix-store-") as folder:
+        with tempfile.TemporaryDirectory(prefix="lamella-matrix-store-") as folder:
             async with socket_client(config, Path(folder), early=not way.handler) as client:
                 failures[ability] = {"websocket": await _attempt(check, client)}
                 if failures[ability]["websocket"]:

@@ -18,11 +18,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from lamina.local import FunctionConfig, LocalFunction
-from lamina.local.server import LocalServer, bound_socket, origin_of
-from lamina.local.websockets.api import WebSocketApi
-from lamina.local.websockets.gateway import WebSocketGateway
-from lamina.local.websockets.variables import credentials_of, with_websockets
+from lamella.local import FunctionConfig, LocalFunction
+from lamella.local.server import LocalServer, bound_socket, origin_of
+from lamella.local.websockets.api import WebSocketApi
+from lamella.local.websockets.gateway import WebSocketGateway
+from lamella.local.websockets.variables import credentials_of, with_websockets
 from tests.waiting import until
 
 LEFT = "the client left"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lamina.settings import TABLE
+from lamella.settings import TABLE
 from tests.matrix import table
 from tests.matrix.frameworks import ABILITIES, FRAMEWORKS, Framework
 
@@ -65,8 +65,8 @@ def test_each_framework_is_right_in_one_base_path_mode() -> None:
 @each_example
 def test_an_example_knows_nothing_of_lambda(framework: Framework) -> None:
     source = (framework.folder / "main.py").read_text()
-    assert not re.search(r"import.*(lamina|mangum|boto)|AWS_|aws\.event", source)
-    assert not re.search("lamina|mangum|uvicorn", " ".join(framework.requirements))
+    assert not re.search(r"import.*(lamella|mangum|boto)|AWS_|aws\.event", source)
+    assert not re.search("lamella|mangum|uvicorn", " ".join(framework.requirements))
 
 
 @each_example

@@ -81,7 +81,7 @@ def versions(client: Callable[[str], Any]) -> Callable[[str], list[int]]:
     """The numbers of the layer's versions in a region, newest first."""
 
     def versions(region: str) -> list[int]:
-        found = client(region).list_layer_versions(LayerName="lamina")["LayerVersions"]
+        found = client(region).list_layer_versions(LayerName="lamella")["LayerVersions"]
         return [version["Version"] for version in found]
 
     return versions
@@ -89,7 +89,7 @@ def versions(client: Callable[[str], Any]) -> Callable[[str], list[int]]:
 
 def write_layer(path: Path, version: str = "1.2.3") -> Path:
     """Write a small zip that says of itself what a layer says."""
-    files = {"bootstrap": b"#!/bin/sh\n", "python/lamina/__init__.py": version.encode()}
+    files = {"bootstrap": b"#!/bin/sh\n", "python/lamella/__init__.py": version.encode()}
     manifest = {
         "version": version,
         "bytecode": {},
@@ -98,7 +98,7 @@ def write_layer(path: Path, version: str = "1.2.3") -> Path:
             for name, data in files.items()
         },
     }
-    archive.write({**files, "lamina/manifest.json": json.dumps(manifest).encode()}, path)
+    archive.write({**files, "lamella/manifest.json": json.dumps(manifest).encode()}, path)
     return path
 
 

@@ -13,7 +13,7 @@ import pytest
 from layer import BuildError, comparison, contents
 from layer.contents import Contents
 
-SOURCE, BYTECODE = "python/lamina/a.py", "python/lamina/__pycache__/a.cpython-313.pyc"
+SOURCE, BYTECODE = "python/lamella/a.py", "python/lamella/__pycache__/a.cpython-313.pyc"
 
 
 def layer(
@@ -32,13 +32,13 @@ def layer(
             for name, data in files.items()
         },
     }
-    everything = {**files, "lamina/manifest.json": str(manifest).encode()}
+    everything = {**files, "lamella/manifest.json": str(manifest).encode()}
     return Contents(everything, dict.fromkeys(files, 420) | (modes or {}), manifest)
 
 
 def reasons(published: Contents, rebuilt: Contents) -> dict[str, str]:
     found = dict(comparison.compare(published, rebuilt))
-    found.pop("lamina/manifest.json", None)
+    found.pop("lamella/manifest.json", None)
     return found
 
 
@@ -90,9 +90,9 @@ def test_the_same_files_compiled_by_another_patch_release_are_the_same() -> None
             id="another commit",
         ),
         pytest.param(
-            layer({"python/lamina/_awslambdaric/__init__.py": b"1"}),
-            layer({"python/lamina/_awslambdaric/__init__.py": b"2"}),
-            "python/lamina/_awslambdaric/__init__.py",
+            layer({"python/lamella/_awslambdaric/__init__.py": b"1"}),
+            layer({"python/lamella/_awslambdaric/__init__.py": b"2"}),
+            "python/lamella/_awslambdaric/__init__.py",
             "is of awslambdaric: was another version pinned in layer/requirements.txt?",
             id="another awslambdaric",
         ),

@@ -61,7 +61,7 @@ def test_throttling_that_does_not_end_fails_its_region_only(
     assert "Rate exceeded. This may pass: run the same command again later" in output
     assert arn("us-east-1", 1) in output
     assert aws.seen["eu-west-1", "publish"] == trouble.ATTEMPTS
-    assert list(json.loads(layers.read_text())["lamina"]) == ["us-east-1"]
+    assert list(json.loads(layers.read_text())["lamella"]) == ["us-east-1"]
 
 
 def test_a_region_that_is_down_catches_up_in_the_next_run(
@@ -132,14 +132,14 @@ def test_a_run_that_is_killed_in_the_middle_is_finished_by_the_next(
         _wait_until(lambda: layers.exists())
         process.send_signal(signal.SIGKILL)
     ended.set()
-    assert list(Ledger(layers).entries("lamina")) == ["us-east-1"]
+    assert list(Ledger(layers).entries("lamella")) == ["us-east-1"]
     assert [versions("eu-west-1"), versions("us-east-1")] == [[1], [1]]
 
     aws.recover()
     assert run("eu-west-1 us-east-1", "--yes", "--access", "public").status == 0
     assert [versions("eu-west-1"), versions("us-east-1")] == [[1], [1]]
     assert aws.seen["eu-west-1", "allow"] == 1
-    assert list(Ledger(layers).entries("lamina")) == ["eu-west-1", "us-east-1"]
+    assert list(Ledger(layers).entries("lamella")) == ["eu-west-1", "us-east-1"]
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
@@ -159,7 +159,7 @@ def test_a_region_without_arm64_refuses_the_field_and_gets_the_layer(
     )
     aws.fail("eu-west-1", "publish", error(400, "InvalidParameterValueException", message))
     assert run("eu-west-1", "--yes").status == 0
-    stored = client("eu-west-1").get_layer_version(LayerName="lamina", VersionNumber=1)
+    stored = client("eu-west-1").get_layer_version(LayerName="lamella", VersionNumber=1)
     assert "CompatibleArchitectures" not in stored
     assert "python3.13" in stored["CompatibleRuntimes"]
 

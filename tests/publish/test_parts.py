@@ -37,7 +37,7 @@ def test_a_region_has_its_partitions_name_and_endpoint(
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     session = boto3.Session("key", "secret")
     assert partitions.partition_of(session, [region]) == partition
-    assert Region(session, region, "lamina").client.meta.endpoint_url == endpoint
+    assert Region(session, region, "lamella").client.meta.endpoint_url == endpoint
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_records_of_regions_and_layers_are_kept_and_sorted(tmp_path: Path) -> No
     threads = [
         threading.Thread(target=ledger.record, args=(layer, f"region-{number}", entry))
         for number in range(10)
-        for layer in ("lamina", "another")
+        for layer in ("lamella", "another")
     ]
     for thread in threads:
         thread.start()
@@ -132,7 +132,7 @@ def test_records_of_regions_and_layers_are_kept_and_sorted(tmp_path: Path) -> No
         thread.join()
     text = ledger.path.read_text()
     assert text == json.dumps(json.loads(text), indent=2, sort_keys=True) + "\n"
-    assert ledger.entries("lamina") == {f"region-{number}": entry for number in range(10)}
+    assert ledger.entries("lamella") == {f"region-{number}": entry for number in range(10)}
     assert ledger.path.stat().st_mode & 0o777 == 0o644
     assert list(ledger.path.parent.iterdir()) == [ledger.path]
 
@@ -140,7 +140,7 @@ def test_records_of_regions_and_layers_are_kept_and_sorted(tmp_path: Path) -> No
 def test_a_placeholder_is_the_same_on_every_call_and_has_nothing_to_run() -> None:
     assert release.placeholder().data == release.placeholder().data
     with zipfile.ZipFile(io.BytesIO(release.placeholder().data)) as opened:
-        assert opened.namelist() == ["lamina/PLACEHOLDER.txt"]
+        assert opened.namelist() == ["lamella/PLACEHOLDER.txt"]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_placeholder_is_the_same_on_every_call_and_has_nothing_to_run() -> Non
     [
         pytest.param(None, "is no zip file that can be read: .*Build one: make layer", id="none"),
         pytest.param(b"text", "is no zip file that can be read", id="no zip"),
-        pytest.param(release.placeholder().data, "is no layer of Lamina", id="another zip"),
+        pytest.param(release.placeholder().data, "is no layer of Lamella", id="another zip"),
     ],
 )
 def test_a_file_that_is_no_layer_is_not_published(
@@ -161,7 +161,7 @@ def test_a_file_that_is_no_layer_is_not_published(
         release.load(path)
 
 
-@pytest.mark.parametrize("name", ["python/lamina/__init__.py", "python/sitecustomize.py"])
+@pytest.mark.parametrize("name", ["python/lamella/__init__.py", "python/sitecustomize.py"])
 def test_a_layer_that_was_changed_after_the_build_is_not_published(
     tmp_path: Path, name: str
 ) -> None:

@@ -21,7 +21,7 @@ Versions = Callable[[str], list[int]]
 
 
 def arn(region: str, number: int, partition: str = "aws") -> str:
-    return f"arn:{partition}:lambda:{region}:{ACCOUNT}:layer:lamina:{number}"
+    return f"arn:{partition}:lambda:{region}:{ACCOUNT}:layer:lamella:{number}"
 
 
 def test_a_dry_run_says_what_it_would_do_and_does_nothing(
@@ -46,12 +46,12 @@ def test_it_ends_with_a_table_of_arns_and_records_them(
         f"eu-west-1  1        {arn('eu-west-1', 1)}\n"
     )
     entry = {
-        "lamina": "1.2.3",
+        "lamella": "1.2.3",
         "layer_version": 1,
         "sha256": hashlib.sha256(layer_zip.read_bytes()).hexdigest(),
     }
     assert json.loads(layers.read_text()) == {
-        "lamina": {
+        "lamella": {
             "eu-west-1": {"arn": arn("eu-west-1", 1), **entry},
             "us-east-1": {"arn": arn("us-east-1", 1), **entry},
         }
@@ -62,16 +62,16 @@ def test_what_lambda_stores_is_the_zip_with_its_description(
     run: Run, client: Callable[[str], Any], layer_zip: Path
 ) -> None:
     run("eu-west-1", "--yes")
-    stored = client("eu-west-1").get_layer_version(LayerName="lamina", VersionNumber=1)
+    stored = client("eu-west-1").get_layer_version(LayerName="lamella", VersionNumber=1)
     assert stored["Content"]["CodeSize"] == layer_zip.stat().st_size
-    assert stored["Description"] == "Lamina 1.2.3: runs any ASGI application"
+    assert stored["Description"] == "Lamella 1.2.3: runs any ASGI application"
     assert (stored["LicenseInfo"], stored["CompatibleArchitectures"]) == ("MIT", ARCHITECTURES)
     assert stored["CompatibleRuntimes"] == RUNTIMES
 
 
 def test_published_and_deployed_layers_are_for_the_same_runtimes() -> None:
     template = yaml.load((ROOT / "template.yaml").read_text(), yaml.BaseLoader)
-    layer = template["Resources"]["LaminaLayer"]["Properties"]
+    layer = template["Resources"]["LamellaLayer"]["Properties"]
     assert sorted(layer["CompatibleArchitectures"]) == ARCHITECTURES
     assert layer["CompatibleRuntimes"] == RUNTIMES
 
@@ -120,13 +120,13 @@ def test_a_region_that_is_added_later_gets_the_number_of_the_others(
     assert "would publish version 2 after 1 placeholder(s) from version 1 on" in asked.output
     status, output, _ = run("us-east-1", "--yes", "--access", "public")
     assert (status, arn("us-east-1", 2) in output) == (0, True)
-    assert sorted(json.loads(layers.read_text())["lamina"]) == ["eu-west-1", "us-east-1"]
+    assert sorted(json.loads(layers.read_text())["lamella"]) == ["eu-west-1", "us-east-1"]
 
     lambda_ = client("us-east-1")
-    placeholder = lambda_.get_layer_version(LayerName="lamina", VersionNumber=1)
+    placeholder = lambda_.get_layer_version(LayerName="lamella", VersionNumber=1)
     assert placeholder["Description"].startswith("Placeholder")
     assert placeholder["Content"]["CodeSize"] < 500
-    policy = lambda_.get_layer_version_policy(LayerName="lamina", VersionNumber=2)
+    policy = lambda_.get_layer_version_policy(LayerName="lamella", VersionNumber=2)
     assert [statement["Sid"] for statement in json.loads(policy["Policy"])["Statement"]] == [
         "public"
     ]
@@ -147,7 +147,7 @@ def test_access_for_an_account_an_organization_and_everyone(
 ) -> None:
     wanted = "account:210987654321 organization:o-a1b2c3d4e5"
     run("eu-west-1", "--yes", "--access", wanted, "--access", "public")
-    policy = client("eu-west-1").get_layer_version_policy(LayerName="lamina", VersionNumber=1)
+    policy = client("eu-west-1").get_layer_version_policy(LayerName="lamella", VersionNumber=1)
     statements = json.loads(policy["Policy"])["Statement"]
     principals = [(each["Sid"], each["Action"], each["Principal"]) for each in statements]
     assert principals == [

@@ -19,7 +19,7 @@ VALIDATOR = JsonStrictValidator(SchemaVersion.V1_6)
 @pytest.fixture(scope="module")
 def layer_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A layer, built from this tree with one Python."""
-    path = tmp_path_factory.mktemp("layer") / "lamina-layer.zip"
+    path = tmp_path_factory.mktemp("layer") / "lamella-layer.zip"
     archive.write(build.content(build.ROOT, pythons.find()[-1:]), path)
     return path
 
@@ -50,12 +50,12 @@ def test_it_lies_beside_the_zip_too(
     layer_zip: Path, bill: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     sbom.main([str(layer_zip)])
-    beside = layer_zip.with_name("lamina-layer.cdx.json")
+    beside = layer_zip.with_name("lamella-layer.cdx.json")
     assert capsys.readouterr().out == f"sbom     {beside}\n"
     assert json.loads(beside.read_text()) == bill
 
 
 def test_a_zip_without_one(tmp_path: Path) -> None:
     path = write_layer(tmp_path / "layer.zip")
-    with pytest.raises(SystemExit, match=r"has no lamina/sbom\.cdx\.json\. Build the layer anew"):
+    with pytest.raises(SystemExit, match=r"has no lamella/sbom\.cdx\.json\. Build the layer anew"):
         sbom.main([str(path)])

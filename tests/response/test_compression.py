@@ -12,11 +12,11 @@ import brotli  # type: ignore[import-untyped]  # it has no stubs
 import pytest
 import zstandard
 
-from lamina.errors import SettingError
-from lamina.response import compression
-from lamina.response.buffered import BufferedSink
-from lamina.response.compression import Compression, negotiate, worth_coding
-from lamina.types import Headers, Response
+from lamella.errors import SettingError
+from lamella.response import compression
+from lamella.response.compression import Compression, negotiate, worth_coding
+from lamella.response.sinks import BufferedSink
+from lamella.types import Headers, Response
 
 pytestmark = pytest.mark.anyio
 

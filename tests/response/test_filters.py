@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from lamina.errors import InvocationError
-from lamina.response.buffered import BufferedSink
-from lamina.response.filters import FailingStatus, WithoutBody, WithoutHeaders
-from lamina.settings import from_arguments
-from lamina.types import Response
+from lamella.errors import InvocationError
+from lamella.response.filters import FailingStatus, WithoutBody, WithoutHeaders
+from lamella.response.sinks import BufferedSink
+from lamella.settings import from_arguments
+from lamella.types import Response
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from lamina.response.streamed import HEADERS_PATIENCE, StreamedSink
-from lamina.response.wire import DELIMITER
-from lamina.types import Headers
+from lamella.response.sinks import HEADERS_PATIENCE, StreamedSink
+from lamella.response.wire import DELIMITER
+from lamella.types import Headers
 
 pytestmark = pytest.mark.anyio
 

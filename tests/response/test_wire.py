@@ -8,8 +8,8 @@ import re
 
 import pytest
 
-from lamina.errors import InvocationError, ResponseTooLarge
-from lamina.response import wire
+from lamella.errors import InvocationError, ResponseTooLarge
+from lamella.response import wire
 
 
 def test_prelude_ends_in_exactly_eight_nul_bytes() -> None:

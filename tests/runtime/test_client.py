@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from lamina.errors import InvocationError, RuntimeApiError
-from lamina.runtime import client as client_module
-from lamina.runtime.client import RuntimeClient
-from lamina.runtime.next_invocation import NextInvocation
+from lamella.errors import InvocationError, RuntimeApiError
+from lamella.runtime import client as client_module
+from lamella.runtime.client import RuntimeClient
+from lamella.runtime.next_invocation import NextInvocation
 
 pytestmark = pytest.mark.anyio
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lamina.errors import RuntimeApiError
-from lamina.runtime.http1 import Reply, ReplyReader, request_head
+from lamella.errors import RuntimeApiError
+from lamella.runtime.http1 import Reply, ReplyReader, request_head
 
 COUNTED = b"HTTP/1.1 202 Accepted\r\nContent-Type: a/b\r\ncontent-length: 5\r\n\r\nhello"
 CHUNKED = (

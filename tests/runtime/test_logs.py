@@ -18,8 +18,8 @@ from awslambdaric.lambda_runtime_log_utils import (  # type: ignore[import-untyp
     LogFormat,
 )
 
-from lamina.invocation import Invocation, set_current
-from lamina.runtime import logs
+from lamella.invocation import Invocation, set_current
+from lamella.runtime import logs
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lamina.runtime import workers
-from lamina.runtime.environment import processes_of, slots_of
+from lamella.runtime import workers
+from lamella.runtime.environment import processes_of, slots_of
 from tests.ports import free_port
 
 
@@ -53,7 +53,7 @@ def test_no_fork_while_threads_run() -> None:
 
 SCRIPT = """
 import os, subprocess, sys, time, signal, logging
-from lamina.runtime import workers
+from lamella.runtime import workers
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
 {before}
 def work(slots, ready):
@@ -135,7 +135,7 @@ def test_without_a_runtime_api_no_worker_is_replaced(tmp_path: Path) -> None:
 
 
 def test_a_log_that_nobody_reads_any_more_changes_no_exit_status() -> None:
-    script = "import sys; from lamina.runtime.ending import leave; print('unread'); leave(70)"
+    script = "import sys; from lamella.runtime.ending import leave; print('unread'); leave(70)"
     environ = {**os.environ, "PYTHONUNBUFFERED": ""}  # so that there is something to flush
     command = [sys.executable, "-c", script]
     process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE)
@@ -157,6 +157,6 @@ def without_api(task: Path) -> dict[str, str]:
 
 RUNTIME = """
 import gc
-from lamina.runtime.main import main
+from lamella.runtime.main import main
 main("/nonexistent", gc.get_threshold())
 """

@@ -11,8 +11,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from lamina.sources import registry
-from lamina.types import Event, Request, Response
+from lamella.sources import registry
+from lamella.types import Event, Request, Response
 
 BODY = '{"unicode":"lambda-λ"}'
 QUERY = (

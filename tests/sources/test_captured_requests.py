@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from lamina.sources import registry
-from lamina.types import Event, Request
+from lamella.sources import registry
+from lamella.types import Event, Request
 from tests.sources import builders, samples
 
 SOURCES = ("http", "url", "rest", "alb")

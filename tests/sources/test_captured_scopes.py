@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lamina.types import Event, Headers
+from lamella.types import Event, Headers
 from tests.sources import builders, samples
 from tests.sources.test_samples import CONTEXT, served
 

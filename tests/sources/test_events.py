@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from lamina.errors import BadEvent, InvocationError
-from lamina.response.wire import encode_result
-from lamina.sources import events
-from lamina.types import Response
+from lamella.errors import BadEvent, InvocationError
+from lamella.response.wire import encode_result
+from lamella.sources import events
+from lamella.types import Response
 from tests.sources.builders import header
 
 

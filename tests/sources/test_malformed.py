@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from lamina.errors import BadEvent
-from lamina.sources import registry
-from lamina.types import Request
+from lamella.errors import BadEvent
+from lamella.sources import registry
+from lamella.types import Request
 from tests.sources import builders, samples
 
 WRONG = [None, 1, "", "x", "\ud800", [], [1], ["x"], {}, {"x": 1}, True]

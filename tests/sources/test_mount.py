@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from lamina.sources.mount import mount
-from lamina.types import Event, Request
-from lamina.values import to_base_path
+from lamella.sources.preparation import mount
+from lamella.types import Event, Request
+from lamella.values import to_base_path
 from tests.sources import builders
 from tests.sources.builders import decode
 

@@ -6,7 +6,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from lamina.sources import paths, query
+from lamella.sources import paths, query
 
 
 @pytest.mark.parametrize("tail", ["", "%", "%4", "%zz", "%%41", "% 1", "%41%"])

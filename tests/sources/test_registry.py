@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lamina.sources import registry
+from lamella.sources import registry
 from tests.sources import builders
 
 
@@ -101,12 +101,12 @@ def test_a_function_url_is_told_from_an_http_api_by_its_domain() -> None:
 def test_D25_a_codec_is_imported_when_it_is_first_asked_for() -> None:
     program = (
         "import sys\n"
-        "from lamina.sources import registry\n"
-        "loaded = lambda: {n for n in sys.modules if n.startswith('lamina.sources.')}\n"
-        "assert loaded() == {'lamina.sources.registry'}, loaded()\n"
+        "from lamella.sources import registry\n"
+        "loaded = lambda: {n for n in sys.modules if n.startswith('lamella.sources.')}\n"
+        "assert loaded() == {'lamella.sources.registry'}, loaded()\n"
         "registry.load(registry.SOURCES[0])\n"
-        "assert 'lamina.sources.function_url' in loaded()\n"
-        "assert 'lamina.sources.alb' not in loaded()\n"
+        "assert 'lamella.sources.function_url' in loaded()\n"
+        "assert 'lamella.sources.alb' not in loaded()\n"
         "assert 'urllib.parse' not in sys.modules and 'http' not in sys.modules\n"
     )
     run = [sys.executable, "-S", "-c", program]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lamina.errors import BadEvent
-from lamina.types import Event
+from lamella.errors import BadEvent
+from lamella.types import Event
 from tests.sources import builders
 from tests.sources.builders import decode, header
 

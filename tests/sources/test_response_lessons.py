@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from lamina.sources import function_url, rest
-from lamina.types import Headers
+from lamella.sources import function_url, rest
+from lamella.types import Headers
 from tests.sources import builders
 from tests.sources.builders import encode
 

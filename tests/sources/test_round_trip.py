@@ -13,7 +13,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 import pytest
 
-from lamina.local.front_doors import (
+from lamella.front_doors import (
     FrontDoor,
     FunctionUrl,
     HttpApi,
@@ -22,8 +22,8 @@ from lamina.local.front_doors import (
     LoadBalancer,
     RestApi,
 )
-from lamina.sources import registry
-from lamina.types import Request
+from lamella.sources import registry
+from lamella.types import Request
 from tests.sources.builders import header
 
 

@@ -1,4 +1,4 @@
-"""Every sample event through `lamina.Adapter`: a 200, or POST /events, and never a crash."""
+"""Every sample event through `lamella.Adapter`: a 200, or POST /events, and never a crash."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-import lamina
-from lamina.sources import registry
-from lamina.types import Receive, Scope, Send
+import lamella
+from lamella.sources import registry
+from lamella.types import Receive, Scope, Send
 from tests.sources import samples
 
 CONTEXT = SimpleNamespace(aws_request_id="r-1", get_remaining_time_in_millis=lambda: 30_000)
@@ -75,7 +75,7 @@ class Witness:
 def served(event: Any, **settings: Any) -> tuple[Any, list[Scope]]:
     """The result of one event, and the scopes that the application saw."""
     app = Witness()
-    handler = lamina.Adapter(app, lifespan="off", **settings)
+    handler = lamella.Adapter(app, lifespan="off", **settings)
     try:
         return handler(event, CONTEXT), app.scopes
     finally:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lamina.sources.trust import authorization, forwarded
-from lamina.types import Request
+from lamella.sources.preparation import authorization, forwarded
+from lamella.types import Request
 from tests.sources.builders import header
 
 

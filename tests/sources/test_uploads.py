@@ -13,8 +13,8 @@ import pytest
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import JSONResponse
 
-import lamina
-from lamina.types import Receive, Scope, Send
+import lamella
+from lamella.types import Receive, Scope, Send
 from tests.sources import builders
 from tests.sources.test_samples import CONTEXT
 
@@ -66,7 +66,7 @@ def lengths_seen(event: Any) -> list[bytes]:
         await send({"type": "http.response.start", "status": 200})
         await send({"type": "http.response.body"})
 
-    handler = lamina.Adapter(app, lifespan="off")
+    handler = lamella.Adapter(app, lifespan="off")
     handler(event, CONTEXT)
     handler.close()
     return seen
@@ -114,6 +114,6 @@ async def form_app(scope: Scope, receive: Receive, send: Send) -> None:
 )
 @pytest.mark.parametrize("name", SOURCES)
 def test_D30_forms_are_parsed(name: str, content_type: str, body: bytes, fields: str) -> None:
-    handler = lamina.Adapter(form_app, lifespan="off")
+    handler = lamella.Adapter(form_app, lifespan="off")
     assert handler(posted(name, content_type, body), CONTEXT)["body"] == fields
     handler.close()

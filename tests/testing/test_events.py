@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-import lamina
-from lamina.sources import registry
-from lamina.testing import LambdaContext, events
-from lamina.types import Event, Receive, Request, Scope, Send
+import lamella
+from lamella.sources import registry
+from lamella.testing import LambdaContext, events
+from lamella.types import Event, Receive, Request, Scope, Send
 
 Builder = Callable[..., Event]
 
@@ -142,7 +142,7 @@ def test_other_events_are_posted_to_the_application(event: Event, mark: str) -> 
         await send({"type": "http.response.start", "status": 200})
         await send({"type": "http.response.body", "body": body})
 
-    handler = lamina.Adapter(app, lifespan="off")
+    handler = lamella.Adapter(app, lifespan="off")
     result: Any = handler(event, LambdaContext())
     handler.close()
     assert result == event

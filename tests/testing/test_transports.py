@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
-import lamina
-from lamina.errors import AppImportError, InvocationError, LifespanError, SettingError
-from lamina.testing import (
+import lamella
+from lamella.errors import AppImportError, InvocationError, LifespanError, SettingError
+from lamella.testing import (
     AsyncLambdaTransport,
     HttpApi,
     LambdaContext,
@@ -24,8 +24,8 @@ from lamina.testing import (
     RestApi,
     events,
 )
-from lamina.testing.sources import OTHER_NAMES, SOURCES
-from lamina.types import Receive, Scope, Send
+from lamella.testing.sources import OTHER_NAMES, SOURCES
+from lamella.types import Receive, Scope, Send
 
 Script = Callable[[Scope, Receive, Send], Any]
 
@@ -284,7 +284,7 @@ def test_init_errors_are_raised() -> None:
 
 def test_other_events_reach_the_same_environment() -> None:
     async def script(scope: Scope, receive: Receive, send: Send) -> None:
-        assert lamina.current_invocation().event is scope["aws.event"]
+        assert lamella.current_invocation().event is scope["aws.event"]
         await answer(send, (await receive())["body"], 200 if scope["path"] == "/events" else 404)
 
     event = events.sqs(bodies=["hello"])
@@ -355,10 +355,10 @@ def test_without_httpx_the_builders_work_and_the_transports_say_what_to_install(
     code = """
 import sys
 sys.modules["httpx"] = None
-from lamina.testing import events
+from lamella.testing import events
 print(events.function_url(path="/x")["rawPath"])
 try:
-    from lamina.testing import LambdaTransport
+    from lamella.testing import LambdaTransport
 except ImportError as error:
     print(error)
 """
@@ -371,5 +371,5 @@ except ImportError as error:
     )
     assert ended.stdout.splitlines() == [
         "/x",
-        "The transports of lamina.testing need httpx: pip install lamina[testing].",
+        "The transports of lamella.testing need httpx: pip install lamella[testing].",
     ], ended.stderr

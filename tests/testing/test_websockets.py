@@ -12,10 +12,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as connect_sync
 from websockets.typing import Subprotocol
 
-import lamina.websocket
-from lamina.errors import LifespanError, SettingError
-from lamina.testing import WebSocketApi, WebSocketServer
-from lamina.types import Receive, Scope, Send
+import lamella.websocket
+from lamella.errors import LifespanError, SettingError
+from lamella.testing import WebSocketApi, WebSocketServer
+from lamella.types import Receive, Scope, Send
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +35,7 @@ class Chat:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            await lamina.websocket.group_send("room", "from afar")
+            await lamella.websocket.group_send("room", "from afar")
             await send({"type": "http.response.start", "status": 204})
             await send({"type": "http.response.body"})
         elif scope["path"] == "/ws":
@@ -50,11 +50,11 @@ class Chat:
             await send({"type": f"lifespan.{phase}.complete"})
 
     async def _talk(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ours = scope["extensions"]["lamina.websocket"]
+        ours = scope["extensions"]["lamella.websocket"]
         await receive()
         chosen = next(iter(scope["subprotocols"]), None)
         await send({"type": "websocket.accept", "subprotocol": chosen})
-        await lamina.websocket.group_add("room", ours["connection_id"])
+        await lamella.websocket.group_add("room", ours["connection_id"])
         await send({"type": "websocket.send", "text": "welcome"})
         while (message := await receive())["type"] == "websocket.receive":
             count = ours["session"]["count"] = ours["session"].get("count", 0) + 1
@@ -99,7 +99,7 @@ def test_without_a_loop_it_runs_in_a_thread() -> None:
     assert app.happened[0] == "startup"
     assert app.happened[-1] == "shutdown"
     assert threading.get_ident() not in app.threads
-    assert not [each for each in threading.enumerate() if each.name == "lamina-testing"]
+    assert not [each for each in threading.enumerate() if each.name == "lamella-testing"]
 
 
 async def test_plain_requests_come_as_from_an_http_api_and_reach_the_clients() -> None:
@@ -270,4 +270,4 @@ async def test_a_failed_startup_is_raised_and_nothing_is_left(
     assert "AWS_ACCESS_KEY_ID" not in os.environ
     with pytest.raises(LifespanError, match="no database"), WebSocketServer(app, lifespan="on"):
         pytest.fail("it started")
-    assert not [each for each in threading.enumerate() if each.name == "lamina-testing"]
+    assert not [each for each in threading.enumerate() if each.name == "lamella-testing"]

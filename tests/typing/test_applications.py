@@ -1,4 +1,4 @@
-"""What users pass to `lamina.Adapter`, as their type checker sees it: mypy checks this file.
+"""What users pass to `lamella.Adapter`, as their type checker sees it: mypy checks this file.
 
 The classes have the signatures of the frameworks' own, whose packages are not needed for it. At
 run time each of them serves a request.
@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.applications import Starlette
 
-import lamina
+import lamella
 from tests.events import url_event
 
 
@@ -84,23 +84,23 @@ async def function(
     await send({"type": "http.response.body"})
 
 
-HANDLERS: dict[str, Callable[[], lamina.Adapter]] = {
-    "litestar-and-quart": lambda: lamina.Adapter(LikeLitestarAndQuart(), lifespan="off"),
-    "django": lambda: lamina.Adapter(LikeDjango(), lifespan="off"),
-    "sanic": lambda: lamina.Adapter(LikeSanic(), lifespan="off", base_path_mode="strip"),
-    "function": lambda: lamina.Adapter(function, lifespan="off", log_access=False),
-    "fastapi": lambda: lamina.Adapter(FastAPI(openapi_url=None), text_types=["image/svg"]),
-    "starlette": lambda: lamina.Adapter(Starlette(), background_timeout=2.5),
-    "name": lambda: lamina.Adapter("tests.typing.test_applications:function", lifespan="off"),
+HANDLERS: dict[str, Callable[[], lamella.Adapter]] = {
+    "litestar-and-quart": lambda: lamella.Adapter(LikeLitestarAndQuart(), lifespan="off"),
+    "django": lambda: lamella.Adapter(LikeDjango(), lifespan="off"),
+    "sanic": lambda: lamella.Adapter(LikeSanic(), lifespan="off", base_path_mode="strip"),
+    "function": lambda: lamella.Adapter(function, lifespan="off", log_access=False),
+    "fastapi": lambda: lamella.Adapter(FastAPI(openapi_url=None), text_types=["image/svg"]),
+    "starlette": lambda: lamella.Adapter(Starlette(), background_timeout=2.5),
+    "name": lambda: lamella.Adapter("tests.typing.test_applications:function", lifespan="off"),
 }
 """Every call here has to pass mypy --strict."""
 
 
 def refused() -> None:
     """And these must not: mypy reports an ignore that it does not need."""
-    lamina.Adapter(3)  # type: ignore[arg-type]  # no application
-    lamina.Adapter(function, lifespam="off")  # type: ignore[call-arg]  # no such setting
-    lamina.Adapter(function, log_access=3.5)  # type: ignore[arg-type]  # a wrong type
+    lamella.Adapter(3)  # type: ignore[arg-type]  # no application
+    lamella.Adapter(function, lifespam="off")  # type: ignore[call-arg]  # no such setting
+    lamella.Adapter(function, log_access=3.5)  # type: ignore[arg-type]  # a wrong type
 
 
 @pytest.mark.parametrize("name", HANDLERS)

@@ -1,6 +1,6 @@
 """A played @connections server, and servers that misbehave, on loopback.
 
-Written from the API's reference, not from Lamina's client: requests are read with h11.
+Written from the API's reference, not from Lamella's client: requests are read with h11.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lamina.websocket.stores import memory
+from lamella.websocket.stores import memory
 
 
 @pytest.fixture(autouse=True)

@@ -7,14 +7,15 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from lamina.errors import InvocationError
-from lamina.invocation import Invocation, set_current
-from lamina.leftovers import task_factory
-from lamina.service import Service
-from lamina.settings import from_arguments
-from lamina.supervision import Alarm, supervise
-from lamina.types import AnyASGIApp, Event, Message, Receive, Result, Send
-from lamina.websocket import hub
+from lamella.errors import InvocationError
+from lamella.invocation import Invocation, set_current
+from lamella.life.leftovers import task_factory
+from lamella.life.supervision import Alarm, supervise
+from lamella.served import set_served
+from lamella.service import Service
+from lamella.settings import from_arguments
+from lamella.types import AnyASGIApp, Event, Message, Receive, Result, Send
+from lamella.websocket import hub
 from tests.websocket.api_gateway import ApiGateway, api_gateway
 
 ID = "R1kmxc2VNjMCFIA="
@@ -118,6 +119,7 @@ class Driver:
         settings.setdefault("websocket_store", "memory:")
         settings.setdefault("websocket_endpoint", gateway.endpoint)
         self.service = Service(app, from_arguments(settings))
+        set_served(self.service.served)
 
     async def __call__(self, event: Event) -> Recorded:
         """Serve one event to its end, as an invocation of its own."""
@@ -126,8 +128,9 @@ class Driver:
     async def serve(self, event: Event) -> Recorded:
         """Serve one event in this task, which is to raise what ends the environment."""
         reply = Recorded(self.at_once, self.gateway)
-        set_current(Invocation(event, None))
-        cycle = self.service.open(event, None, reply)
+        invocation = Invocation(event, None)
+        set_current(invocation)
+        cycle = self.service.open(invocation, reply)
         if cycle is not None:
             alarm = Alarm(asyncio.get_running_loop())
             try:

@@ -12,9 +12,9 @@ from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from lamina.errors import WebSocketError
-from lamina.websocket import aws
-from lamina.websocket.aws import AwsClient, Reply, Unreachable
+from lamella.aws import client as aws
+from lamella.aws.client import AwsClient, Reply, Unreachable
+from lamella.errors import WebSocketError
 
 from .api_gateway import ApiGateway, Request, api_gateway
 

@@ -1,4 +1,4 @@
-"""Django Channels' consumers over Lamina's channel layer."""
+"""Django Channels' consumers over Lamella's channel layer."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from django.conf import settings  # type: ignore[import-untyped]  # it has no ty
 from django.test import override_settings  # type: ignore[import-untyped]  # it has no types
 from django.urls import path  # type: ignore[import-untyped]  # it has no types
 
-from lamina.channels import PREFIX, channel_of, connection_of
-from lamina.errors import WebSocketError
+from lamella.channels import PREFIX, channel_of, connection_of
+from lamella.errors import WebSocketError
 from tests.websocket.driver import driving, message_event
 
 pytestmark = pytest.mark.anyio
 
-BACKEND = "lamina.channels.ConnectionsChannelLayer"
+BACKEND = "lamella.channels.ConnectionsChannelLayer"
 
 if not settings.configured:
     settings.configure()
@@ -41,7 +41,7 @@ if not settings.configured:
 
 @pytest.fixture(autouse=True)
 def layer() -> Iterator[Any]:
-    """Lamina's layer as the default one, as the documentation configures it."""
+    """Lamella's layer as the default one, as the documentation configures it."""
     with override_settings(CHANNEL_LAYERS={"default": {"BACKEND": BACKEND}}):
         channel_layers.backends.clear()
         yield get_channel_layer()
@@ -125,7 +125,7 @@ async def test_a_member_that_is_gone_leaves_the_group(at_once: bool) -> None:
 async def test_a_member_that_is_being_let_in_stays_in_the_group(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("lamina.websocket.hub.SETTLING", 0.1)
+    monkeypatch.setattr("lamella.websocket.hub.SETTLING", 0.1)
     async with driving(routed(AsyncChat), websocket_path="/ws/chat/x/") as drive:
         for name in ("a", "b"):
             await drive.connect(name)
@@ -168,7 +168,7 @@ async def test_a_request_sends_to_a_group(layer: Any) -> None:
             await self.channel_layer.group_send("x", {"type": "chat.message", "message": "news"})
             await self.send_response(200, b"sent")
 
-    from lamina.testing import events
+    from lamella.testing import events
 
     app = routed(AsyncChat, Notify.as_asgi())
     async with driving(app, websocket_path="/ws/chat/x/") as drive:
@@ -184,7 +184,7 @@ async def test_a_channel_is_the_same_in_every_event_and_session_is_kept() -> Non
     class Counting(AsyncJsonWebsocketConsumer):  # type: ignore[misc]  # it has no types
         async def receive_json(self, content: Any) -> None:
             names.append(self.channel_name)
-            session = self.scope["extensions"]["lamina.websocket"]["session"]
+            session = self.scope["extensions"]["lamella.websocket"]["session"]
             session["count"] = session.get("count", 0) + 1
             await self.send_json(session)
 
@@ -268,7 +268,7 @@ async def test_one_members_session_does_not_cost_the_others(
     class Unkept(AsyncChat):
         async def chat_message(self, event: dict[str, Any]) -> None:
             if self.channel_name == channel_of("a"):
-                self.scope["extensions"]["lamina.websocket"]["session"]["x"] = object()
+                self.scope["extensions"]["lamella.websocket"]["session"]["x"] = object()
             else:
                 await super().chat_message(event)
 

@@ -17,9 +17,9 @@ import botocore.session
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
 
-from lamina.errors import ClientDisconnected, ConnectionsError
-from lamina.websocket.aws import AwsClient, Reply
-from lamina.websocket.connections import Connections
+from lamella.aws.client import AwsClient, Reply
+from lamella.errors import ClientDisconnected, ConnectionsError
+from lamella.websocket.management import Connections
 
 from .api_gateway import FORBIDDEN, GONE, LIMITED, ApiGateway, api_gateway, listening
 
@@ -408,7 +408,7 @@ async def test_no_credentials_is_an_error_of_connections(monkeypatch: pytest.Mon
 
 def test_its_import_brings_no_slow_module() -> None:
     code = (
-        "import asyncio, json, logging, sys; import lamina.websocket.connections\n"
+        "import asyncio, json, logging, sys; import lamella.websocket.management\n"
         "slow = {'hashlib', 'hmac', 'random', 'urllib.parse', 'datetime', 'http.client', 'boto3'}\n"
         "sys.exit(' '.join(slow & sys.modules.keys()) or 0)"
     )

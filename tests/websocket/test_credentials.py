@@ -12,10 +12,10 @@ from datetime import datetime, timedelta, timezone
 import h11
 import pytest
 
-from lamina.errors import WebSocketError
-from lamina.websocket.credentials import CredentialSource
-from lamina.websocket.http import HttpClient
-from lamina.websocket.sigv4 import Credentials
+from lamella.aws.credentials import CredentialSource
+from lamella.aws.http import HttpClient
+from lamella.aws.sigv4 import Credentials
+from lamella.errors import WebSocketError
 
 from .api_gateway import Request, listening, read_request
 

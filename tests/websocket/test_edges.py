@@ -13,13 +13,13 @@ import anyio
 import httpx
 import pytest
 
-import lamina.websocket
-from lamina.errors import StoreError, WebSocketError
-from lamina.service import Service
-from lamina.settings import from_arguments
-from lamina.types import AnyASGIApp, Message, Receive, Scope, Send
-from lamina.websocket import channel_run, hub, push
-from lamina.websocket.store import Document, Row
+import lamella.websocket
+from lamella.errors import StoreError, WebSocketError
+from lamella.service import Service
+from lamella.settings import from_arguments
+from lamella.types import AnyASGIApp, Message, Receive, Scope, Send
+from lamella.websocket import channel_run, hub, push
+from lamella.websocket.store import Document, Row
 from tests.websocket.api_gateway import listening
 from tests.websocket.driver import (
     ID,
@@ -49,7 +49,7 @@ def accepting(*messages: Message, then_receive: bool = True) -> AnyASGIApp:
 
 async def write_session(scope: Scope, receive: Receive, send: Send) -> None:
     """Keeps each message as the last one, and answers it."""
-    session = scope["extensions"]["lamina.websocket"]["session"]
+    session = scope["extensions"]["lamella.websocket"]["session"]
     await receive()
     await send({"type": "websocket.accept"})
     while True:
@@ -131,7 +131,7 @@ async def test_a_queue_behind_an_async_generator_is_no_work(at_once: bool) -> No
 
 async def test_a_run_that_another_task_sends_to_is_finished() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["extensions"]["lamina.websocket"]["event"] == "channel":
+        if scope["extensions"]["lamella.websocket"]["event"] == "channel":
             await receive()
             await send({"type": "websocket.accept"})
             run = hub.current_run.get()
@@ -175,7 +175,7 @@ async def test_clean_up_has_time(at_once: bool) -> None:
                 await receive()
         finally:
             await asyncio.sleep(0.4)
-            done.append(scope["extensions"]["lamina.websocket"]["event"])
+            done.append(scope["extensions"]["lamella.websocket"]["event"])
 
     async with driving(app, at_once) as drive:
         await drive.connect()
@@ -250,9 +250,9 @@ async def test_what_goes_out_before_the_loop_goes_out_once(at_once: bool) -> Non
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.accept"})
-        await lamina.websocket.group_add("room", ID)
-        await lamina.websocket.group_send("room", "joined")
-        await lamina.websocket.send(ID, "hello")
+        await lamella.websocket.group_add("room", ID)
+        await lamella.websocket.group_send("room", "joined")
+        await lamella.websocket.send(ID, "hello")
         while True:
             await receive()
 
@@ -269,7 +269,7 @@ async def test_an_end_before_the_accept_closes_in_a_later_event_too(
 ) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        if scope["extensions"]["lamina.websocket"]["event"] == "message":
+        if scope["extensions"]["lamella.websocket"]["event"] == "message":
             if raises:
                 raise ValueError("the database is down")
             return
@@ -298,7 +298,7 @@ async def test_a_refusal_with_success_does_not_let_in(
 
 
 async def test_a_refusal_that_is_too_large_refuses_all_the_same(at_once: bool) -> None:
-    from lamina.adapter import Adapter
+    from lamella.adapter import Adapter
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -357,7 +357,7 @@ async def test_a_close_right_after_the_accept_closes() -> None:
 async def test_a_slow_store_does_not_cost_a_live_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("lamina.websocket.handshake.SETTLING", 0.3)
+    monkeypatch.setattr("lamella.websocket.handshake.SETTLING", 0.3)
     async with driving(accepting({"type": "websocket.send", "text": "hi"})) as drive:
         put = drive.hub.store.put
 
@@ -376,7 +376,7 @@ async def test_an_answer_that_is_still_on_its_way_does_not_cost_the_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Handler way: the answer leaves when the tasks that the application left have ended."""
-    monkeypatch.setattr("lamina.websocket.hub.SETTLING", 0.1)
+    monkeypatch.setattr("lamella.websocket.hub.SETTLING", 0.1)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -390,7 +390,7 @@ async def test_an_answer_that_is_still_on_its_way_does_not_cost_the_connection(
         connecting = asyncio.ensure_future(drive.connect())
         await asyncio.sleep(0.1)
         assert not connecting.done()
-        assert not await lamina.websocket.send(ID, "too early")
+        assert not await lamella.websocket.send(ID, "too early")
         assert (await connecting).status == 200
         assert await drive.kept() is not None
 
@@ -398,7 +398,7 @@ async def test_an_answer_that_is_still_on_its_way_does_not_cost_the_connection(
 async def test_a_client_that_is_gone_at_once_is_not_asked_for_often(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("lamina.websocket.handshake.SETTLING", 0.5)
+    monkeypatch.setattr("lamella.websocket.handshake.SETTLING", 0.5)
     async with driving(accepting({"type": "websocket.send", "text": "hi"})) as drive:
         drive.gateway.gone.add(ID)
         await drive.connect()
@@ -416,7 +416,7 @@ async def test_who_asks_for_ever_after_the_end_is_cut_off_at_the_deadline() -> N
 async def test_a_handshake_that_its_environment_did_not_end_is_forgotten(at_once: bool) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        await lamina.websocket.group_add("all", ID)
+        await lamella.websocket.group_add("all", ID)
         raise SystemExit(1)
 
     async with driving(app, at_once) as drive:
@@ -425,9 +425,9 @@ async def test_a_handshake_that_its_environment_did_not_end_is_forgotten(at_once
         assert await drive.kept() is None
         document = {"endpoint": drive.gateway.endpoint, "accepted": False, "kept_at": 1.0}
         await drive.hub.store.put("lost", {**document, "session": {}}, 2**33)
-        await lamina.websocket.group_add("all", "lost")
+        await lamella.websocket.group_add("all", "lost")
         drive.gateway.gone.add("lost")
-        assert await lamina.websocket.group_send("all", "x") == 0
+        assert await lamella.websocket.group_send("all", "x") == 0
         assert await drive.kept("lost") is None
 
 
@@ -515,7 +515,7 @@ async def test_a_refused_recipient_does_not_cost_the_sender_its_connection(at_on
         await receive()
         await send({"type": "websocket.accept"})
         text = (await receive())["text"]
-        await lamina.websocket.send("b", text)
+        await lamella.websocket.send("b", text)
 
     async with driving(app, at_once) as drive:
         await drive.connect("a")
@@ -595,7 +595,7 @@ async def test_closing_itself_while_it_connects(at_once: bool) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.accept"})
-        await lamina.websocket.close(ID)
+        await lamella.websocket.close(ID)
         await receive()
 
     async with driving(app, at_once) as drive:
@@ -619,7 +619,7 @@ async def test_an_error_that_ends_the_environment_is_no_answer(
     async with driving(app, at_once, log_access=True) as drive:
         with caplog.at_level(logging.INFO), pytest.raises(SystemExit):
             await drive.serve(connect_event())
-    (access,) = [r.getMessage() for r in caplog.records if r.name == "lamina.access"]
+    (access,) = [r.getMessage() for r in caplog.records if r.name == "lamella.access"]
     assert float(access.split()[-2]) >= 0
 
 
@@ -650,11 +650,11 @@ async def test_another_adapter_does_not_change_this_ones_settings(at_once: bool)
 
 
 def test_loops_that_are_closed_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lamina.served._served", None)
+    monkeypatch.setattr("lamella.served._served", None)
     monkeypatch.setenv("ASGI_WEBSOCKET_STORE", "memory:")
 
     async def send() -> bool:
-        return await lamina.websocket.send("nobody", "x")
+        return await lamella.websocket.send("nobody", "x")
 
     for _ in range(5):
         assert not asyncio.run(send())
@@ -681,9 +681,9 @@ async def test_events_leave_nothing_behind() -> None:
 
 async def test_a_script_has_no_consumers_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
     async with driving(accepting()):
-        monkeypatch.setattr("lamina.served._served", None)
+        monkeypatch.setattr("lamella.served._served", None)
         monkeypatch.setenv("ASGI_WEBSOCKET_STORE", "memory:")
-        with pytest.raises(WebSocketError, match="where Lamina serves no application"):
+        with pytest.raises(WebSocketError, match="where Lamella serves no application"):
             await channel_run.run(hub.here(), ID, {"type": "x"})
 
 

@@ -14,9 +14,9 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
-import lamina.websocket
-from lamina.types import AnyASGIApp, Receive, Scope, Send
-from lamina.websocket.hub import Delivery, Hub
+import lamella.websocket
+from lamella.types import AnyASGIApp, Receive, Scope, Send
+from lamella.websocket.hub import Delivery, Hub
 from tests.websocket.driver import ID, Driver, driving
 
 pytestmark = pytest.mark.anyio
@@ -30,9 +30,9 @@ class Room:
         self.app = Starlette(routes=[WebSocketRoute("/", self.serve)])
 
     async def serve(self, websocket: Any) -> None:
-        ours = websocket.scope["extensions"]["lamina.websocket"]
+        ours = websocket.scope["extensions"]["lamella.websocket"]
         await websocket.accept()
-        await lamina.websocket.group_add("room", ours["connection_id"])
+        await lamella.websocket.group_add("room", ours["connection_id"])
         try:
             while True:
                 await self.take(websocket, await websocket.receive_text())
@@ -42,12 +42,12 @@ class Room:
     async def take(self, websocket: Any, text: str) -> None:
         verb, _, rest = text.partition(" ")
         if verb == "kick":
-            await lamina.websocket.close(rest)
+            await lamella.websocket.close(rest)
         elif verb == "answer":
             await asyncio.sleep(float(rest or 0))
             await websocket.send_text("here")
         else:
-            await lamina.websocket.group_send("room", text)
+            await lamella.websocket.group_send("room", text)
 
 
 async def grow_old(drive: Driver, *connection_ids: str) -> None:
@@ -94,7 +94,7 @@ async def test_a_client_that_another_one_closes_is_told_of_by_its_disconnect() -
 async def test_an_answer_that_finds_the_client_gone_tells_once(
     young: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lamina.websocket.hub.SETTLING", 0.2)
+    monkeypatch.setattr("lamella.websocket.hub.SETTLING", 0.2)
     room = Room()
     async with driving(room.app) as drive:
         await drive.connect("a")
@@ -146,7 +146,7 @@ async def test_a_client_that_api_gateway_lets_in_slowly_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for module in ("hub", "handshake"):
-        monkeypatch.setattr(f"lamina.websocket.{module}.SETTLING", 0.2)
+        monkeypatch.setattr(f"lamella.websocket.{module}.SETTLING", 0.2)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -201,7 +201,7 @@ async def talk(websocket: WebSocket) -> None:
 async def test_a_disconnect_that_nobody_catches_is_no_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, "lamina")
+    caplog.set_level(logging.INFO, "lamella")
     async with driving(endless, error_status="500-599") as drive:
         await drive.connect()
         reply = await drive.disconnect()
@@ -265,7 +265,7 @@ needs_groups = pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio ha
 async def test_in_a_task_group_errors_cost_what_they_cost_elsewhere(
     kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("lamina.websocket.connections.PAUSES", (0.001,) * 4)
+    monkeypatch.setattr("lamella.websocket.management.PAUSES", (0.001,) * 4)
     async with driving(grouped(kind)) as drive:
         await drive.connect()
         await grow_old(drive, ID)

@@ -8,9 +8,9 @@ from typing import Any
 import botocore.session
 import pytest
 
-from lamina.errors import BadEvent, ConnectionsError
-from lamina.websocket.endpoints import endpoint_of
-from lamina.websocket.partitions import Partition, partition_of
+from lamella.aws.partitions import Partition, partition_of
+from lamella.errors import BadEvent, ConnectionsError
+from lamella.websocket.endpoints import endpoint_of
 
 HOST = "id.execute-api.eu-west-1.amazonaws.com"
 

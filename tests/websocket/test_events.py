@@ -10,8 +10,8 @@ from typing import Any
 import anyio
 import pytest
 
-from lamina import websocket
-from lamina.types import Message, Receive, Scope, Send
+from lamella import websocket
+from lamella.types import Message, Receive, Scope, Send
 from tests.websocket.driver import (
     ID,
     Driver,
@@ -75,14 +75,14 @@ async def test_the_chosen_subprotocol_is_answered(at_once: bool) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         chosen = scope["subprotocols"][1]
-        headers = [(b"x-served-by", b"lamina")]
+        headers = [(b"x-served-by", b"lamella")]
         await send({"type": "websocket.accept", "subprotocol": chosen, "headers": headers})
         await receive()
 
     async with driving(app, at_once) as drive:
         answer = await drive.connect(Sec_WebSocket_Protocol="soap, wamp , mqtt")
     assert answer.result["headers"] == {
-        "x-served-by": "lamina",
+        "x-served-by": "lamella",
         "Sec-WebSocket-Protocol": "wamp",
     }
 
@@ -156,7 +156,7 @@ async def test_the_scope_is_the_handshakes_in_every_event(at_once: bool) -> None
         assert scope["http_version"] == "1.1"
         assert scope["asgi"] == {"version": "3.0", "spec_version": "2.5"}
         assert scope["aws.event"]["requestContext"]["connectionId"] == ID
-    ours = [scope["extensions"]["lamina.websocket"] for scope in app.scopes]
+    ours = [scope["extensions"]["lamella.websocket"] for scope in app.scopes]
     assert [each["connection_id"] for each in ours] == [ID] * 3
     assert [each["event"] for each in ours] == ["connect", "message", "disconnect"]
     assert [each["route_key"] for each in ours] == ["$connect", "$default", "$disconnect"]
@@ -170,7 +170,7 @@ async def test_the_authorizers_word_is_kept() -> None:
         await drive(event)
         await drive.message("hello")
     for scope in app.scopes:
-        assert scope["extensions"]["lamina.websocket"]["authorizer"] == {"principalId": "me"}
+        assert scope["extensions"]["lamella.websocket"]["authorizer"] == {"principalId": "me"}
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ async def test_a_custom_route_is_a_message(at_once: bool) -> None:
         await drive.connect()
         await drive(message_event('{"action": "join"}', route="join"))
     assert app.messages[-1]["text"] == '{"action": "join"}'
-    assert app.scopes[-1]["extensions"]["lamina.websocket"]["route_key"] == "join"
+    assert app.scopes[-1]["extensions"]["lamella.websocket"]["route_key"] == "join"
 
 
 async def test_a_binary_message_comes_as_bytes() -> None:
@@ -371,7 +371,7 @@ async def test_what_is_sent_after_the_end_fails_as_an_os_error(
 
     async with driving(app) as drive:
         await drive.connect()
-        with caplog.at_level(logging.INFO, "lamina"):
+        with caplog.at_level(logging.INFO, "lamella"):
             assert (await drive.disconnect()).status == 200
     assert drive.sent() == []
     assert "the client has left" in caplog.text
@@ -474,7 +474,7 @@ async def test_messages_out_of_order_are_named(caplog: pytest.LogCaptureFixture)
 
 async def test_the_session_outlives_the_events(at_once: bool) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        session = scope["extensions"]["lamina.websocket"]["session"]
+        session = scope["extensions"]["lamella.websocket"]["session"]
         await receive()
         session.setdefault("said", [])
         await send({"type": "websocket.accept"})
@@ -493,7 +493,7 @@ async def test_events_at_the_same_time_keep_each_others_keys(at_once: bool) -> N
     together = asyncio.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        session = scope["extensions"]["lamina.websocket"]["session"]
+        session = scope["extensions"]["lamella.websocket"]["session"]
         await receive()
         await send({"type": "websocket.accept"})
         text = (await receive())["text"]
@@ -518,7 +518,7 @@ async def test_a_session_that_json_cannot_hold_is_refused(
         await receive()
         await send({"type": "websocket.accept"})
         await receive()
-        scope["extensions"]["lamina.websocket"]["session"]["who"] = object()
+        scope["extensions"]["lamella.websocket"]["session"]["who"] = object()
         await receive()
 
     async with driving(app, at_once) as drive:

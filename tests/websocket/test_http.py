@@ -23,9 +23,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from lamina.websocket import http, http1, tls
-from lamina.websocket.http import HttpClient, Unreachable, request_bytes, split
-from lamina.websocket.http1 import Reply
+from lamella.aws import http, http1, tls
+from lamella.aws.http import HttpClient, Unreachable, request_bytes, split
+from lamella.aws.http1 import Reply
 from tests.waiting import until
 
 from .api_gateway import listening

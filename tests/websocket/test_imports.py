@@ -8,8 +8,8 @@ import sys
 
 PROGRAM = """
 import asyncio, json, sys
-import lamina.runtime.main, lamina.runtime.loop, lamina.runtime.environment
-from lamina import Adapter
+import lamella.runtime.main, lamella.runtime.loop, lamella.runtime.environment
+from lamella import Adapter
 
 async def app(scope, receive, send):
     await receive()
@@ -43,5 +43,5 @@ def test_nothing_of_it_is_imported_before_a_websockets_event() -> None:
     of_http, of_websocket = json.loads(done.stdout)
     assert not [name for name in of_http if "websocket" in name]
     assert not {"hmac", "sqlite3", "http.client"} & set(of_http)
-    assert "lamina.websocket.run" in of_websocket
+    assert "lamella.websocket.run" in of_websocket
     assert not HEAVY & set(of_websocket)

@@ -1,4 +1,4 @@
-"""lamina.websocket: sending from anywhere in the application."""
+"""lamella.websocket: sending from anywhere in the application."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-import lamina.websocket
-from lamina.errors import ApplicationError, ConnectionsError, StoreError
-from lamina.testing import events
-from lamina.types import Receive, Scope, Send
-from lamina.websocket.store import Member
+import lamella.websocket
+from lamella.errors import ApplicationError, ConnectionsError, StoreError
+from lamella.testing import events
+from lamella.types import Receive, Scope, Send
+from lamella.websocket.store import Member
 from tests.websocket.api_gateway import FORBIDDEN, api_gateway
 from tests.websocket.driver import driving
 
@@ -23,25 +23,25 @@ async def chat(scope: Scope, receive: Receive, send: Send) -> None:
     """Joins the group "all" as it connects and passes on what it gets; HTTP sends, too."""
     if scope["type"] == "http":
         body = json.loads((await receive())["body"])
-        done = await getattr(lamina.websocket, body.pop("call"))(**body)
+        done = await getattr(lamella.websocket, body.pop("call"))(**body)
         answer = json.dumps(done).encode()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": answer})
         return
-    connection_id = scope["extensions"]["lamina.websocket"]["connection_id"]
+    connection_id = scope["extensions"]["lamella.websocket"]["connection_id"]
     await receive()
-    await lamina.websocket.group_add("all", connection_id)
+    await lamella.websocket.group_add("all", connection_id)
     await send({"type": "websocket.accept"})
     while True:
         message = await receive()
         if message["type"] == "websocket.disconnect":
-            await lamina.websocket.group_send("all", f"{connection_id} left")
+            await lamella.websocket.group_send("all", f"{connection_id} left")
             return
-        await lamina.websocket.group_send("all", message["text"], exclude=[connection_id])
+        await lamella.websocket.group_send("all", message["text"], exclude=[connection_id])
 
 
 def call(name: str, **arguments: Any) -> Any:
-    """The event of an HTTP request that calls a function of lamina.websocket."""
+    """The event of an HTTP request that calls a function of lamella.websocket."""
     return events.http_api(method="POST", path="/", json={"call": name, **arguments})
 
 
@@ -72,7 +72,7 @@ async def test_the_setting_comes_before_the_endpoint_of_a_member() -> None:
     async with api_gateway() as former, driving(chat) as drive:
         member = Member("a", former.endpoint)
         await drive.hub.store.group_add("all", member, 2**33)
-        assert await lamina.websocket.group_send("all", "hello") == 1
+        assert await lamella.websocket.group_send("all", "hello") == 1
     assert drive.sent("a") == ["hello"]
     assert not former.requests
 
@@ -82,9 +82,9 @@ async def test_without_a_setting_the_store_tells_the_endpoint() -> None:
         await drive.hub.store.put(
             "a", {"endpoint": drive.gateway.endpoint, "kept_at": 1.0, "session": {}}, 2**33
         )
-        assert await lamina.websocket.send("a", "hello")
-        assert not await lamina.websocket.send("nobody", "hello")
-        await lamina.websocket.close("nobody")
+        assert await lamella.websocket.send("a", "hello")
+        assert not await lamella.websocket.send("nobody", "hello")
+        await lamella.websocket.close("nobody")
     assert drive.sent("a") == ["hello"]
 
 
@@ -96,7 +96,7 @@ async def test_the_dead_are_dropped_on_the_way() -> None:
             assert row is not None
             await drive.hub.store.put(name, {**row.document, "kept_at": 1.0}, 2**33)
         drive.gateway.gone.add("b")
-        assert await lamina.websocket.group_send("all", "hello") == 2
+        assert await lamella.websocket.group_send("all", "hello") == 2
         members = [m.connection_id async for page in drive.hub.store.members("all") for m in page]
         assert sorted(members) == ["a", "c"]
 
@@ -106,18 +106,18 @@ async def test_who_is_about_to_be_let_in_elsewhere_is_not_dead() -> None:
         document = {"endpoint": drive.gateway.endpoint, "session": {}, "accepted": False}
         document["kept_at"] = time.time()
         await drive.hub.store.put("new", document, 2**33)
-        await lamina.websocket.group_add("all", "new")
+        await lamella.websocket.group_add("all", "new")
         drive.gateway.gone.add("new")
-        assert await lamina.websocket.group_send("all", "hello") == 0
+        assert await lamella.websocket.group_send("all", "hello") == 0
         drive.gateway.gone.discard("new")
-        assert await lamina.websocket.group_send("all", "hello") == 1
+        assert await lamella.websocket.group_send("all", "hello") == 1
 
 
 async def test_thousands_of_members_are_served_a_few_at_a_time() -> None:
     async with driving(chat) as drive:
         for number in range(2000):
-            await lamina.websocket.group_add("all", f"member {number}")
-        assert await lamina.websocket.group_send("all", "hello") == 2000
+            await lamella.websocket.group_add("all", f"member {number}")
+        assert await lamella.websocket.group_send("all", "hello") == 2000
         assert 1 < drive.gateway.most_open <= 32
     assert all(drive.sent(f"member {number}") == ["hello"] for number in range(2000))
 
@@ -128,21 +128,21 @@ async def test_one_refusal_does_not_cost_the_others_their_message() -> None:
             await drive.connect(name)
         drive.gateway.answers = [FORBIDDEN]
         with pytest.raises(ConnectionsError, match="execute-api:ManageConnections"):
-            await lamina.websocket.group_send("all", "hello")
+            await lamella.websocket.group_send("all", "hello")
         assert sum(len(drive.sent(name)) for name in "abc") == 2
 
 
 async def test_a_member_that_left_gets_nothing() -> None:
     async with driving(chat) as drive:
         await drive.connect("a")
-        await lamina.websocket.group_discard("all", "a")
-        assert await lamina.websocket.group_send("all", "hello") == 0
+        await lamella.websocket.group_discard("all", "a")
+        assert await lamella.websocket.group_send("all", "hello") == 0
 
 
 async def test_a_refused_client_leaves_its_groups(at_once: bool) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        await lamina.websocket.group_add("all", "a")
+        await lamella.websocket.group_add("all", "a")
         await send({"type": "websocket.close"})
 
     async with driving(app, at_once) as drive:
@@ -154,10 +154,10 @@ async def test_a_refused_client_leaves_its_groups(at_once: bool) -> None:
 async def test_what_is_sent_to_itself_while_it_connects_follows_the_answer(at_once: bool) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        await lamina.websocket.group_add("all", "a")
-        assert await lamina.websocket.group_send("all", "one") == 1
+        await lamella.websocket.group_add("all", "a")
+        assert await lamella.websocket.group_send("all", "one") == 1
         await send({"type": "websocket.accept"})
-        assert await lamina.websocket.send("a", "two")
+        assert await lamella.websocket.send("a", "two")
         await receive()
         await receive()
 
@@ -175,7 +175,7 @@ async def test_what_is_sent_to_itself_while_it_connects_follows_the_answer(at_on
 async def test_a_message_that_cannot_be_delivered_is_refused() -> None:
     async with driving(chat):
         with pytest.raises(ApplicationError, match="A WebSocket message is a dict: send str or"):
-            await lamina.websocket.send("a", {"a": 1})  # type: ignore[arg-type]  # the mistake
+            await lamella.websocket.send("a", {"a": 1})  # type: ignore[arg-type]  # the mistake
 
 
 async def test_without_a_store_the_setting_is_named(
@@ -184,7 +184,7 @@ async def test_without_a_store_the_setting_is_named(
     async with driving(chat, at_once, websocket_store="") as drive:
         assert (await drive.connect()).status == 500
         with pytest.raises(StoreError, match="ASGI_WEBSOCKET_STORE is not set"):
-            await lamina.websocket.send("a", "hello")
+            await lamella.websocket.send("a", "hello")
     assert (
         "ASGI_WEBSOCKET_STORE is not set, and without it no WebSocket can be served" in caplog.text
     )
@@ -194,27 +194,27 @@ async def test_outside_of_a_function_the_environment_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with driving(chat) as drive:
-        monkeypatch.setattr("lamina.served._served", None)
+        monkeypatch.setattr("lamella.served._served", None)
         monkeypatch.setenv("ASGI_WEBSOCKET_STORE", "memory:")
         monkeypatch.setenv("ASGI_WEBSOCKET_ENDPOINT", drive.gateway.endpoint)
-        assert await lamina.websocket.send("a", "hello")
+        assert await lamella.websocket.send("a", "hello")
     assert drive.sent("a") == ["hello"]
 
 
 async def test_leaving_a_group_lasts_although_connecting_joins_it(at_once: bool) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        await lamina.websocket.group_add("all", "a")
+        await lamella.websocket.group_add("all", "a")
         await send({"type": "websocket.accept"})
         await receive()
-        await lamina.websocket.group_discard("all", "a")
+        await lamella.websocket.group_discard("all", "a")
         await receive()
 
     async with driving(app, at_once) as drive:
         await drive.connect("a")
-        assert await lamina.websocket.group_send("all", "one") == 1
+        assert await lamella.websocket.group_send("all", "one") == 1
         await drive.message("leave", "a")
-        assert await lamina.websocket.group_send("all", "two") == 0
+        assert await lamella.websocket.group_send("all", "two") == 0
         await drive.disconnect("a")
         assert [page async for page in drive.hub.store.members("all")] in ([], [[]])
 
@@ -225,7 +225,7 @@ async def test_the_session_is_kept_before_anything_leaves(at_once: bool, way: st
     kept = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        session = scope["extensions"]["lamina.websocket"]["session"]
+        session = scope["extensions"]["lamella.websocket"]["session"]
         await receive()
         await send({"type": "websocket.accept"})
         for number in range(2):
@@ -235,9 +235,9 @@ async def test_the_session_is_kept_before_anything_leaves(at_once: bool, way: st
             if way == "itself":
                 await send({"type": "websocket.send", "text": "x"})
             elif way == "connection":
-                await lamina.websocket.send("a", "x")
+                await lamella.websocket.send("a", "x")
             else:
-                await lamina.websocket.group_send("nobody", "x")
+                await lamella.websocket.group_send("nobody", "x")
             kept.append((await drive.kept("a"))["session"]["number"])
         await receive()
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from lamina.types import Receive, Scope, Send
-from lamina.websocket.stores.memory import MemoryStore
+from lamella.types import Receive, Scope, Send
+from lamella.websocket.stores.memory import MemoryStore
 from tests.websocket.driver import driving
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +23,7 @@ async def test_sends_at_the_same_time_keep_the_session_once(
         monkeypatch.setattr(MemoryStore, name, slowly(name, calls))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        session = scope["extensions"]["lamina.websocket"]["session"]
+        session = scope["extensions"]["lamella.websocket"]["session"]
         await receive()
         await send({"type": "websocket.accept"})
         while True:
@@ -72,7 +72,7 @@ async def test_the_last_change_is_kept_whatever_comes_back_first(
     monkeypatch.setattr(MemoryStore, "replace", out_of_step)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        session = scope["extensions"]["lamina.websocket"]["session"]
+        session = scope["extensions"]["lamella.websocket"]["session"]
         await receive()
         await send({"type": "websocket.accept"})
         while True:
@@ -94,7 +94,7 @@ async def test_a_handshake_that_is_kept_and_accepted_at_once_is_accepted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """group_add keeps the handshake before the client is in; it must not be what stays."""
-    import lamina.websocket
+    import lamella.websocket
 
     put, calls = MemoryStore.put, 0
 
@@ -110,9 +110,9 @@ async def test_a_handshake_that_is_kept_and_accepted_at_once_is_accepted(
     monkeypatch.setattr(MemoryStore, "put", out_of_step)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        name = scope["extensions"]["lamina.websocket"]["connection_id"]
+        name = scope["extensions"]["lamella.websocket"]["connection_id"]
         await receive()
-        joining = asyncio.ensure_future(lamina.websocket.group_add("all", name))
+        joining = asyncio.ensure_future(lamella.websocket.group_add("all", name))
         await asyncio.sleep(0.01)
         await send({"type": "websocket.accept"})
         await joining

@@ -12,7 +12,7 @@ from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotocoreCredentials
 
-from lamina.websocket.sigv4 import Credentials, sign
+from lamella.aws.sigv4 import Credentials, sign
 
 NOW = datetime(2026, 2, 3, 4, 5, 6, tzinfo=timezone.utc)
 KEYS = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None)
@@ -102,7 +102,7 @@ def by_botocore(credentials: Credentials, case: Case) -> dict[str, str]:
     return {name.lower(): value for name, value in request.headers.items()}
 
 
-def by_lamina(credentials: Credentials, case: Case) -> dict[str, str]:
+def by_lamella(credentials: Credentials, case: Case) -> dict[str, str]:
     service, method, url, headers, body = case
     now = NOW.timestamp()
     signed = sign(credentials, service, "eu-west-1", method, url, headers, body, now)
@@ -112,7 +112,7 @@ def by_lamina(credentials: Credentials, case: Case) -> dict[str, str]:
 @pytest.mark.parametrize("credentials", [KEYS, ROLE], ids=["keys", "role"])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_request_is_signed_as_botocore_signs_it(case: Case, credentials: Credentials) -> None:
-    assert by_lamina(credentials, case) == by_botocore(credentials, case)
+    assert by_lamella(credentials, case) == by_botocore(credentials, case)
 
 
 @pytest.mark.parametrize("change", ["method", "path", "query", "header", "body", "region", "time"])
@@ -145,4 +145,4 @@ def test_every_part_of_a_request_is_in_its_signature(change: str) -> None:
 @pytest.mark.parametrize("path", ["/caf\u00e9", "/a b", "/a\r\nX: y"])
 def test_a_url_that_is_not_encoded_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="is not an encoded"):
-        by_lamina(KEYS, Case("execute-api", "GET", API + path))
+        by_lamella(KEYS, Case("execute-api", "GET", API + path))

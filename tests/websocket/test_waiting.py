@@ -12,8 +12,8 @@ import anyio
 import anyio.abc
 import pytest
 
-from lamina.asgi import quiet
-from lamina.types import Message, Receive, Scope, Send
+from lamella.types import Message, Receive, Scope, Send
+from lamella.websocket import quiet
 from tests.websocket.api_gateway import listening
 from tests.websocket.driver import driving, read_ahead, side_by_side
 
@@ -466,7 +466,7 @@ async def test_only_who_takes_part_ends_with_the_run() -> None:
 
         await receive()
         await send({"type": "websocket.accept"})
-        spawn(audit(scope["extensions"]["lamina.websocket"]["event"]))
+        spawn(audit(scope["extensions"]["lamella.websocket"]["event"]))
         while True:
             spawn(send({"type": "websocket.send", "text": (await receive())["text"]}))
 

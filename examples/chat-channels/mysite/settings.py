@@ -20,4 +20,4 @@ ROOT_URLCONF = "mysite.urls"
 ASGI_APPLICATION = "mysite.asgi.application"
 
 # The one line that is not the tutorial's: groups are in the connection store.
-CHANNEL_LAYERS = {"default": {"BACKEND": "lamina.channels.ConnectionsChannelLayer"}}
+CHANNEL_LAYERS = {"default": {"BACKEND": "lamella.channels.ConnectionsChannelLayer"}}

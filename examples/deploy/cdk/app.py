@@ -12,12 +12,12 @@ BUILD = str(Path(__file__).parent / "build")  # build.sh makes it
 
 
 class Api(Stack):
-    """The function, Lamina's layer on it, and its URL."""
+    """The function, Lamella's layer on it, and its URL."""
 
     def __init__(self, scope: Construct, name: str) -> None:
         super().__init__(scope, name)
         layer_arn = CfnParameter(
-            self, "LaminaLayerArn", description="The layer's ARN in this region"
+            self, "LamellaLayerArn", description="The layer's ARN in this region"
         )
         function = lambda_.Function(
             self,
@@ -30,7 +30,7 @@ class Api(Stack):
             timeout=Duration.seconds(30),
             layers=[
                 lambda_.LayerVersion.from_layer_version_arn(
-                    self, "Lamina", layer_arn.value_as_string
+                    self, "Lamella", layer_arn.value_as_string
                 )
             ],
             environment={

@@ -8,14 +8,14 @@ terraform {
   }
 }
 
-variable "lamina_layer_arn" {
+variable "lamella_layer_arn" {
   type        = string
   description = "The layer's ARN in the provider's region"
 }
 
 variable "name" {
   type    = string
-  default = "lamina-example"
+  default = "lamella-example"
 }
 
 data "archive_file" "function" {
@@ -34,7 +34,7 @@ resource "aws_lambda_function" "function" {
   memory_size      = 512
   timeout          = 30
   role             = aws_iam_role.function.arn
-  layers           = [var.lamina_layer_arn]
+  layers           = [var.lamella_layer_arn]
 
   environment {
     variables = {

@@ -138,10 +138,10 @@ async def events(scope, receive, send):
 
 
 async def modules(scope, receive, send):
-    lamina = [m for n, m in sorted(sys.modules.items()) if n.split(".")[0] == "lamina"]
+    lamella = [m for n, m in sorted(sys.modules.items()) if n.split(".")[0] == "lamella"]
     content = {
-        "files": [m.__file__ for m in lamina],
-        "cached": [m.__cached__ for m in lamina],
+        "files": [m.__file__ for m in lamella],
+        "cached": [m.__cached__ for m in lamella],
         "path": sys.path,
         "environ": dict(os.environ),
     }

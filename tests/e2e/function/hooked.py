@@ -5,22 +5,22 @@ import types
 
 from bare import app  # noqa: F401  what ASGI_APP names
 
-import lamina
+import lamella
 
 FLUSHED = []
 
 
-@lamina.before_freeze
+@lamella.before_freeze
 async def first():
     print("hook: async", flush=True)
 
 
-@lamina.before_freeze
+@lamella.before_freeze
 def second():
     print("hook: sync", flush=True)
 
 
-@lamina.before_freeze
+@lamella.before_freeze
 def broken():
     raise ValueError("the hook's own fault")
 

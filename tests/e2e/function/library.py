@@ -5,11 +5,11 @@ import functools
 
 from bare import app
 
-import lamina
+import lamella
 
 asyncio.run(asyncio.sleep(0))  # what some code does at import
 
-handler = lamina.Adapter(app, base_path="/api")
+handler = lamella.Adapter(app, base_path="/api")
 
 
 def decorated(function):

@@ -6,7 +6,7 @@ import os
 
 from bare import answer, body, lifespan, start
 
-import lamina
+import lamella
 
 
 async def app(scope, receive, send):
@@ -17,7 +17,7 @@ async def app(scope, receive, send):
 
 
 def me():
-    current = lamina.current_invocation()
+    current = lamella.current_invocation()
     return [current.context.aws_request_id, current.context.tenant_id, current.trace_id]
 
 

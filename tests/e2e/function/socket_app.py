@@ -14,7 +14,7 @@ async def app(scope, receive, send):
     if scope["path"] != "/ws":
         await send({"type": "websocket.close"})
         return
-    connection = scope["extensions"]["lamina.websocket"]
+    connection = scope["extensions"]["lamella.websocket"]
     session = connection["session"]
     await send({"type": "websocket.accept", "subprotocol": "chat"})
     await send({"type": "websocket.send", "text": f"welcome {scope['state']['started']}"})

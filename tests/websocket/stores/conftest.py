@@ -1,4 +1,4 @@
-"""Every kind of store, over a real server, set up by `lamina websocket init`."""
+"""Every kind of store, over a real server, set up by `lamella websocket init`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from click.testing import CliRunner, Result
 from moto.server import ThreadedMotoServer
 from psycopg import connect as psycopg_connect
 
-from lamina.local.cli import main
-from lamina.websocket.opening import open_store
-from lamina.websocket.store import Store
+from lamella.tools.cli import main
+from lamella.websocket.opening import open_store
+from lamella.websocket.store import Store
 from tests.websocket.stores.front import Front
 from tests.websocket.stores.servers import PASSWORD, Server, postgresql_server, redis_server
 
@@ -45,7 +45,7 @@ class Place:
 
 
 def init(url: str) -> Result:
-    """Run `lamina websocket init`."""
+    """Run `lamella websocket init`."""
     return CliRunner().invoke(main, ["websocket", "init", url])
 
 
@@ -120,7 +120,7 @@ def make_place(
         choose_driver(kind, monkeypatch)
         server = request.getfixturevalue("postgresql")
         options = urlencode({"options": f"-csearch_path={make_schema(server.port, name)}"})
-        url = f"postgresql://lamina:{PASSWORD}@127.0.0.1:%s/postgres?{options}"
+        url = f"postgresql://lamella:{PASSWORD}@127.0.0.1:%s/postgres?{options}"
         return Place(kind, lambda port: url.replace("%s", str(port)), server.port)
     front = request.getfixturevalue("front")
     path = f"Table-{name}" if kind == "dynamodb" else f"{name}/web/sockets"
@@ -154,7 +154,7 @@ def make_schema(port: int, name: str) -> str:
     """An empty schema in PostgreSQL."""
     command = "CREATE SCHEMA " + name
     with psycopg_connect(
-        host="127.0.0.1", port=port, user="lamina", password=PASSWORD, dbname="postgres"
+        host="127.0.0.1", port=port, user="lamella", password=PASSWORD, dbname="postgres"
     ) as connection:
         connection.execute(command.encode())
     return name

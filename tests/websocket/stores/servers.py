@@ -79,18 +79,18 @@ def redis_server() -> Iterator[Server]:
 
 @contextlib.contextmanager
 def postgresql_server() -> Iterator[Server]:
-    """PostgreSQL with the superuser `lamina` and the database `postgres`."""
+    """PostgreSQL with the superuser `lamella` and the database `postgres`."""
     port = free_port()
     initdb, postgres, is_ready = (
         program(name, "postgresql") for name in ("initdb", "postgres", "pg_isready")
     )
     user = _unprivileged()
-    with tempfile.TemporaryDirectory(prefix="lamina-pg-") as folder:
+    with tempfile.TemporaryDirectory(prefix="lamella-pg-") as folder:
         (Path(folder) / "password").write_text(PASSWORD)
         for path in (Path(folder), Path(folder) / "password"):
             os.chown(path, user.get("user", -1), user.get("group", -1))
         data = f"{folder}/data"
-        options = ["--auth=scram-sha-256", f"--pwfile={folder}/password", "--username=lamina"]
+        options = ["--auth=scram-sha-256", f"--pwfile={folder}/password", "--username=lamella"]
         options += ["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
         done = subprocess.run([initdb, data, *options], capture_output=True, text=True, **user)
         assert done.returncode == 0, done.stderr

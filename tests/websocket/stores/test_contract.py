@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from lamina.websocket.opening import open_store
-from lamina.websocket.store import Member, Store
+from lamella.websocket.opening import open_store
+from lamella.websocket.store import Member, Store
 from tests.websocket.stores.conftest import ALL, Place
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", ALL)]

@@ -10,10 +10,10 @@ import psycopg
 import pytest
 import redis as redis_py
 
-from lamina.errors import StoreError
-from lamina.websocket.opening import open_store
-from lamina.websocket.store import Member, Store
-from lamina.websocket.stores.sql import SqlStore, Statement
+from lamella.errors import StoreError
+from lamella.websocket.opening import open_store
+from lamella.websocket.store import Member, Store
+from lamella.websocket.stores.sql import SqlStore, Statement
 from tests.websocket.stores.conftest import Place
 from tests.websocket.stores.servers import PASSWORD, Proxy, Server, redis_server
 
@@ -107,9 +107,9 @@ async def test_postgresql_that_takes_no_writes(place: Place) -> None:
     assert isinstance(store, SqlStore)
     await store.get("a")
     with psycopg.connect(
-        host="127.0.0.1", port=place.port, user="lamina", password=PASSWORD, dbname="postgres"
+        host="127.0.0.1", port=place.port, user="lamella", password=PASSWORD, dbname="postgres"
     ) as admin:
-        admin.execute("ALTER ROLE lamina SET default_transaction_read_only = on")
+        admin.execute("ALTER ROLE lamella SET default_transaction_read_only = on")
         admin.commit()
         try:
             await store._database.close()
@@ -119,7 +119,7 @@ async def test_postgresql_that_takes_no_writes(place: Place) -> None:
             assert await store.get("a") is None
         finally:
             admin.execute("SET default_transaction_read_only = off")
-            admin.execute("ALTER ROLE lamina RESET default_transaction_read_only")
+            admin.execute("ALTER ROLE lamella RESET default_transaction_read_only")
             admin.commit()
     await store.put("a", {}, later())
     await store.close()
@@ -129,7 +129,7 @@ async def test_postgresql_that_takes_no_writes(place: Place) -> None:
 async def test_postgresql_that_ended_its_sessions(store: Store, place: Place) -> None:
     """While the environment was frozen, so the driver has not seen it."""
     with psycopg.connect(
-        host="127.0.0.1", port=place.port, user="lamina", password=PASSWORD, dbname="postgres"
+        host="127.0.0.1", port=place.port, user="lamella", password=PASSWORD, dbname="postgres"
     ) as admin:
         admin.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from lamina.errors import SettingError, StoreError
-from lamina.websocket.opening import open_store
-from lamina.websocket.store import Member, Store
+from lamella.errors import SettingError, StoreError
+from lamella.websocket.opening import open_store
+from lamella.websocket.store import Member, Store
 from tests.ports import free_port
 from tests.websocket.stores.conftest import SERVED, Place, hide, make_place
 from tests.websocket.stores.front import (
@@ -246,7 +246,7 @@ async def test_a_store_that_is_not_set_up(
     message = await failure(operation(store))
     shown = place.url().replace(PASSWORD, "***")
     assert message.startswith(f"The connection store {shown} is not set up (")
-    assert message.endswith(f"): run `lamina websocket init {shown}`.")
+    assert message.endswith(f"): run `lamella websocket init {shown}`.")
     await store.close()
 
 

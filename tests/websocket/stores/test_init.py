@@ -1,4 +1,4 @@
-"""`lamina websocket init`: what it sets up, what it says, and what it leaves alone."""
+"""`lamella websocket init`: what it sets up, what it says, and what it leaves alone."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import boto3
 import pytest
 from click.testing import CliRunner
 
-from lamina.local.cli import main
-from lamina.local.stores import s3 as bucket_setup
-from lamina.websocket.opening import open_store
-from lamina.websocket.store import Member
+from lamella.tools.cli import main
+from lamella.tools.stores import s3 as bucket_setup
+from lamella.websocket.opening import open_store
+from lamella.websocket.store import Member
 from tests.websocket.stores.conftest import Place, init, make_place
 from tests.websocket.stores.front import Answer, Call, Front, denied, denied_by_s3
 from tests.websocket.stores.servers import PASSWORD
@@ -167,7 +167,7 @@ def test_a_bucket_with_rules_of_its_own(bare: Place, front: Front) -> None:
     aws.put_object(Bucket=name, Key="logs/1", Body=b"")
     assert init(bare.url()).exit_code == 0
     rules = aws.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]
-    assert [each["ID"] for each in rules] == ["logs", "lamina-websocket web/sockets"]
+    assert [each["ID"] for each in rules] == ["logs", "lamella-websocket web/sockets"]
     assert rules[0]["Expiration"] == {"Days": 30}
 
 
@@ -257,11 +257,11 @@ def test_a_policy_names_the_partition() -> None:
 def test_tables(bare: Place) -> None:
     done = init(bare.url())
     assert done.exit_code == 0, done.output
-    assert "The tables lamina_connections and lamina_members were created" in done.stderr
+    assert "The tables lamella_connections and lamella_members were created" in done.stderr
     assert done.stdout == ""
     again = init(bare.url())
     assert again.exit_code == 0
-    assert "lamina_connections and lamina_members were there already." in again.stderr
+    assert "lamella_connections and lamella_members were there already." in again.stderr
     assert "GRANT SELECT, INSERT, UPDATE, DELETE" in again.stderr
 
 
@@ -289,10 +289,10 @@ def test_without_credentials(bare: Place, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_no_server() -> None:
-    done = init(f"postgresql://lamina:{PASSWORD}@127.0.0.1:1/postgres")
+    done = init(f"postgresql://lamella:{PASSWORD}@127.0.0.1:1/postgres")
     assert done.exit_code == 1
     assert (
-        "The connection store postgresql://lamina:***@127.0.0.1:1/postgres failed (" in done.stderr
+        "The connection store postgresql://lamella:***@127.0.0.1:1/postgres failed (" in done.stderr
     )
     assert PASSWORD not in done.output
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from lamina.errors import StoreError
-from lamina.websocket.store import Member, Store
-from lamina.websocket.stores.common import encoded
+from lamella.errors import StoreError
+from lamella.websocket.store import Member, Store
+from lamella.websocket.stores.common import encoded
 from tests.websocket.stores.conftest import ALL, Place
 from tests.websocket.stores.front import Answer, Call, Front, denied, denied_by_s3
 from tests.websocket.stores.test_init import client

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from lamina.errors import SettingError, StoreError
-from lamina.values import STORE_SCHEMES
-from lamina.websocket.aws import AwsClient, Reply, Unreachable
-from lamina.websocket.http import split
-from lamina.websocket.opening import open_store
-from lamina.websocket.stores.address import parse, redacted
+from lamella.aws.client import AwsClient, Reply, Unreachable
+from lamella.aws.http import split
+from lamella.errors import SettingError, StoreError
+from lamella.values import STORE_SCHEMES
+from lamella.websocket.opening import open_store
+from lamella.websocket.stores.address import parse, redacted
 
 SECRET = "hunter2hunter2"
 
@@ -154,7 +154,7 @@ def test_paths_are_decoded() -> None:
     assert parse("sqlite:////a%20b/%C3%BC.db").path == "/a b/ü.db"
 
 
-def test_a_driver_does_not_get_the_timeout_of_lamina() -> None:
+def test_a_driver_does_not_get_the_timeout_of_lamella() -> None:
     address = parse("postgresql://user:p%40ss@host/db?timeout=3&sslmode=require")
     assert address.driver_url == "postgresql://user:p%40ss@host/db?sslmode=require"
     assert address.timeout == 3.0
@@ -162,10 +162,10 @@ def test_a_driver_does_not_get_the_timeout_of_lamina() -> None:
 
 def test_a_store_imports_no_other_ones_modules() -> None:
     code = (
-        "import sys; from lamina.websocket.opening import open_store; open_store('memory:'); "
+        "import sys; from lamella.websocket.opening import open_store; open_store('memory:'); "
         "print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert "lamina.websocket.stores.memory" in loaded
+    assert "lamella.websocket.stores.memory" in loaded
     assert not loaded & {"sqlite3", "redis", "asyncpg", "psycopg", "xml.etree.ElementTree"}

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import redis as redis_py
 
-from lamina.errors import StoreError
-from lamina.websocket.opening import open_store
-from lamina.websocket.stores.address import parse
-from lamina.websocket.stores.sql import SqlStore, Statement
+from lamella.errors import StoreError
+from lamella.websocket.opening import open_store
+from lamella.websocket.stores.address import parse
+from lamella.websocket.stores.sql import SqlStore, Statement
 from tests.websocket.stores.conftest import Place
 from tests.websocket.stores.front import Answer, Call, Front
 from tests.websocket.stores.servers import PASSWORD, Server
@@ -89,7 +89,7 @@ async def test_a_redis_user_who_may_not(place: Place, admin: Any, command: str) 
 
 @on_redis
 async def test_a_redis_with_something_else_under_the_key(place: Place, admin: Any) -> None:
-    admin.set("lamina:c:a", "text")
+    admin.set("lamella:c:a", "text")
     store = open_store(place.url())
     assert "WRONGTYPE" in await failure(store.put("a", DOCUMENT, later()))
     await store.close()
@@ -100,7 +100,7 @@ async def test_a_row_that_postgresql_does_not_take(place: Place) -> None:
     """PostgreSQL quotes the row in the error's DETAIL."""
     store = open_store(place.url())
     assert isinstance(store, SqlStore)
-    rule = "ALTER TABLE lamina_connections ADD CONSTRAINT small CHECK (length(document) < 10)"
+    rule = "ALTER TABLE lamella_connections ADD CONSTRAINT small CHECK (length(document) < 10)"
     await store._database.run([Statement(rule, ())])
     await store.put("a", {}, later())
     row = await store.get("a")

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from lamina.websocket.opening import open_store
-from lamina.websocket.store import Member
-from lamina.websocket.stores.sql import SqlStore, Statement
+from lamella.websocket.opening import open_store
+from lamella.websocket.store import Member
+from lamella.websocket.stores.sql import SqlStore, Statement
 from tests.websocket.stores.conftest import Place
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +23,7 @@ async def count(store: Any) -> int:
     """The rows of both tables."""
     assert isinstance(store, SqlStore)
     numbers = []
-    for table in ("lamina_connections", "lamina_members"):
+    for table in ("lamella_connections", "lamella_members"):
         rows = await store._database.run([Statement(f"SELECT count(*) FROM {table}", ())])
         numbers.append(rows[0][0])
     return sum(numbers)
@@ -100,6 +100,6 @@ async def test_a_sqlite_path_is_relative_to_the_working_directory(
     monkeypatch.chdir(tmp_path)
     await open_store("sqlite:///relative.db").put("a", {}, int(time.time()) + 60)
     with sqlite3.connect(tmp_path / "relative.db") as connection:
-        rows = connection.execute("SELECT connection_id FROM lamina_connections").fetchall()
+        rows = connection.execute("SELECT connection_id FROM lamella_connections").fetchall()
     connection.close()
     assert rows == [("a",)]

@@ -35,7 +35,7 @@ def write_task():
 
 
 def write_opt():
-    return Path("/opt/python/lamina/note").write_text("lost")
+    return Path("/opt/python/lamella/note").write_text("lost")
 
 
 def write_home():

@@ -1,0 +1,67 @@
+"""Lamella runs any ASGI application on AWS Lambda, unchanged.
+
+`lamella.handler` is the Lambda handler for `Handler: lamella.handler`; `lamella.Adapter(app)` makes
+one of an application in code. The layer's bootstrap needs neither. Everything is imported on
+first use: a cold start pays only for what it needs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from lamella.adapter import Adapter as Adapter
+    from lamella.invocation import Invocation as Invocation
+    from lamella.invocation import current_invocation as current_invocation
+    from lamella.life.freeze import before_freeze as before_freeze
+    from lamella.types import Event, Result
+
+    def handler(event: Event, context: Any) -> Result:
+        """The Lambda handler for the application that `ASGI_APP` names."""
+
+
+__all__ = ["Adapter", "Invocation", "__version__", "before_freeze", "current_invocation", "handler"]
+
+
+_HOMES = {
+    "Adapter": "lamella.adapter",
+    "before_freeze": "lamella.life.freeze",
+    "Invocation": "lamella.invocation",
+    "current_invocation": "lamella.invocation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "handler":
+        found = _make_handler()
+    elif name in _HOMES:
+        from importlib import import_module
+
+        found = getattr(import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module 'lamella' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def _make_handler() -> Any:
+    """A plain function (tools read `__name__` and wrap it) around one adapter."""
+    import logging
+    import os
+
+    from lamella.adapter import Adapter
+    from lamella.importer import app_reference
+    from lamella.settings import from_environ, misspelt
+
+    settings = from_environ(os.environ)
+    for warning in misspelt(os.environ):
+        logging.getLogger("lamella").warning("%s", warning)
+    adapter = Adapter.from_settings(app_reference(settings.app, {}), settings)
+
+    def handler(event: Event, context: Any) -> Result:
+        """Answer one event with the application that `ASGI_APP` names."""
+        return adapter(event, context)
+
+    return handler

@@ -1,0 +1,171 @@
+"""The handler and library ways: an event and a context in, a result out, on AWS's own loop.
+
+awslambdaric calls a function and waits for what it returns, so here nothing streams and the
+answer waits for the application, background tasks included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from lamella.errors import AppImportError, InvocationError
+from lamella.importer import app_reference, import_app
+from lamella.invocation import Invocation, set_current
+from lamella.life.leftovers import task_factory
+from lamella.life.supervision import Alarm, supervise
+from lamella.loops import new_loop
+from lamella.response.wire import PAYLOAD_LIMIT, encode_result
+from lamella.served import set_served
+from lamella.service import Service
+from lamella.settings import Settings, from_arguments
+from lamella.types import AnyASGIApp, ASGIApp, Event, Result
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from lamella.settings import SettingArguments
+
+STARTUP_TIME = 9.0
+"""Seconds for lifespan startup where no setting tells; Lambda gives all of init 10."""
+
+NO_DEADLINE = 900.0  # seconds; Lambda's longest timeout, for contexts that do not tell theirs
+
+
+class Adapter:
+    """A Lambda handler around an ASGI application: `handler = lamella.Adapter(app)`.
+
+    `app` is the application, or its name as in `ASGI_APP`. Every setting is a keyword argument.
+    Lifespan startup runs in the constructor, once for the environment. Raises `InitError`.
+    """
+
+    def __init__(self, app: AnyASGIApp | str, **arguments: Unpack[SettingArguments]) -> None:
+        self._start(app, from_arguments(arguments))
+
+    @classmethod
+    def from_settings(cls, app: AnyASGIApp | str, settings: Settings) -> Adapter:
+        """An adapter with settings that are parsed already, for example from the environment."""
+        adapter = cls.__new__(cls)
+        adapter._start(app, settings)
+        return adapter
+
+    def _start(self, app: AnyASGIApp | str, settings: Settings) -> None:
+        # Decorators of a handler read its name (Powertools' Tracer does).
+        self.__name__ = self.__qualname__ = "handler"
+        if isinstance(app, str):
+            app = _imported(app)
+        # awslambdaric cannot stream, so the setting for the bootstrap way has no say here.
+        self._service = Service(app, settings._replace(invoke_mode="buffered"))
+        set_served(self._service.served)
+        self._lock = threading.Lock()
+        # A loop of our own: an asyncio.run() in the user's code unsets the thread's current one.
+        self._loop = new_loop(settings.loop)
+        self._loop.set_task_factory(task_factory)
+        self._alarm = Alarm(self._loop)
+        try:
+            limit = settings.lifespan_timeout or STARTUP_TIME
+            self._run(self._service.lifespan.startup(limit))
+        except BaseException:
+            self._loop.close()
+            raise
+        atexit.register(self.close)
+
+    def __call__(self, event: Event, context: Any) -> Result:
+        """Answer one event. Raises `InvocationError` where the invocation is to fail."""
+        return self._run(self._answer(event, context))
+
+    def close(self) -> None:
+        """Run lifespan shutdown and close the loop; the interpreter's exit does this, too."""
+        atexit.unregister(self.close)
+        if not self._loop.is_closed():
+            self._run(self._service.lifespan.shutdown(timeout=2.0))
+            self._run(self._loop.shutdown_asyncgens())  # which close a WebSocket store
+            self._loop.close()
+
+    async def _answer(self, event: Event, context: Any) -> Result:
+        outcome = CollectedOutcome()
+        service = self._service
+        # awslambdaric keeps the trace of the current invocation in this variable.
+        invocation = Invocation(event, context, os.environ.get("_X_AMZN_TRACE_ID"))
+        set_current(invocation)
+        cycle = service.open(invocation, outcome)
+        if cycle is not None:
+            left = _seconds_left(context)
+            await supervise(cycle, service.app, service.settings, left, self._alarm)
+        return outcome.result()
+
+    def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run on the adapter's loop, from whatever thread, whether or not a loop runs in it."""
+        with self._lock:
+            if _loop_runs_here():
+                return self._run_aside(coroutine)
+            return self._loop.run_until_complete(coroutine)
+
+    def _run_aside(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(1) as executor:
+            return executor.submit(self._loop.run_until_complete, coroutine).result()
+
+
+class CollectedOutcome:
+    """Keeps the outcome of one event for the caller of the handler."""
+
+    at_once = False
+
+    def __init__(self) -> None:
+        self._result: Result = None
+        self._error: InvocationError | None = None
+
+    def send(self, result: Result) -> None:
+        """Keep the result. Raises `ResponseTooLarge`."""
+        if _may_be_large(result):
+            encode_result(result)
+        self._result = result
+
+    def fail(self, error: InvocationError) -> None:
+        """Keep the error."""
+        self._error = error
+
+    def result(self) -> Result:
+        """The result; raises the error where the invocation is to fail."""
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+def _imported(reference: str) -> ASGIApp:
+    """Import, and raise an error of the application's own with the traceback that led to it.
+
+    awslambdaric reports the traceback of what is raised, and not that of its cause.
+    """
+    try:
+        return import_app(app_reference(reference, {}))
+    except AppImportError as error:
+        if error.__cause__ is not None:
+            raise error.with_traceback(error.__cause__.__traceback__) from error.__cause__
+        raise
+
+
+def _loop_runs_here() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _may_be_large(result: Result) -> bool:
+    # JSON writes a character in six bytes at most (\\u0000), so most answers need no second look.
+    # What has no status code is the pass-through's, and of any shape.
+    body = result.get("body", "") if isinstance(result, dict) and "statusCode" in result else None
+    return not isinstance(body, str) or len(body) * 6 > PAYLOAD_LIMIT
+
+
+def _seconds_left(context: Any) -> float:
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
+    return remaining() / 1000 if callable(remaining) else NO_DEADLINE

@@ -1,0 +1,241 @@
+"""One HTTP request's life: the application on one side, a sink on the other.
+
+States and what moves them (ASGI HTTP 2.5, https://asgi.readthedocs.io/en/latest/specs/www.html):
+
+    REQUEST ──http.response.start──▶ RESPONSE ──last http.response.body──▶ COMPLETE
+       │                                │       ──http.response.pathsend──▶
+       └────────── abandon() ───────────┴────────────────────────────────▶ GONE
+
+GONE is the end without the application: the deadline came, or the client went away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any
+
+from lamella.errors import ApplicationError, ClientDisconnected
+from lamella.ports import Sink
+from lamella.types import ASGIApp, Headers, Message, Scope
+
+logger = logging.getLogger("lamella")
+
+FILE_CHUNK = 256 * 1024  # bytes read at a time from a file that pathsend names
+
+FATAL = (SystemExit, KeyboardInterrupt, MemoryError)
+"""What ends the environment instead of one request."""
+
+
+class State(Enum):
+    """Where the cycle is."""
+
+    REQUEST = "waiting for http.response.start"
+    RESPONSE = "waiting for the rest of the body"
+    COMPLETE = "response complete"
+    GONE = "client gone"
+
+
+class HTTPCycle:
+    """Runs the application for one request. `scope` and `body` are the request."""
+
+    def __init__(self, scope: Scope, body: bytes, sink: Sink) -> None:
+        self.scope = scope
+        self.state = State.REQUEST
+        self.ended_at = 0.0  # when the response was over, by time.monotonic()
+        self.fatal: BaseException | None = None  # the error that ends the environment
+        self.abandoned = False
+        self._body: bytes | None = body
+        self._sink = sink
+        self._over: asyncio.Event | None = None
+
+    @property
+    def status(self) -> int:
+        """The status that the client got, 0 while that is open."""
+        return self._sink.status
+
+    async def run(self, app: ASGIApp) -> None:
+        """Call the application and see the response to its end.
+
+        Whatever the application raises ends in an answer and a log record. An error that ends
+        the environment is kept in `fatal`, for the caller to report: raised here, SystemExit
+        would stop the event loop at once.
+        """
+        try:
+            await app(self.scope, self.receive, self.send)
+        except FATAL as error:
+            self.fatal = error
+            self._move(State.GONE)
+            logger.critical("%s: the application ends the environment.", self.name, exc_info=error)
+        except asyncio.CancelledError as error:
+            if not self.abandoned:  # else abandon() was followed by cancel(), as it should be
+                self._fail(error)
+        except ClientDisconnected as error:
+            logger.info("%s: %s", self.name, error)
+        except Exception as error:
+            self._fail(error)
+        else:
+            self._check_complete()
+
+    def abandon(self, status: int, reason: str) -> None:
+        """End the response without the application: `status` where nothing has left yet.
+
+        From here on receive() gives http.disconnect and send() raises `ClientDisconnected`.
+        The caller then cancels the task that runs the application.
+        """
+        self.abandoned = True
+        if self.state in (State.REQUEST, State.RESPONSE):
+            self._move(State.GONE)
+            self._sink.fail(status, reason, TimeoutError(reason))
+
+    async def receive(self) -> Message:
+        """Give the body once; then wait until the response is over, and disconnect for ever."""
+        body = self._body
+        if body is not None and self.state in (State.REQUEST, State.RESPONSE):
+            self._body = None
+            return {"type": "http.request", "body": body, "more_body": False}
+        if self.state in (State.REQUEST, State.RESPONSE):
+            if self._over is None:
+                self._over = asyncio.Event()
+            await self._over.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Take one message of the application.
+
+        Raises `ApplicationError` for a message that the state does not allow or that is
+        malformed, `ClientDisconnected` (an OSError) once the client is gone.
+        """
+        kind = message["type"]
+        state = self.state
+        if state is State.RESPONSE and kind == "http.response.body":
+            await self._send_body(message)
+        elif state is State.REQUEST and kind == "http.response.start":
+            self._send_start(message)
+        elif state is State.RESPONSE and kind == "http.response.pathsend":
+            await self._send_file(message["path"])
+        elif state is State.GONE:
+            raise ClientDisconnected("The client is gone: the response was ended without it.")
+        else:
+            raise ApplicationError(
+                f"Expected {_EXPECTED[state]}, but the application sent {kind!r} ({state.value})."
+            )
+
+    def _send_start(self, message: Message) -> None:
+        status = message["status"]
+        if not isinstance(status, int) or not 200 <= status <= 599:
+            raise ApplicationError(
+                f"http.response.start has status {status!r}: send an integer from 200 to 599."
+            )
+        headers = checked_headers(message.get("headers") or ())
+        self.state = State.RESPONSE
+        self._sink.start(status, headers)
+
+    async def _send_body(self, message: Message) -> None:
+        data = message.get("body", b"")
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise ApplicationError(f"http.response.body has a {type(data).__name__}: send bytes.")
+        if not isinstance(data, bytes):
+            data = bytes(data)
+        if message.get("more_body", False):
+            await self._deliver(self._sink.write, data)
+        else:
+            self._move(State.COMPLETE)
+            await self._deliver(self._sink.end, data)
+
+    async def _deliver(self, take: Any, data: bytes) -> None:
+        try:
+            await take(data)
+        except ClientDisconnected:
+            self._move(State.GONE)
+            raise
+
+    async def _send_file(self, path: str) -> None:
+        # /var/task, /opt and /tmp are local disks: a read of one chunk is shorter than a thread
+        # switch; other requests run between two chunks.
+        with open(path, "rb") as file:  # noqa: ASYNC230  as the comment above says
+            chunk = file.read(FILE_CHUNK)
+            while following := file.read(FILE_CHUNK):
+                await self._deliver(self._sink.write, chunk)
+                await asyncio.sleep(0)
+                chunk = following
+        self._move(State.COMPLETE)
+        await self._deliver(self._sink.end, chunk)
+
+    def _move(self, state: State) -> None:
+        """The response is over."""
+        self.state = state
+        self.ended_at = time.monotonic()
+        if self._over is not None:
+            self._over.set()
+
+    def _check_complete(self) -> None:
+        if self.state is State.REQUEST:
+            self._fail(ApplicationError("The application returned without a response."))
+        elif self.state is State.RESPONSE:
+            self._fail(ApplicationError("The application returned with half of a response."))
+
+    def _fail(self, error: BaseException) -> None:
+        if self.state is State.COMPLETE:
+            logger.error("%s: error after the response was sent.", self.name, exc_info=error)
+            return
+        if self.state is State.GONE and not self.abandoned:
+            logger.info("%s: ended after the client was gone: %r", self.name, error)
+            return
+        logger.error("%s: %s", self.name, error or type(error).__name__, exc_info=error)
+        if self.state is not State.GONE:
+            self._move(State.GONE)
+            self._sink.fail(500, "Internal Server Error", error)
+
+    @property
+    def name(self) -> str:
+        """What log records call this request: method and path."""
+        path = self.scope["path"]  # decoded: with a line break, a client could write records
+        return f"{self.scope['method']} {path if path.isprintable() else ascii(path)}"
+
+
+_EXPECTED = {
+    State.REQUEST: "'http.response.start'",
+    State.RESPONSE: "'http.response.body' or 'http.response.pathsend'",
+    State.COMPLETE: "nothing more",
+}
+
+
+def checked_headers(headers: Iterable[Iterable[bytes]]) -> Headers:
+    """Response headers as pairs of bytes with lower-case names.
+
+    Raises `ApplicationError` for what is no pair of bytes, and for CR, LF or NUL: passed on, they
+    would let a value from outside write headers of its own (RFC 9110, section 5.5).
+    """
+    checked: Headers = []
+    for header in headers:
+        try:
+            name, value = header
+        except (TypeError, ValueError):
+            raise _not_a_pair(header) from None
+        if not isinstance(name, bytes) or not isinstance(value, bytes):
+            raise _not_a_pair(header)
+        if b"\n" in value or b"\r" in value or b"\0" in value or not _is_token(name):
+            raise ApplicationError(
+                f"Response header {name!r} with value {value!r} is refused: "
+                "CR, LF and NUL are not allowed in headers."
+            )
+        checked.append((name.lower(), value))
+    return checked
+
+
+def _not_a_pair(header: object) -> ApplicationError:
+    return ApplicationError(
+        f"Response header {header!r} is not a pair of bytes: send (name, value), both encoded."
+    )
+
+
+_NOT_TOKEN = b'\0\t\n\r "(),/:;<=>?@[\\]{}'
+
+
+def _is_token(name: bytes) -> bool:
+    """Whether a header name holds none of the characters of RFC 9110, section 5.6.2."""
+    return bool(name) and name.isascii() and len(name.translate(None, _NOT_TOKEN)) == len(name)

@@ -1,0 +1,124 @@
+"""AWS Signature Version 4, as headers of a request. A pure function of its arguments.
+
+Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from lamella.aws.http import split
+from lamella.sources.paths import UNRESERVED, quote
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+
+HOP_BY_HOP = {
+    *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization"),
+    *("te", "trailer", "transfer-encoding", "upgrade"),
+}
+TRACING = {"baggage", "traceparent", "tracestate", "x-amzn-trace-id"}
+UNSIGNED = HOP_BY_HOP | TRACING | {"expect", "user-agent"}
+"""Headers that what is between us and AWS may change."""
+
+
+class Credentials(NamedTuple):
+    """What a request is signed with; `token` is None for an IAM user's own keys."""
+
+    access_key: str
+    secret_key: str
+    token: str | None
+
+    def __repr__(self) -> str:
+        """Without what is secret: it may come into a log or a traceback."""
+        return f"Credentials(access_key={self.access_key!r})"
+
+
+def sign(
+    credentials: Credentials,
+    service: str,
+    region: str,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: float,
+) -> dict[str, str]:
+    """`headers` and those that sign the request; `now` is in seconds since the epoch.
+
+    `url` is percent-encoded as it will be sent, its query too; the Host header is the one that
+    follows from it. Raises `ValueError` for what is no such URL.
+    """
+    from hashlib import sha256  # nearly 2 ms; the module itself is imported to send anything
+
+    parts = split(url)
+    moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+    body_hash = sha256(body).hexdigest()
+    sent = {**headers, "X-Amz-Date": moment}
+    if credentials.token:
+        sent["X-Amz-Security-Token"] = credentials.token
+    if service == "s3":
+        sent["X-Amz-Content-SHA256"] = body_hash
+
+    signed = _signed_headers(sent, parts.authority)
+    names = ";".join(signed)
+    canonical = "\n".join(
+        (
+            method.upper(),
+            parts.path if service == "s3" else _canonical_path(parts.path),
+            _canonical_query(parts.query),
+            *(f"{name}:{value}" for name, value in signed.items()),
+            "",
+            names,
+            body_hash,
+        )
+    )
+    scope = f"{moment[:8]}/{region}/{service}/aws4_request"
+    text = f"{ALGORITHM}\n{moment}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
+    signature = _hmac(_signing_key(credentials.secret_key, scope), text).hex()
+    sent["Authorization"] = (
+        f"{ALGORITHM} Credential={credentials.access_key}/{scope}, "
+        f"SignedHeaders={names}, Signature={signature}"
+    )
+    return sent
+
+
+def _signed_headers(sent: Mapping[str, str], authority: str) -> dict[str, str]:
+    """Lower-case names in their order, values with single spaces."""
+    values = {name.lower(): " ".join(value.split()) for name, value in sent.items()}
+    values["host"] = authority
+    return {name: values[name] for name in sorted(values.keys() - UNSIGNED)}
+
+
+def _canonical_path(path: str) -> str:
+    """Without dot segments and empty ones, and encoded once more, as every service but S3 does."""
+    segments: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            del segments[-1:]
+        elif segment not in ("", "."):
+            segments.append(segment)
+    end = "/" if path.endswith("/") and segments else ""
+    return quote("/" + "/".join(segments) + end, UNRESERVED + b"/").decode()
+
+
+def _canonical_query(query: str) -> str:
+    """In the order of names, then values; a name alone has an equals sign after it."""
+    if not query:
+        return ""
+    pairs = sorted(pair.partition("=")[::2] for pair in query.split("&"))
+    return "&".join(f"{name}={value}" for name, value in pairs)
+
+
+def _signing_key(secret: str, scope: str) -> bytes:
+    key = f"AWS4{secret}".encode()
+    for part in scope.split("/"):
+        key = _hmac(key, part)
+    return key
+
+
+def _hmac(key: bytes, text: str) -> bytes:
+    from hmac import digest
+
+    return digest(key, text.encode(), "sha256")

@@ -1,0 +1,23 @@
+"""The front doors: one module for each event source, from AWS's side."""
+
+from __future__ import annotations
+
+from lamella.front_doors.alb import LoadBalancer
+from lamella.front_doors.door import FrontDoor, HttpRequest, HttpResponse, Malformed, Trouble
+from lamella.front_doors.http import HttpApi
+from lamella.front_doors.lattice import Lattice
+from lamella.front_doors.rest import RestApi
+from lamella.front_doors.url import FunctionUrl
+
+__all__ = [
+    "FrontDoor",
+    "FunctionUrl",
+    "HttpApi",
+    "HttpRequest",
+    "HttpResponse",
+    "Lattice",
+    "LoadBalancer",
+    "Malformed",
+    "RestApi",
+    "Trouble",
+]

@@ -1,0 +1,105 @@
+"""Pieces of events that several sources share: headers, queries, bodies, identities."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import time
+from collections.abc import Iterable
+from urllib.parse import parse_qsl
+
+from lamella.front_doors.door import HttpRequest, Pairs
+
+HOP_BY_HOP = {
+    *("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding"),
+    "upgrade",
+}
+
+TEXT_TYPES = frozenset({"application/json", "application/javascript", "application/xml"})
+"""Besides text/*: what HTTP APIs, Function URLs and load balancers hand over as text."""
+
+
+def end_to_end(request: HttpRequest) -> Pairs:
+    """The client's headers without those that are about its connection."""
+    return [pair for pair in request.headers if pair[0] not in HOP_BY_HOP]
+
+
+def forwarded(request: HttpRequest) -> Pairs:
+    """What AWS's proxies add. The scheme is the real one, so that redirects lead back here."""
+    chain = request.header("x-forwarded-for")
+    root = f"Root=1-{int(request.at):08x}-{secrets.token_hex(12)}"
+    return [
+        ("x-amzn-trace-id", request.header("x-amzn-trace-id") or root),
+        ("x-forwarded-for", f"{chain}, {request.client_ip}" if chain else request.client_ip),
+        ("x-forwarded-port", str(request.port)),
+        ("x-forwarded-proto", request.scheme),
+    ]
+
+
+def with_forwarded(request: HttpRequest) -> Pairs:
+    """The client's end-to-end headers and AWS's own, which replace the client's."""
+    added = forwarded(request)
+    names = {name for name, _ in added}
+    return [pair for pair in end_to_end(request) if pair[0] not in names] + added
+
+
+def with_length(headers: Pairs, body: bytes) -> Pairs:
+    """`headers` with a content-length where the client sent the body in chunks."""
+    if not body or any(name == "content-length" for name, _ in headers):
+        return headers
+    return [*headers, ("content-length", str(len(body)))]
+
+
+def listed(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """All values of each name, in order."""
+    lists: dict[str, list[str]] = {}
+    for name, value in pairs:
+        lists.setdefault(name, []).append(value)
+    return lists
+
+
+def joined(pairs: Iterable[tuple[str, str]], separator: str = ",") -> dict[str, str]:
+    """The values of each name as one text."""
+    return {name: separator.join(values) for name, values in listed(pairs).items()}
+
+
+def decoded_query(query: str) -> Pairs:
+    """Name and value pairs, percent-decoded, "+" a space, empty values kept."""
+    return parse_qsl(query, keep_blank_values=True)
+
+
+def raw_query(query: str) -> Pairs:
+    """Name and value pairs exactly as sent."""
+    pairs = (part.partition("=") for part in query.split("&") if part)
+    return [(name, value) for name, _, value in pairs]
+
+
+def media_type(request: HttpRequest) -> str:
+    """The content type without parameters, lower case, "" where there is none."""
+    return (request.header("content-type") or "").partition(";")[0].strip().lower()
+
+
+def is_text(request: HttpRequest) -> bool:
+    """Whether the body's type is one of those that are handed over as text."""
+    kind = media_type(request)
+    return kind.startswith("text/") or kind in TEXT_TYPES
+
+
+def packed_body(body: bytes, as_text: bool) -> tuple[str, bool]:
+    """The body in JSON, and whether it is base64. Text that is not UTF-8 must be base64 too."""
+    if as_text:
+        try:
+            return body.decode("utf-8"), False
+        except UnicodeDecodeError:
+            pass
+    return base64.b64encode(body).decode("ascii"), True
+
+
+def clock(request: HttpRequest) -> str:
+    """The time of the request, see clock_at."""
+    return clock_at(request.at)
+
+
+def clock_at(at: float) -> str:
+    """A time as API Gateway writes it: 10/Jul/2026:19:19:04 +0000."""
+    return time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(at))

@@ -1,0 +1,75 @@
+"""Function URLs: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from lamella.front_doors import payload_v2
+from lamella.front_doors.door import (
+    API_ID,
+    MAX_EVENT,
+    REGION,
+    FrontDoor,
+    HttpRequest,
+    HttpResponse,
+    Pairs,
+    Trouble,
+    json_response,
+)
+
+DOMAIN = f"{API_ID}.lambda-url.{REGION}.on.aws"
+
+REMAPPED = "www-authenticate"
+"""Reaches clients as x-amzn-remapped-www-authenticate (seen live, not in AWS's pages)."""
+
+
+@dataclass
+class FunctionUrl(FrontDoor):
+    """A Function URL without authorization; `streaming` is InvokeMode RESPONSE_STREAM."""
+
+    streaming: bool = True
+    name: ClassVar[str] = "url"
+
+    def event(self, request: HttpRequest) -> dict[str, Any]:
+        """rawPath as sent, requestContext.http.path decoded; cookies in both places."""
+        event = payload_v2.common_event(
+            request, request.raw_path, payload_v2.event_headers(request)
+        )
+        path = payload_v2.decoded_path(request.raw_path)
+        event["requestContext"] = {
+            "accountId": "anonymous",
+            "authentication": None,
+            **payload_v2.context(request, DOMAIN, path, "$default"),
+        }
+        return {**event, "pathParameters": None, "stageVariables": None}
+
+    def response(self, payload: bytes, _request: HttpRequest, /) -> HttpResponse:
+        """The response of a buffered result. Raises Malformed."""
+        return _remapped(payload_v2.response(payload, "application/json"))
+
+    def stream_head(self, prelude: Mapping[str, Any], /) -> HttpResponse:
+        """Status and headers of a prelude; arrays as values are not supported. Raises Malformed."""
+        return _remapped(payload_v2.stream_head(prelude))
+
+    def trouble(self, trouble: Trouble) -> HttpResponse:
+        """502 "Internal Server Error" for whatever is the function's fault."""
+        if trouble is Trouble.TOO_LARGE:
+            message = f"Request must be smaller than {MAX_EVENT} bytes"
+            return json_response(413, {"Message": message})
+        if trouble is Trouble.THROTTLED:
+            return json_response(429, {"Message": "Rate Exceeded."})
+        return HttpResponse(502, [("content-type", "text/plain")], b"Internal Server Error")
+
+    def added_headers(self, request: HttpRequest, /) -> Pairs:
+        """The request's id."""
+        return [("x-amzn-requestid", request.request_id)]
+
+
+def _remapped(response: HttpResponse) -> HttpResponse:
+    headers = [
+        (f"x-amzn-remapped-{name}" if name == REMAPPED else name, value)
+        for name, value in response.headers
+    ]
+    return response._replace(headers=headers)

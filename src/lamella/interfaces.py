@@ -1,0 +1,102 @@
+"""Which interface an application speaks, and an ASGI 3 application made of each.
+
+As uvicorn's `--interface`. `auto` looks and never calls: the first call may open a database.
+
+| interface | the application | recognised by |
+|---|---|---|
+| asgi3 | `await app(scope, receive, send)` | a coroutine function, or three positional arguments |
+| asgi2 | `await app(scope)(receive, send)` | one positional argument, or asgiref's own mark |
+| wsgi | `app(environ, start_response)`, PEP 3333 | two positional arguments |
+"""
+
+from __future__ import annotations
+
+import inspect  # loaded already: asyncio imports it
+from importlib import import_module
+from typing import Any
+
+from lamella.errors import InitError, SettingError
+from lamella.types import ASGIApp, Receive, Scope, Send
+
+WSGI_THREADS = 64
+"""Requests that a WSGI application may serve at a time. A thread starts when it is needed, so on
+Lambda's ordinary environments, which serve one request at a time, there is one."""
+
+
+def adapt(app: Any, interface: str) -> ASGIApp:
+    """`app` as an ASGI 3 application; `interface` is "auto", "asgi3", "asgi2" or "wsgi".
+
+    Raises `SettingError` where "auto" cannot tell, `InitError` for a WSGI application in a
+    function that does not carry a2wsgi.
+    """
+    spoken = recognise(app) if interface == "auto" else interface
+    if spoken == "asgi2":
+        return _from_asgi2(app)
+    if spoken == "wsgi":
+        return _from_wsgi(app)
+    return app  # type: ignore[no-any-return]  # callable is all that can be known of it here
+
+
+def recognise(app: Any) -> str:
+    """ "asgi3", "asgi2" or "wsgi". Raises `SettingError` where nothing tells."""
+    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(
+        getattr(type(app), "__call__", None)  # noqa: B004  the function itself is looked at
+    ):
+        return "asgi3"
+    # What asgiref's decorators single_callable and double_callable leave behind.
+    if getattr(app, "_asgi_single_callable", False):
+        return "asgi3"
+    if getattr(app, "_asgi_double_callable", False):
+        return "asgi2"
+    return _by_arguments(app)
+
+
+def _by_arguments(app: Any) -> str:
+    """Judge by how many positional arguments a call (or a class's constructor) takes."""
+    try:
+        parameters = inspect.signature(app).parameters.values()
+    except (TypeError, ValueError):
+        return "asgi3"  # compiled code that does not tell
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = sum(p.default is p.empty for p in positional)
+    takes_any = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    if required == 2:
+        return "wsgi"
+    if required == 1 and len(positional) < 3 and not takes_any:
+        return "asgi2"
+    if takes_any or (required and len(positional) >= 3 and required <= 3):
+        return "asgi3"
+    raise SettingError(
+        f"ASGI_INTERFACE='auto' cannot tell what {app!r} is: it takes {required} positional "
+        "arguments, ASGI 3 applications take 3, WSGI applications 2, ASGI 2 applications 1. "
+        "A factory is named with (), as in main:create_app(); else set ASGI_INTERFACE to "
+        "asgi3, asgi2 or wsgi."
+    )
+
+
+def _from_asgi2(app: Any) -> ASGIApp:
+    async def asgi3(scope: Scope, receive: Receive, send: Send) -> None:
+        """Run an ASGI 2 application, which is told so (ASGI specification 2.0, "Applications")."""
+        instance = app({**scope, "asgi": {**scope["asgi"], "version": "2.0"}})
+        await instance(receive, send)
+
+    return asgi3
+
+
+def _from_wsgi(app: Any) -> ASGIApp:
+    try:
+        a2wsgi = import_module("a2wsgi")  # the function's own
+    except ImportError as error:
+        raise InitError(
+            f"{app!r} is a WSGI application, which runs through a2wsgi, and the function cannot "
+            f"import that ({error}): add a2wsgi to its requirements, or name an ASGI application.",
+            "Runtime.ImportModuleError",
+        ) from error
+    bridge = a2wsgi.WSGIMiddleware(app, workers=WSGI_THREADS)
+
+    async def asgi3(scope: Scope, receive: Receive, send: Send) -> None:
+        """Run a WSGI application in a thread; it has neither lifespan nor WebSockets."""
+        if scope["type"] == "http":
+            await bridge(scope, receive, send)
+
+    return asgi3

@@ -1,0 +1,101 @@
+"""What a function is configured with: the local counterpart of Lambda's function configuration."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lamella.front_doors.door import ACCOUNT_ID
+
+
+@dataclass(frozen=True)
+class FunctionConfig:
+    """One function: its code, how its runtime starts, and its limits.
+
+    The runtime starts as `[wrapper, python, "/var/runtime/bootstrap.py"]` (what Lambda does
+    with AWS_LAMBDA_EXEC_WRAPPER), or as `command` where there is no wrapper. One of the two
+    must be given. The wrapper's directory stands for /opt. `environment` is the user's part
+    of the variables. Times are seconds, memory MB (2**20 bytes).
+
+    `max_concurrency` makes it a function on managed instances, with so many invocations at a
+    time in one environment; `snap_start` one whose environments are restored from a snapshot
+    (see snapshot.py). Lambda allows one of the two. `init_timeout` None is Lambda's own limit.
+    """
+
+    task_root: Path
+    wrapper: Path | None = None
+    command: tuple[str, ...] = ()
+    handler: str = "lamella.handler"
+    python: str = sys.executable
+    environment: Mapping[str, str] = field(default_factory=dict)
+    name: str = "local"
+    region: str = "us-east-1"
+    memory: int = 512
+    timeout: float = 30.0
+    init_timeout: float | None = None
+    freeze: bool = True
+    invocation_ids: bool = True
+    max_concurrency: int | None = None
+    snap_start: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.wrapper is None) == (not self.command):
+            raise ValueError("give FunctionConfig a wrapper or a command, and not both")
+        if self.max_concurrency is not None and self.max_concurrency < 1:
+            raise ValueError(f"max_concurrency={self.max_concurrency}: it must be 1 or more")
+        if self.managed and self.snap_start:
+            raise ValueError("managed instances (max_concurrency) know no SnapStart: choose one")
+        if self.snap_start and self.wrapper is None:
+            raise ValueError("snap_start needs a wrapper, which starts the interpreter it is given")
+
+    @property
+    def managed(self) -> bool:
+        """Whether the function runs on Lambda Managed Instances."""
+        return self.max_concurrency is not None
+
+    @property
+    def initialization_type(self) -> str:
+        """AWS_LAMBDA_INITIALIZATION_TYPE."""
+        if self.managed:
+            return "lambda-managed-instances"
+        return "snap-start" if self.snap_start else "on-demand"
+
+    @property
+    def init_limit(self) -> float:
+        """Seconds for the init phase: 10 on demand; before a snapshot and on managed instances
+        130 or the function's timeout, at most 15 minutes,
+        https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html."""
+        if self.init_timeout is not None:
+            return self.init_timeout
+        if self.managed or self.snap_start:
+            return min(max(130.0, self.timeout), 900.0)
+        return 10.0
+
+    @property
+    def arn(self) -> str:
+        """The unqualified ARN of the function."""
+        return f"arn:aws:lambda:{self.region}:{ACCOUNT_ID}:function:{self.name}"
+
+    @property
+    def argv(self) -> list[str]:
+        """The command line of the runtime process."""
+        if self.wrapper is None:
+            return list(self.command)
+        return [str(self.wrapper), self.python, "/var/runtime/bootstrap.py"]
+
+
+@functools.lru_cache(maxsize=8)
+def python_minor(python: str) -> str:
+    """The "3.X" of an interpreter; runs it once.
+
+    Raises OSError or subprocess.CalledProcessError when `python` is no working interpreter.
+    """
+    if python == sys.executable:
+        return f"{sys.version_info.major}.{sys.version_info.minor}"
+    script = "import sys; print('%d.%d' % sys.version_info[:2])"
+    done = subprocess.run([python, "-I", "-c", script], check=True, capture_output=True, text=True)
+    return done.stdout.strip()

@@ -1,0 +1,300 @@
+"""One execution environment, and a new process whenever one is lost.
+
+Life: init, idle (frozen), busy, ..., stopping, dead. A process that exits, fails in init or
+runs over a time limit is replaced within the next invocation, under the function's timeout, as
+Lambda resets a sandbox; https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html.
+
+On demand it serves one event at a time. On managed instances as many as the runtime has slots,
+it is never frozen, and a process that exits is replaced at once. With SnapStart, "init" is a
+restore of a snapshot, which is made at the first start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import sys
+import time
+import uuid
+from collections import deque
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any
+
+from lamella.local.config import FunctionConfig
+from lamella.local.invocation import Answer, Invocation, InvokeResult
+from lamella.local.options import InvokeOptions, build_invocation
+from lamella.local.process import LineCallback
+from lamella.local.report import end_line, init_report_line, report_line, start_line
+from lamella.local.restored import RestoredSandbox
+from lamella.local.sandbox import STOPPED, Failure, ManagedSandbox, Sandbox
+from lamella.local.snapshot import RESTORE_LIMIT, Snapshot
+from lamella.local.traffic import Traffic
+from lamella.local.waits import first_of
+
+MAX_LOG_LINES = 10_000
+
+
+class EnvironmentState(enum.Enum):
+    """Where an environment is in its life."""
+
+    INIT = "init"
+    IDLE = "idle"
+    BUSY = "busy"
+    STOPPING = "stopping"
+    DEAD = "dead"
+
+
+class Environment:
+    """`async with Environment(config) as env: result = await env.invoke({"a": 1})`.
+
+    A failed init does not raise: see `init_error`. `log` gets each line that the process or
+    Lambda writes (default: standard output), and `logs` keeps the last 10,000 of them;
+    `traffic` is what crossed the Runtime API. With SnapStart, `snapshot` is what to restore;
+    without one it takes one itself, and `snapshot` can be given to others.
+    """
+
+    def __init__(
+        self,
+        config: FunctionConfig,
+        log: LineCallback | None = None,
+        snapshot: Snapshot | None = None,
+    ) -> None:
+        self.config = config
+        self.state = EnvironmentState.DEAD
+        self.init_error: Failure | None = None
+        self.logs: deque[str] = deque(maxlen=MAX_LOG_LINES)
+        self.traffic = Traffic()
+        self._log = log or print_line
+        # On managed instances events take no turns.
+        self._turn: contextlib.AbstractAsyncContextManager[None] = (
+            contextlib.nullcontext() if config.managed else asyncio.Lock()
+        )
+        self._starting = asyncio.Lock()
+        self._handing = asyncio.Lock()
+        self._stopping = False
+        self._serving: set[asyncio.Task[None]] = set()
+        self._sandbox: Sandbox | None = None
+        self._cold_init: float | None = None
+        self._running = 0
+        self._opening = 0  # events that are on their way to a slot
+        self._owns_snapshot = config.snap_start and snapshot is None
+        if self._owns_snapshot:
+            snapshot = Snapshot(config, self.traffic, self._say)
+        self.snapshot = snapshot
+
+    async def __aenter__(self) -> Environment:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the runtime, or None while there is none."""
+        return None if self._sandbox is None else self._sandbox.pid
+
+    @property
+    def slots(self) -> int:
+        """How many more events could begin at this moment on managed instances."""
+        if not isinstance(self._sandbox, ManagedSandbox):
+            return 0
+        return self._sandbox.slots - self._opening
+
+    async def start(self) -> Failure | None:
+        """Run the init phase (10 s on demand), or the restore (10 s); why it failed, or None."""
+        async with self._turn, self._starting:
+            failure = STOPPED if self._stopping else await self._init(None)
+            self._become(EnvironmentState.DEAD if failure else EnvironmentState.IDLE)
+            return failure
+
+    async def invoke(self, event: bytes | dict[str, Any], **options: Any) -> InvokeResult:
+        """Send one event and wait for all of its answer; `options` as in InvokeOptions."""
+        return await (await self.open(event, **options)).collect()
+
+    async def open(self, event: bytes | dict[str, Any], **options: Any) -> Answer:
+        """Send one event; the answer can be read while it comes in (see Answer).
+
+        Events are served in turn, but for managed instances, where one for which there is no
+        slot fails with Runtime.Unavailable. `options` as in InvokeOptions; raises TypeError for
+        others.
+        """
+        chosen = InvokeOptions(**options)
+        answer = Answer(str(uuid.uuid4()))
+        self._opening += 1
+        self._in_background(self._serve(event, chosen, answer))
+        return answer
+
+    async def open_in_slot(
+        self, event: bytes | dict[str, Any], patience: float, **options: Any
+    ) -> Answer | None:
+        """As open, on managed instances, but wait up to `patience` seconds for a slot; None if
+        there is none by then. A runtime that has just answered takes a moment to ask again."""
+        end = time.monotonic() + patience
+        async with self._handing:
+            await first_of(self._until_slot(), timeout=max(end - time.monotonic(), 0.0))
+            if self.slots > 0 or self._sandbox is None:  # without one, the event brings one
+                return await self.open(event, **options)
+            return None
+
+    async def stop(self) -> None:
+        """End the process as Lambda's shutdown phase does; running invocations fail."""
+        self._stopping = True
+        self.state = EnvironmentState.STOPPING
+        if self._owns_snapshot and self.snapshot is not None:
+            await self.snapshot.cancel()
+        await self._reset(self._sandbox)
+        if self._serving:
+            await asyncio.wait(self._serving)
+        async with self._turn, self._starting:
+            await self._reset(self._sandbox)
+        if self._owns_snapshot and self.snapshot is not None:
+            await self.snapshot.stop()
+        self.state = EnvironmentState.DEAD
+
+    async def _until_slot(self) -> None:
+        while self.slots <= 0 and isinstance(self._sandbox, ManagedSandbox):
+            await self._sandbox.next_slot()
+
+    async def _serve(
+        self, event: bytes | dict[str, Any], options: InvokeOptions, answer: Answer
+    ) -> None:
+        async with self._turn:
+            try:
+                await self._invocation(event, options, answer)
+            finally:
+                await answer.fail(STOPPED.error)  # only if something went wrong on our side
+                answer.finish()
+
+    async def _invocation(
+        self, event: bytes | dict[str, Any], options: InvokeOptions, answer: Answer
+    ) -> None:
+        limit = self.config.timeout if options.timeout is None else options.timeout
+        invocation = build_invocation(self.config, event, options, limit, answer)
+        started = time.monotonic()
+        self._say(start_line(answer.request_id))
+        self._become(EnvironmentState.BUSY)
+        self._running += 1
+        failure = await self._perform(invocation, limit)
+        self._running -= 1
+        duration = time.monotonic() - started
+        used = None if self._sandbox is None else self._sandbox.max_memory_mb
+        if failure is not None:
+            await answer.fail(failure.error)
+            if failure.fatal and not self.config.managed:  # there, see _watch
+                await self._reset(self._sandbox)
+            self._say(f"{answer.request_id} {failure.message}")
+        self._say(end_line(answer.request_id))
+        self._say(self._report(answer, duration, used, failure))
+        if not self._running:
+            self._become(EnvironmentState.IDLE if self._sandbox else EnvironmentState.DEAD)
+
+    async def _perform(self, invocation: Invocation, limit: float) -> Failure | None:
+        started = time.monotonic()
+        sandbox = await self._ready(limit)
+        self._opening -= 1
+        if isinstance(sandbox, Failure):
+            return sandbox
+        left = max(limit - (time.monotonic() - started), 0.0)
+        return await sandbox.run(invocation, left)
+
+    async def _ready(self, limit: float) -> Sandbox | Failure:
+        """The sandbox, after another init if there is none ("suppressed init")."""
+        async with self._starting:
+            if self._stopping:
+                return STOPPED
+            if self._sandbox is None:
+                failure = await self._init(limit)
+                self._cold_init = None  # part of this invocation's duration already
+                if failure is not None:
+                    return failure
+            return self._sandbox or STOPPED  # stopped in the meantime
+
+    async def _init(self, limit: float | None) -> Failure | None:
+        """Start a sandbox within `limit` seconds, or in the time that its own phase has."""
+        if self.snapshot is not None:
+            self.init_error = failure = await self.snapshot.start()
+            if failure is not None or self._stopping:
+                return failure or STOPPED
+            limit = RESTORE_LIMIT
+        self._become(EnvironmentState.INIT)
+        restored = self.snapshot is not None
+        self._say(f"{'RESTORE' if restored else 'INIT'}_START Runtime Version: local")
+        started = time.monotonic()
+        sandbox = self._sandbox = self._new_sandbox()
+        failure = await sandbox.init(self.config.init_limit if limit is None else limit)
+        self.init_error = failure
+        self._cold_init = time.monotonic() - started
+        if failure is not None:
+            await self._reset(sandbox)
+            words = (self._cold_init, failure.status, failure.error_type)
+            self._say(init_report_line(*words, restored=restored))
+        elif isinstance(sandbox, ManagedSandbox):
+            self._in_background(self._watch(sandbox))
+        return failure
+
+    def _new_sandbox(self) -> Sandbox:
+        arguments = (self.config, self.traffic, self._say)
+        if self.snapshot is not None:
+            return RestoredSandbox(*arguments, self.snapshot)
+        return ManagedSandbox(*arguments) if self.config.managed else Sandbox(*arguments)
+
+    async def _watch(self, sandbox: Sandbox) -> None:
+        """Managed instances replace an unhealthy environment, whether it has work or not."""
+        failure = await sandbox.lost()
+        if self._stopping:
+            return
+        async with self._starting:
+            await self._reset(sandbox)
+            self._say(f"{failure.message}: the environment is replaced")
+            if not self._stopping:
+                failed = await self._init(None)
+                self._become(EnvironmentState.DEAD if failed else EnvironmentState.IDLE)
+
+    async def _reset(self, sandbox: Sandbox | None) -> None:
+        """Stop this sandbox, and be without one if it is the current one."""
+        if sandbox is not None:
+            if self._sandbox is sandbox:
+                self._sandbox = None
+            await sandbox.stop()
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    def _become(self, state: EnvironmentState) -> None:
+        if not self._stopping:
+            self.state = state
+
+    def _report(
+        self, answer: Answer, duration: float, used: int | None, failure: Failure | None
+    ) -> str:
+        init, self._cold_init = self._cold_init, None
+        return report_line(
+            answer.request_id,
+            duration=duration,
+            memory=self.config.memory,
+            used=used,
+            init=init,
+            restored=self.snapshot is not None,
+            status=failure.status if failure else "",
+            error_type=failure.error_type if failure and failure.status == "error" else "",
+        )
+
+    def _say(self, line: str) -> None:
+        self.logs.append(line)
+        self._log(line)
+
+
+def print_line(line: str) -> None:
+    """Write one line of a log to standard output."""
+    sys.stdout.write(line.replace("\r", "\n") + "\n")  # awslambdaric's line break in a record
+    sys.stdout.flush()

@@ -1,0 +1,227 @@
+"""A function that scales as Lambda does: one environment for each event that runs at a time.
+
+With SnapStart they are all restored from one snapshot. On managed instances there is one
+environment for many events, and no other is started when it is full.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any
+
+from lamella.local.config import FunctionConfig
+from lamella.local.environment import Environment, print_line
+from lamella.local.invocation import Answer, InvokeResult
+from lamella.local.process import LineCallback
+from lamella.local.sandbox import Failure
+from lamella.local.snapshot import Snapshot
+from lamella.local.traffic import Traffic
+from lamella.local.waits import first_of
+
+FINISHING_GRACE = 0.1
+"""Seconds that an event waits for an environment which has answered and is about to ask for the
+next one, before another is started. Over loopback a client's next request is quicker than that;
+on AWS the network's latency covers it."""
+
+
+class Throttled(Exception):
+    """All environments are busy and the limit does not allow another: Lambda's 429. On managed
+    instances, no slot is free: its Runtime.Unavailable, at the front door a 429 as well."""
+
+
+class LocalFunction:
+    """Environments of one configuration, started on demand and kept warm.
+
+    A warm one is reused, the most recently used first, so that a burst's extra environments
+    stay out of the way. One whose init fails answers its event with the init error and is
+    thrown away.
+
+    With `spread` over 1 it is the other way round: events go to at least so many environments
+    in turn, the least recently used first, so that an application which keeps in memory what
+    its next event needs is found out. Managed instances have one environment, and no spread.
+    """
+
+    def __init__(
+        self,
+        config: FunctionConfig,
+        *,
+        concurrency: int = 10,
+        spread: int = 1,
+        log: LineCallback | None = None,
+    ) -> None:
+        self.config = config
+        self.concurrency = 1 if config.managed else concurrency
+        self.spread = min(spread, self.concurrency)
+        self._capacity = config.max_concurrency or 1
+        self._log = log
+        self._warm: list[Environment] = []  # the most recently used one last
+        self._busy: dict[Environment, set[Answer]] = {}
+        self._all: set[Environment] = set()
+        self._snapshot: Snapshot | None = None
+        self._generation = 0
+        self._starting = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped = False
+
+    async def __aenter__(self) -> LocalFunction:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    @property
+    def environments(self) -> list[Environment]:
+        """All environments, busy and idle, in no order."""
+        return list(self._all)
+
+    async def warm(self) -> Failure | None:
+        """Start `spread` environments before any event needs them; why an init failed, or None."""
+        environments = [self._new() for _ in range(self.spread)]
+        failures = await asyncio.gather(*(each.start() for each in environments))
+        for environment, failure in zip(environments, failures, strict=True):
+            if failure is None:
+                self._warm.append(environment)
+            else:
+                await self._discard(environment)
+        return next(filter(None, failures), None)
+
+    async def invoke(self, event: bytes | dict[str, Any], **options: Any) -> InvokeResult:
+        """Send one event and wait for all of its answer. Raises Throttled."""
+        return await (await self.open(event, **options)).collect()
+
+    async def open(self, event: bytes | dict[str, Any], **options: Any) -> Answer:
+        """Send one event to a free environment, or to a new one. Raises Throttled.
+
+        `options` as in InvokeOptions.
+        """
+        environment = self._free()
+        if environment is None:
+            await self._wait_for_finishing()
+            environment = self._free()
+        if environment is None:
+            async with self._starting if self.config.managed else contextlib.nullcontext():
+                environment = self._free()
+                if environment is None:
+                    environment, generation = self._new(), self._generation
+                    if (failure := await environment.start()) is not None:
+                        return await self._failed(environment, failure)
+                    if generation == self._generation:
+                        self._warm.append(environment)
+        return await self._begin(environment, event, options)
+
+    async def replace(self) -> None:
+        """Use new environments from now on; busy ones end when their events are done."""
+        self._generation += 1
+        outdated, self._warm = self._warm, []
+        snapshot, self._snapshot = self._snapshot, None
+        idle = [environment for environment in outdated if environment not in self._busy]
+        await asyncio.gather(*(self._discard(environment) for environment in idle))
+        if snapshot is not None:
+            await self._drop(snapshot)
+
+    async def stop(self) -> None:
+        """Stop every environment, for good; leaves no process behind."""
+        self._stopped, self._warm = True, []
+        await asyncio.gather(*(self._discard(environment) for environment in self._all))
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if self._snapshot is not None:
+            await self._snapshot.stop()
+
+    async def _begin(
+        self, environment: Environment, event: bytes | dict[str, Any], options: dict[str, Any]
+    ) -> Answer:
+        if self.config.managed:
+            answer = await environment.open_in_slot(event, FINISHING_GRACE, **options)
+        else:
+            answer = await environment.open(event, **options)
+        if answer is None:
+            raise Throttled(self._full())
+        self._busy.setdefault(environment, set()).add(answer)
+        self._in_background(self._release(environment, answer))
+        return answer
+
+    def _free(self) -> Environment | None:
+        """The environment that takes the next event; None where it should be a new one."""
+        if self.spread > 1:
+            return None if len(self._all) < self.spread else self._first_free(self._warm)
+        return self._first_free(reversed(self._warm))
+
+    def _first_free(self, environments: Iterable[Environment]) -> Environment | None:
+        for environment in environments:
+            if len(self._busy.get(environment, ())) < self._capacity:
+                return environment
+        return None
+
+    def _new(self) -> Environment:
+        if self._stopped:
+            raise Throttled("the function is stopped")
+        # Managed instances start the new environment before the outdated one has ended.
+        if len(self._warm if self.config.managed else self._all) >= self.concurrency:
+            raise Throttled(self._full())
+        if self.config.snap_start and self._snapshot is None:
+            self._snapshot = Snapshot(self.config, Traffic(), self._log or print_line)
+        environment = Environment(self.config, self._log, self._snapshot)
+        self._all.add(environment)
+        return environment
+
+    def _full(self) -> str:
+        if self.config.managed:
+            return (
+                f"all {self._capacity} slots of the environment are busy: raise "
+                "max_concurrency, or send fewer requests at a time"
+            )
+        return (
+            f"all {self.concurrency} environments are busy: raise the concurrency limit, "
+            "or send fewer requests at a time"
+        )
+
+    async def _failed(self, environment: Environment, failure: Failure) -> Answer:
+        await self._discard(environment)
+        answer = Answer("")
+        await answer.fail(failure.error)
+        answer.finish()
+        return answer
+
+    async def _wait_for_finishing(self) -> None:
+        finishing = [a for answers in self._busy.values() for a in answers if a.ended]
+        if finishing:
+            await first_of(*(answer.finished() for answer in finishing), timeout=FINISHING_GRACE)
+            await asyncio.sleep(0)  # let _release see it, too
+
+    async def _release(self, environment: Environment, answer: Answer) -> None:
+        await answer.finished()
+        running = self._busy[environment]
+        running.discard(answer)
+        if not running:
+            del self._busy[environment]
+            if environment in self._warm:
+                self._warm.remove(environment)
+                self._warm.append(environment)
+            elif environment in self._all:
+                await self._discard(environment)
+
+    async def _discard(self, environment: Environment) -> None:
+        self._all.discard(environment)
+        await environment.stop()
+        if environment.snapshot is not None:
+            await self._drop(environment.snapshot)
+
+    async def _drop(self, snapshot: Snapshot) -> None:
+        """End a snapshot that nothing is restored from any more."""
+        needed = any(other.snapshot is snapshot for other in self._all)
+        if snapshot is not self._snapshot and not needed:
+            await snapshot.stop()
+
+    def _in_background(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

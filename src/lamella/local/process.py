@@ -1,0 +1,221 @@
+"""The runtime process of an environment: started, frozen, thawed and ended by signals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from lamella.local.config import FunctionConfig
+
+MAX_RECORD = 256 * 1024
+"""Bytes of one log record in CloudWatch Logs; a longer line is split."""
+
+SIGTERM_GRACE = 0.5
+"""Seconds from SIGTERM to SIGKILL for a runtime with internal extensions only,
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html."""
+
+MANAGED_GRACE = 0.6
+"""The same on managed instances, as AWS's Runtime Interface Emulator has it; the 2 seconds in
+all that it allows are for external extensions."""
+
+LEASH = "read _; kill -s KILL -- -$0"
+"""Holds the other end of a pipe of ours: when we die without a word, it kills the group $0. A
+frozen process would never notice by itself, and stay for ever."""
+
+LineCallback = Callable[[str], None]
+
+
+class WrapperError(Exception):
+    """The exec wrapper cannot be started; `exit_code` is what Lambda's shell script exits with."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class Leader(Protocol):
+    """The first process of a group, ours or one that we adopted."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id, which is also the group's."""
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, the negative signal number, or None while it runs."""
+
+    async def wait(self) -> int:
+        """Wait for its end."""
+
+
+def check_wrapper(config: FunctionConfig) -> None:
+    """Do the checks of the managed runtime's start script. Raises WrapperError."""
+    wrapper = config.wrapper
+    if wrapper is None:
+        return
+    if not wrapper.is_file():
+        raise WrapperError(f"{wrapper}: does not exist", 127)
+    if not os.access(wrapper, os.X_OK):
+        raise WrapperError(f"{wrapper}: is not an executable", 126)
+
+
+class RuntimeProcess:
+    """A process group of its own, whose output goes line by line to a callback.
+
+    Made by `start`, or by `hold` of a group that somebody else has started.
+    """
+
+    def __init__(
+        self,
+        leader: Leader,
+        outputs: Sequence[asyncio.StreamReader | None],
+        on_line: LineCallback,
+    ) -> None:
+        self._leader = leader
+        self._leash: asyncio.subprocess.Process | None = None
+        self._readers = [
+            asyncio.ensure_future(_read_lines(stream, on_line))
+            for stream in outputs
+            if stream is not None
+        ]
+        self._end: asyncio.Future[None] = asyncio.ensure_future(self._attend())
+        self.frozen = False
+
+    @classmethod
+    async def start(
+        cls,
+        config: FunctionConfig,
+        variables: dict[str, str],
+        on_line: LineCallback,
+        argv: Sequence[str] | None = None,
+    ) -> RuntimeProcess:
+        """Start the runtime in the task root; `argv` replaces the configuration's.
+
+        Raises WrapperError, or OSError of exec.
+        """
+        check_wrapper(config)
+        process = await asyncio.create_subprocess_exec(
+            *(argv or config.argv),
+            cwd=config.task_root,
+            env=variables,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        return await cls.hold(process, (process.stdout, process.stderr), on_line)
+
+    @classmethod
+    async def hold(
+        cls,
+        leader: Leader,
+        outputs: Sequence[asyncio.StreamReader | None],
+        on_line: LineCallback,
+    ) -> RuntimeProcess:
+        """Take over a running group; whatever goes wrong, it is not left behind."""
+        held = cls(leader, outputs, on_line)
+        try:
+            held._leash = await asyncio.create_subprocess_exec(
+                *("/bin/sh", "-c", LEASH, str(leader.pid)),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except BaseException:
+            held._signal(signal.SIGKILL)
+            raise
+        if leader.returncode is not None:
+            await held._end_leash()
+        return held
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is also the group's."""
+        return self._leader.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code, the negative signal number, or None while it runs."""
+        return self._leader.returncode
+
+    async def exited(self) -> None:
+        """Wait for the end of the process."""
+        await self._leader.wait()
+
+    def freeze(self) -> None:
+        """Stop the whole group, as Lambda freezes a sandbox."""
+        if self.exit_code is None and not self.frozen:
+            self.frozen = True
+            self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let the group go on."""
+        if self.frozen:
+            self.frozen = False
+            self._signal(signal.SIGCONT)
+
+    async def stop(self, grace: float = 0.0) -> None:
+        """End the group: SIGKILL, `grace` seconds after a SIGTERM if there is any."""
+        if grace and self.exit_code is None:
+            self.thaw()
+            self._signal(signal.SIGTERM)
+            await asyncio.wait([self._end], timeout=grace)
+        if self.exit_code is None:
+            self._signal(signal.SIGKILL)
+        await asyncio.shield(self._end)
+        await self._end_readers()
+
+    def max_memory_mb(self) -> int | None:
+        """The main process's peak of resident memory in MB; None where /proc does not tell."""
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text()
+        except OSError:
+            return None
+        peak = next((row for row in status.splitlines() if row.startswith("VmHWM:")), None)
+        return None if peak is None else int(peak.split()[1]) // 1024
+
+    async def _attend(self) -> None:
+        """When the leader ends, the sandbox does: end what it left behind, and then its leash.
+
+        At once, because soon after the group's number may be another one's.
+        """
+        await self._leader.wait()
+        self._signal(signal.SIGKILL)
+        await self._end_leash()
+
+    async def _end_leash(self) -> None:
+        if self._leash is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._leash.kill()
+            await self._leash.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        # The group may be gone already; macOS says PermissionError of one that is all zombies.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    async def _end_readers(self) -> None:
+        # A grandchild with its own session may hold the pipes open; do not wait for it.
+        await asyncio.wait(self._readers, timeout=0.5)
+        for reader in self._readers:
+            reader.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
+
+
+async def _read_lines(stream: asyncio.StreamReader, on_line: LineCallback) -> None:
+    rest = b""
+    while data := await stream.read(65_536):
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            on_line(line.decode("utf-8", "replace"))
+        while len(rest) > MAX_RECORD:
+            on_line(rest[:MAX_RECORD].decode("utf-8", "replace"))
+            rest = rest[MAX_RECORD:]
+    if rest:
+        on_line(rest.decode("utf-8", "replace"))

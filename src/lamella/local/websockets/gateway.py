@@ -1,0 +1,115 @@
+"""The ASGI application between a web server and a function that is behind a WebSocket API.
+
+WebSockets become events, @connections sends back to them, and any other HTTP request goes to
+the function as from an HTTP API: on AWS that is a second API, or CloudFront in front of both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive, Scope, Send
+
+from lamella.front_doors import HttpApi
+from lamella.front_doors.door import MAX_EVENT, HttpRequest, Refused, json_response
+from lamella.local.gateway import Function, Gateway, request_of, respond
+from lamella.local.process import LineCallback
+from lamella.local.websockets.api import WebSocketApi
+from lamella.local.websockets.calls import Integration
+from lamella.local.websockets.connection import GOING_AWAY, Connection
+from lamella.local.websockets.events import Handshake, new_id
+from lamella.local.websockets.handshakes import refuse, troubled
+from lamella.local.websockets.management import Management
+from lamella.local.websockets.session import Session
+
+CLOSING_GRACE = 2.0
+"""Seconds in which connections are closed, and their events end, before the server stops."""
+
+
+class WebSocketGateway:
+    """`WebSocketGateway(...).app` is the ASGI application, for a LocalServer with
+    `websockets=True`; `log` gets its lines. Call `close()` before the server is stopped.
+
+    The function signs what it sends with `credentials`, secrets by access key id, for `region`.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        api: WebSocketApi,
+        log: LineCallback,
+        credentials: Mapping[str, str],
+        region: str,
+    ) -> None:
+        self._api = api
+        self._log = log
+        self._http = Gateway(function, HttpApi(), log)
+        self._integration = Integration(function, api.time_limit, log)
+        self._connections: dict[str, Connection] = {}
+        self._management = Management(self._connections, credentials, region, api.posts_per_second)
+        self._sessions: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One WebSocket from its handshake to its end, or one HTTP request."""
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+            return
+        raw_id = self._api.managed_id(scope["raw_path"].decode("latin-1"))
+        if raw_id is None:
+            await self._http.app(scope, receive, send)
+        else:
+            await self._manage(scope, raw_id, receive, send)
+
+    async def close(self) -> None:
+        """Take no more clients, and close those that there are; $disconnect follows for each."""
+        self._closing = True
+        open_ones = list(self._connections.values())
+        tasks = [asyncio.ensure_future(each.close(*GOING_AWAY)) for each in open_ones]
+        tasks += self._sessions
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSING_GRACE)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()  # websocket.connect
+        request = request_of(scope, b"")
+        try:
+            request = self._api.routed(request)
+        except Refused as refused:
+            self._log(f"websocket: 403, because {refused}: {request.raw_path}")
+            await refuse(troubled(refused.trouble), send)
+            return
+        if self._closing:
+            await refuse(json_response(503, {"message": "Service Unavailable"}), send)
+            return
+        await self._session(request, scope["subprotocols"], receive, send)
+
+    async def _session(
+        self, request: HttpRequest, offered: list[str], receive: Receive, send: Send
+    ) -> None:
+        handshake = Handshake(new_id(), self._api.stage, request)
+        connection = Connection(handshake, self._api, send)
+        session = Session(connection, self._api, self._integration)
+        running = asyncio.ensure_future(session.run(offered, receive, send))
+        self._connections[handshake.connection_id] = connection
+        self._sessions.add(running)
+        try:
+            await running
+        finally:
+            self._sessions.discard(running)
+            del self._connections[handshake.connection_id]
+
+    async def _manage(self, scope: Scope, raw_id: str, receive: Receive, send: Send) -> None:
+        body = bytearray()
+        try:
+            async for piece in Request(scope, receive).stream():
+                body += piece[: MAX_EVENT - len(body)]  # what is longer is refused anyway
+        except ClientDisconnect:
+            return
+        response = await self._management.answer(request_of(scope, bytes(body)), raw_id)
+        await respond(response, [], send)

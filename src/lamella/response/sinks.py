@@ -1,0 +1,144 @@
+"""Where a response goes: collected until it is complete, or passed on as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from lamella.ports import Stream
+from lamella.response.wire import encode_prelude
+from lamella.types import Headers, Response
+
+HEADERS_PATIENCE = 0.05
+"""Seconds that status and headers wait for the first body bytes, to leave in one write with
+them. A server-sent-event stream may be silent for long, and its client waits for the headers."""
+
+
+class BufferedSink:
+    """Calls `deliver(response)` exactly once: with the last body message, or on failure.
+
+    `deliver` gives the status that the client gets: a response may be too large to be delivered.
+    """
+
+    def __init__(self, deliver: Callable[[Response], int]) -> None:
+        self.status = 0
+        self._deliver = deliver
+        self._status = 0
+        self._headers: Headers = []
+        self._chunks: list[bytes] = []
+        self._delivered = False
+
+    def start(self, status: int, headers: Headers) -> None:
+        """Keep status and headers."""
+        self._status = status
+        self._headers = headers
+
+    async def write(self, data: bytes) -> None:
+        """Keep a part of the body."""
+        self._chunks.append(data)
+
+    async def end(self, data: bytes) -> None:
+        """Deliver the response."""
+        if self._chunks:
+            self._chunks.append(data)
+            data = b"".join(self._chunks)
+        self._finish(Response(self._status, self._headers, data))
+
+    def fail(self, status: int, message: str, error: BaseException | None = None) -> None:
+        """Deliver `status` with a plain text in place of what was collected."""
+        self._finish(plain(status, message))
+
+    def withdraw(self) -> None:
+        """Deliver nothing."""
+        self._delivered = True
+        self._chunks = []
+
+    def _finish(self, response: Response) -> None:
+        if not self._delivered:
+            self._delivered = True
+            self._chunks = []
+            self.status = self._deliver(response)
+
+
+class StreamedSink:
+    """Passes a response to `stream`; `prelude(status, headers)` gives the metadata's dictionary."""
+
+    def __init__(self, stream: Stream, prelude: Callable[[int, Headers], dict[str, Any]]) -> None:
+        self.status = 0
+        self._stream = stream
+        self._prelude = prelude
+        self._held: tuple[int, Headers] | None = None  # status and headers, until they leave
+        self._timer: asyncio.TimerHandle | None = None
+        self._started = False
+        self._ended = False
+
+    def start(self, status: int, headers: Headers) -> None:
+        """Hold status and headers back for a moment, to send them with the first body bytes."""
+        self._held = status, headers
+        if not (status == 204 or 300 <= status < 400):  # these have no body to wait for
+            self._timer = asyncio.get_running_loop().call_later(HEADERS_PATIENCE, self._release)
+
+    async def write(self, data: bytes) -> None:
+        """Send a part of the body, and wait while the socket is full."""
+        if data:
+            self._stream.write(self._opening() + data)
+            await self._stream.drain()
+
+    async def end(self, data: bytes) -> None:
+        """Send the last part of the body, and end the answer."""
+        if self._held is not None and not data:
+            self._hold_empty()
+        self._ended = True
+        self._stream.end(self._opening() + data)
+
+    def fail(self, status: int, message: str, error: BaseException | None = None) -> None:
+        """Answer with `status` where nothing has left yet, else end with the error trailers."""
+        if self._ended:
+            return
+        self._ended = True
+        if self._started:
+            self._stream.end(b"", error or RuntimeError(message))
+            return
+        response = plain(status, message)
+        self._held = response.status, response.headers
+        if not message:
+            self._hold_empty()
+        self._stream.end(self._opening() + response.body)
+
+    def withdraw(self) -> None:
+        """Hold nothing back any more, and send none of it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._held = None
+
+    def _opening(self) -> bytes:
+        """The prelude's bytes, the first time."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._held is None:
+            return b""
+        status, headers = self._held
+        self._held = None
+        self._started = True
+        self.status = status
+        return encode_prelude(self._prelude(status, headers))
+
+    def _release(self) -> None:
+        self._timer = None
+        if self._held is not None:
+            self._stream.write(self._opening())
+
+    def _hold_empty(self) -> None:
+        # Some clients of a Function URL wait for a body until the timeout where there is none
+        # and no length: aws-lambda-nodejs-runtime-interface-client issue 95.
+        assert self._held is not None
+        status, headers = self._held
+        if not any(name == b"content-length" for name, _ in headers):
+            self._held = status, [*headers, (b"content-length", b"0")]
+
+
+def plain(status: int, message: str) -> Response:
+    """A plain text response of our own."""
+    return Response(status, [(b"content-type", b"text/plain; charset=utf-8")], message.encode())

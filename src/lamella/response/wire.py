@@ -1,0 +1,118 @@
+"""The bytes of a streamed answer: prelude, chunks and trailers. Pure functions.
+
+Source: "Response streaming in custom runtimes",
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming
+and RFC 9112, section 7.1 (chunked transfer coding).
+"""
+
+from __future__ import annotations
+
+import json
+from binascii import b2a_base64
+from typing import Any, NamedTuple
+
+from lamella.errors import InvocationError, LamellaError, ResponseTooLarge
+from lamella.types import Result
+
+PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response"
+"""Content type of the POST whose body begins with a prelude."""
+
+DELIMITER = b"\0" * 8
+"""What separates the prelude from the body."""
+
+encode_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+"""JSON text without spaces; anything but JSON's own types raises TypeError, NaN ValueError."""
+
+_encode_ascii = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+PAYLOAD_LIMIT = 6 * 1024 * 1024 + 100
+"""Bytes of the largest buffered answer that Lambda takes: 6 MB, and 100 bytes of slack.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html; the exact number
+is the one that Lambda's own refusal names.
+"""
+
+
+class Limit(NamedTuple):
+    """A largest size in `size` bytes of JSON, whose it is, and a way out that others have not."""
+
+    taker: str
+    size: int
+    way_out: str = ""
+
+
+LAMBDA_LIMIT = Limit(
+    "Lambda",
+    PAYLOAD_LIMIT,
+    "stream it (ASGI_INVOKE_MODE=response_stream behind a Function URL or a REST API), ",
+)
+
+
+def encode_result(result: Result, limit: Limit = LAMBDA_LIMIT) -> bytes:
+    """A buffered result as JSON bytes. Raises `ResponseTooLarge`, `InvocationError`."""
+    try:
+        payload = _to_utf8(result)
+    except (TypeError, ValueError) as error:
+        raise InvocationError(f"The result cannot be written as JSON: {error}") from error
+    if len(payload) > limit.size:
+        raise ResponseTooLarge(
+            f"The response is {len(payload)} bytes as JSON, and {limit.taker} takes "
+            f"{limit.size}: {limit.way_out}compress it (ASGI_COMPRESSION=auto), "
+            "or answer with a link to it."
+        )
+    return payload
+
+
+def _to_utf8(result: Result) -> bytes:
+    try:
+        return encode_json(result).encode()
+    except UnicodeEncodeError:
+        # Half a surrogate pair has no UTF-8, but JSON can spell it: every letter as an escape.
+        return _encode_ascii(result).encode()
+
+
+def encode_prelude(metadata: dict[str, Any]) -> bytes:
+    """The JSON metadata (`statusCode`, `headers`, `cookies`) and the delimiter."""
+    return encode_json(metadata).encode() + DELIMITER
+
+
+def chunk(data: bytes) -> bytes:
+    """One chunk. Empty data gives no bytes, because an empty chunk would end the body."""
+    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+
+
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+def last_chunk(error: BaseException | None = None) -> bytes:
+    """The end of a chunked body; an error goes into Lambda's two trailers."""
+    if error is None:
+        return LAST_CHUNK
+    report = error_report(error)
+    body = b2a_base64(encode_json(report).encode(), newline=False).decode()
+    return (
+        "0\r\n"
+        f"Lambda-Runtime-Function-Error-Type: {report['errorType']}\r\n"
+        f"Lambda-Runtime-Function-Error-Body: {body}\r\n\r\n"
+    ).encode("latin-1")
+
+
+def error_report(error: BaseException, request_id: str = "") -> dict[str, Any]:
+    """An error as the Runtime API wants it: `errorMessage`, `errorType`, `stackTrace`.
+
+    Lambda records only types of the form `Runtime.Xyz` or `Function.Xyz`. The stack trace stays
+    out of reports that can reach a client: it goes to the log.
+    """
+    error_type = getattr(error, "error_type", None) or f"Function.{_letters(type(error).__name__)}"
+    message = str(error) if isinstance(error, LamellaError) else type(error).__name__
+    return {
+        "errorMessage": message,
+        "errorType": error_type,
+        "requestId": request_id,
+        "stackTrace": [],
+    }
+
+
+def _letters(name: str) -> str:
+    letters = "".join(c for c in name if c.isalpha() and c.isascii())
+    return letters[:1].upper() + letters[1:] or "Error"

@@ -1,0 +1,159 @@
+"""One keep-alive connection to the Runtime API, on asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from functools import partial
+from typing import cast
+
+from lamella.errors import RuntimeApiError
+from lamella.runtime.http1 import Reply, ReplyReader
+
+READ_SIZE = 64 * 1024  # bytes read at a time
+CONNECT_TIMEOUT = 1.0  # seconds; the Runtime API is on this machine, and up before us
+
+
+Answer = Reply | RuntimeApiError
+"""The outcome of a request: its reply, or what went wrong."""
+
+Answered = Callable[[Answer], None]
+"""Called once for each request."""
+
+
+class Connection(asyncio.BufferedProtocol):
+    """Sends one request at a time and calls back with its reply.
+
+    There is no timeout on a reply: the process may be frozen for hours while it waits for the
+    next invocation. Callbacks instead of futures, because each future costs a turn of the event
+    loop, and this is on the path of every invocation.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._reader = ReplyReader()
+        # One buffer for all reads: asyncio's other protocol allocates 256 KiB for each.
+        self._buffer = memoryview(bytearray(READ_SIZE))
+        self._answered: Answered | None = None
+        self._room: asyncio.Future[None] | None = None  # pending while the socket is full
+        self.closed = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a request has no reply yet."""
+        return self._answered is not None
+
+    def request(self, data: bytes, answered: Answered) -> None:
+        """Write a request, or the head of one; `answered` gets the reply, never before this
+        method returns."""
+        self._answered = answered
+        if self.closed:
+            self._loop.call_soon(self._answer, _broken(None))
+        else:
+            self._transport.write(data)
+
+    async def ask(self, data: bytes) -> Reply:
+        """Write a request and wait for its reply. Raises `RuntimeApiError`."""
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        self.request(data, partial(_resolve, future))
+        reply = await future
+        if isinstance(reply, RuntimeApiError):
+            raise reply
+        return reply
+
+    def write(self, data: bytes) -> None:
+        """Write more of the request."""
+        if not self.closed:
+            self._transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the socket has room for more."""
+        if self._room is not None:
+            await asyncio.shield(self._room)  # it is everybody's: a cancelled waiter leaves it be
+
+    def close(self) -> None:
+        """Close at once; whoever waits for a reply hears no more."""
+        self.closed = True
+        self._answered = None
+        self._transport.abort()
+
+    # What the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport; small writes leave at once."""
+        self._transport = cast(asyncio.Transport, transport)
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes go."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Read; a whole reply goes to who waits for it."""
+        try:
+            reply = self._reader.feed(self._buffer[:nbytes])
+        except (RuntimeApiError, ValueError) as error:
+            self.closed = True
+            self._answer(RuntimeApiError(f"The Runtime API sent what is not HTTP: {error}"))
+            self._transport.abort()
+            return
+        if reply is not None:
+            self.closed = self.closed or not reply.keep_alive
+            self._answer(reply)
+            if self.closed:
+                self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The other side is gone: whoever waits is told."""
+        self.closed = True
+        self.resume_writing()
+        self._answer(_broken(exc))
+
+    def pause_writing(self) -> None:
+        """The socket's buffer is full."""
+        self._room = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """The socket has room again."""
+        room, self._room = self._room, None
+        if room is not None and not room.done():
+            room.set_result(None)
+
+    def _answer(self, reply: Answer) -> None:
+        answered, self._answered = self._answered, None
+        if answered is not None:
+            answered(reply)
+
+
+def _resolve(future: asyncio.Future[Answer], reply: Answer) -> None:
+    if not future.done():  # whoever asked may have been cancelled
+        future.set_result(reply)
+
+
+def _broken(cause: Exception | None) -> RuntimeApiError:
+    reason = f": {cause}" if cause else ""
+    return RuntimeApiError(f"The connection to the Runtime API was closed{reason}.")
+
+
+async def connect(address: str) -> Connection:
+    """Connect to `host:port`. Raises `RuntimeApiError`, saying the address."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise RuntimeApiError(
+            f"AWS_LAMBDA_RUNTIME_API={address!r} is not host:port: Lambda sets it; to run on a "
+            "machine of your own, use `lamella run`, or AWS's Runtime Interface Emulator."
+        )
+    loop = asyncio.get_running_loop()
+    try:
+        _, connection = await asyncio.wait_for(
+            loop.create_connection(lambda: Connection(loop), host, int(port)), CONNECT_TIMEOUT
+        )
+    except (OSError, asyncio.TimeoutError) as error:
+        raise RuntimeApiError(
+            f"No connection to the Runtime API at AWS_LAMBDA_RUNTIME_API={address!r}: "
+            f"{error or type(error).__name__}"
+        ) from error
+    return connection

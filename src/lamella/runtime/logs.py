@@ -1,0 +1,94 @@
+"""Log records as Lambda wants them: text or JSON, framed where Lambda gives a descriptor.
+
+The formats are awslambdaric's own, so that records look the same under either runtime.
+Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html;
+the frame is described in awslambdaric (FramedTelemetryLogSink).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, MutableMapping
+
+from lamella.invocation import current_request_id, current_tenant_id
+from lamella.runtime import ric
+
+FD_VARIABLE = "_LAMBDA_TELEMETRY_LOG_FD"
+TEXT_FORMAT = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
+TEXT_FRAME = 0xA55A0003.to_bytes(4, "big")  # text, level unknown
+
+Write = Callable[[str, bytes], None]
+"""Takes a formatted record and its frame type."""
+
+
+def configure(environ: MutableMapping[str, str]) -> None:
+    """Send the root logger's records, and what the process prints, where Lambda reads them.
+
+    Takes the descriptor's variable out of `environ`, as awslambdaric does, so that child
+    processes do not write into the frames.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True)
+    level = environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
+    as_json = environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
+    descriptor = environ.pop(FD_VARIABLE, "")
+    handler = LambdaLogHandler(
+        _framed(int(descriptor)) if descriptor.isdigit() else _plain, bool(level) or as_json
+    )
+    handler.setFormatter(_formatter(as_json))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    if level:
+        names = {"TRACE": "DEBUG", "FATAL": "CRITICAL", "WARN": "WARNING"}
+        name = names.get(level, level)
+        root.setLevel(name if name in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL") else "INFO")
+
+
+class LambdaLogHandler(logging.Handler):
+    """Adds request and tenant id to each record, and writes it as one."""
+
+    def __init__(self, write: Write, with_level: bool) -> None:
+        super().__init__()
+        self._write = write
+        self._with_level = with_level
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Format and write; an error in doing so is logging's own affair."""
+        try:
+            record.aws_request_id = current_request_id()
+            record.tenant_id = current_tenant_id()
+            text = self.format(record)
+            frame = getattr(record, "_frame_type", None)
+            if frame is None:
+                frame = ric.frame_type(record) if self._with_level else TEXT_FRAME
+            self._write(text, frame)
+        except Exception:
+            self.handleError(record)
+
+
+def _formatter(as_json: bool) -> logging.Formatter:
+    if as_json:
+        formatter: logging.Formatter = ric.log_utils().JsonFormatter()
+    else:
+        formatter = logging.Formatter(TEXT_FORMAT, "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    return formatter
+
+
+def _plain(text: str, _frame: bytes) -> None:
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    sys.stdout.flush()
+
+
+def _framed(descriptor: int) -> Write:
+    def write(text: str, frame: bytes) -> None:
+        message = text.encode("utf-8", "replace")
+        stamp = time.time_ns() // 1000  # microseconds
+        header = frame + len(message).to_bytes(4, "big") + stamp.to_bytes(8, "big")
+        os.write(descriptor, header + message)
+
+    return write

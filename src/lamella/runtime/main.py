@@ -1,0 +1,164 @@
+"""The process that the bootstrap starts: init, the invocation loop, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import NoReturn
+
+from lamella import settings as settings_table
+from lamella.asgi.http import FATAL
+from lamella.errors import InitError, LifespanError, RuntimeApiError
+from lamella.importer import app_reference, import_app, user_frames
+from lamella.life.leftovers import task_factory
+from lamella.loops import new_loop
+from lamella.runtime import logs, search_path
+from lamella.runtime.client import RuntimeClient
+from lamella.runtime.ending import leave
+from lamella.runtime.environment import Environment, processes_of, slots_of
+from lamella.served import set_served
+from lamella.service import Service
+from lamella.settings import Settings
+
+logger = logging.getLogger("lamella")
+
+API_LOST = 69
+"""Exit status of a process that the Runtime API does not answer any more (EX_UNAVAILABLE)."""
+
+
+def main(layer: str, thresholds: tuple[int, int, int]) -> NoReturn:
+    """The process: `layer` is the folder that holds the layer's content (/opt on Lambda).
+
+    `thresholds` are the garbage collector's, to be put back after init.
+    """
+    search_path.install(layer)
+    logs.configure(os.environ)
+    leave(run(thresholds))
+
+
+def run(thresholds: tuple[int, int, int]) -> int:
+    """Run the environment to its end; the process's exit status."""
+    try:
+        settings = _settings(os.environ)
+        loop = _current_loop(settings.loop)
+        app = import_app(app_reference(settings.app, os.environ))
+        service = Service(app, settings)
+        set_served(service.served)
+        _resume_collection(thresholds)
+        return _serve_all(loop, service)
+    except InitError as error:
+        return _report(error)
+
+
+def _resume_collection(thresholds: tuple[int, int, int]) -> None:
+    """Collect garbage again, which runtime.py turned off: nothing that init made is garbage.
+
+    What was imported stays for good, so later collections need not look at it. Thresholds of
+    the application's own stay as they are.
+    """
+    gc.freeze()
+    if gc.get_threshold()[0] == 0:
+        gc.set_threshold(*thresholds)
+
+
+def _serve_all(loop: asyncio.AbstractEventLoop, service: Service) -> int:
+    """Serve every slot of the environment: here, or in workers."""
+    slots = slots_of(os.environ)
+    processes = processes_of(slots, service.settings.processes)
+    if processes == 1:
+        return _serve(loop, Environment(service, os.environ, slots))
+    from lamella.runtime import workers
+
+    if not workers.can_fork():
+        logger.warning(
+            "The application started threads when it was imported, so no workers can be forked "
+            "safely: one process serves alone. Start threads in lifespan startup."
+        )
+        return _serve(loop, Environment(service, os.environ, slots))
+    loop.close()
+    pool = workers.Workers(partial(_work, service), workers.shares(slots, processes))
+    return pool.run(os.environ, registers=service.lifespan.wanted)
+
+
+def _work(service: Service, slots: int, ready: Callable[[], object]) -> int:
+    """What a worker process does; its exit status."""
+    from lamella.runtime import workers
+
+    loop = _current_loop(service.settings.loop)
+    environment = Environment(service, os.environ, slots, registers=False, ready=ready)
+    try:
+        status = _serve(loop, environment)
+    except InitError as error:
+        _report(error)
+        return workers.IN_VAIN
+    return workers.IN_VAIN if status == API_LOST else status
+
+
+def _serve(loop: asyncio.AbstractEventLoop, environment: Environment) -> int:
+    """Serve in this process; its exit status. Raises `InitError`."""
+    loop.set_task_factory(task_factory)
+    try:
+        loop.run_until_complete(environment.start())
+        if environment.is_snapshotted:
+            _pause(loop, environment)
+        loop.run_until_complete(environment.serve())
+    except RuntimeApiError as error:
+        logger.critical("%s The process ends here.", error)
+        return API_LOST
+    except FATAL as error:
+        logger.critical("The process ends here: %r", error, exc_info=error)
+        loop.run_until_complete(environment.give_up(error))
+        return 1
+    return 0
+
+
+def _pause(loop: asyncio.AbstractEventLoop, environment: Environment) -> None:
+    """SnapStart: from before the snapshot to after the restore."""
+    from lamella.runtime import snapstart
+
+    snapstart.before()
+    loop.run_until_complete(snapstart.wait(os.environ.get("AWS_LAMBDA_RUNTIME_API", "")))
+    restored = time.monotonic()
+    snapstart.after()
+    left = snapstart.RESTORE_TIME - (time.monotonic() - restored)
+    try:
+        loop.run_until_complete(environment.resume(left))
+    except LifespanError as error:
+        raise snapstart.AfterRestoreError(str(error)) from error.__cause__
+
+
+def _settings(environ: Mapping[str, str]) -> Settings:
+    settings = settings_table.from_environ(environ)
+    for warning in settings_table.misspelt(environ):
+        logger.warning("%s", warning)
+    return settings
+
+
+def _current_loop(name: str) -> asyncio.AbstractEventLoop:
+    """A new loop, set before the application is imported: some code asks for it then."""
+    loop = new_loop(name)
+    asyncio.set_event_loop(loop)
+    return loop
+
+
+def _report(error: InitError) -> int:
+    """Post the error, and say the same in the log: whoever looks, finds it. The exit status."""
+    frames = user_frames(error.__cause__) if error.__cause__ else []
+    logger.critical("%s\n%s", error, "".join(frames))
+    report = {
+        "errorMessage": str(error),
+        "errorType": error.error_type,
+        "requestId": "",
+        "stackTrace": frames,
+    }
+    client = RuntimeClient(os.environ.get("AWS_LAMBDA_RUNTIME_API", ""), logger.critical)
+    try:
+        asyncio.run(client.init_error(error.report_path, report))
+    except RuntimeApiError as failure:
+        logger.critical("The error could not be reported: %s", failure)
+    return error.exit_status

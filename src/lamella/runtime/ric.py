@@ -1,0 +1,82 @@
+"""The parts of awslambdaric that Lamella uses; nothing else imports it.
+
+In the layer they are installed under a private name, so that a function which carries its own
+awslambdaric gets its own; from source, and in a container, the package itself serves.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from lamella.errors import InvocationError
+
+try:
+    from lamella._awslambdaric.lambda_context import LambdaContext  # type: ignore[import-not-found]  # in the layer only
+except ImportError:
+    from awslambdaric.lambda_context import LambdaContext  # type: ignore[import-untyped]
+
+if TYPE_CHECKING:
+    import logging
+
+    from lamella.runtime.next_invocation import NextInvocation
+
+
+def lambda_context(invocation: NextInvocation) -> Any:
+    """The context object that handlers know, of an invocation's headers.
+
+    Raises `InvocationError` where a header that should hold JSON does not.
+    """
+    return LambdaContext(
+        invocation.request_id,
+        _from_json("Lambda-Runtime-Client-Context", invocation.client_context),
+        _from_json("Lambda-Runtime-Cognito-Identity", invocation.cognito_identity),
+        invocation.deadline_ms,
+        invocation.function_arn,
+        invocation.tenant_id,
+    )
+
+
+def _from_json(name: str, value: str | None) -> Any:
+    if not value:  # absent, or empty as on managed instances
+        return None
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise InvocationError(
+            f"The header {name} is not JSON: {error}", "Runtime.LambdaContextUnmarshalError"
+        ) from error
+
+
+def log_utils() -> Any:
+    """awslambdaric's log formats: `JsonFormatter`, and the frame types of log records."""
+    try:
+        from lamella._awslambdaric import (  # type: ignore[import-not-found]  # in the layer only
+            lambda_runtime_log_utils as utils,
+        )
+    except ImportError:
+        from awslambdaric import lambda_runtime_log_utils as utils  # type: ignore[import-untyped]
+    return utils
+
+
+def snapshot_hooks() -> Any:
+    """awslambdaric's runner of SnapStart hooks; None where nobody can have registered one.
+
+    `snapshot_restore_py` is imported by its own name: it has to be the application's module.
+    """
+    try:
+        import snapshot_restore_py  # type: ignore[import-untyped]  # noqa: F401  is it there?
+    except ImportError:
+        return None
+    try:
+        from lamella._awslambdaric import lambda_runtime_hooks_runner as runner
+    except ImportError:
+        from awslambdaric import lambda_runtime_hooks_runner as runner
+    return runner
+
+
+def frame_type(record: logging.LogRecord) -> bytes:
+    """The four bytes that tell Lambda format and level of a text record."""
+    utils = log_utils()
+    level = utils._format_log_level(record)
+    return bytes(utils._TEXT_FRAME_TYPES.get(level, utils._DEFAULT_FRAME_TYPE))

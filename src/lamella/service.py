@@ -1,0 +1,203 @@
+"""The application, with its settings and its lifespan: makes a cycle of each event.
+
+All three ways in share this. They differ in the `Outcome` that they pass: where a result goes.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import cast
+
+from lamella.asgi.http import HTTPCycle
+from lamella.asgi.lifespan import Lifespan
+from lamella.errors import BadEvent, InvocationError, ResponseTooLarge
+from lamella.interfaces import adapt
+from lamella.invocation import Invocation
+from lamella.ports import Cycle, Outcome, Sink, StreamingOutcome
+from lamella.response.sinks import BufferedSink, StreamedSink, plain
+from lamella.response.wire import Limit, encode_result
+from lamella.served import Served
+from lamella.settings import Settings
+from lamella.sources.preparation import Preparation
+from lamella.sources.registry import Codec, Family, Source, StreamingCodec, find, load
+from lamella.types import AnyASGIApp, Event, Request, Response, Scope
+
+logger = logging.getLogger("lamella")
+
+
+class Service:
+    """An application ready to serve events.
+
+    Raises `SettingError` where a setting asks for what the function does not carry.
+    """
+
+    def __init__(self, app: AnyASGIApp, settings: Settings) -> None:
+        self.app = adapt(app, settings.interface)
+        self.settings = settings
+        self.lifespan = Lifespan(self.app, settings.lifespan)
+        self.served = Served(self.app, settings, self.lifespan.scope_state)
+        self._preparation = Preparation(
+            base_path=settings.base_path,
+            base_path_mode=settings.base_path_mode,
+            forwarded_host=settings.forwarded_host,
+            authorization_source=settings.authorization_source,
+            traceparent=settings.traceparent,
+        )
+        streams = settings.invoke_mode == "response_stream"
+        self._streamed = settings.stream_sources if streams else frozenset[str]()
+        self._compress = None
+        if settings.compression:
+            from lamella.response.compression import Compression
+
+            self._compress = Compression(settings.compression)
+
+    def open(self, invocation: Invocation, outcome: Outcome) -> Cycle | None:
+        """The cycle that answers an event to `outcome`; None where it is answered already.
+
+        That is so for a malformed event, and for one that nobody is to serve.
+        """
+        source = find(invocation.event)
+        if source.family is Family.HTTP:
+            return self._open_http(source, invocation, outcome)
+        if source.family is Family.WEBSOCKET:
+            return self._open_websocket(invocation, outcome)
+        return self._open_event(invocation, outcome)
+
+    def _open_http(self, source: Source, invocation: Invocation, outcome: Outcome) -> Cycle | None:
+        event, codec = invocation.event, load(source)
+        streams = source.name in self._streamed
+        sink: Sink
+        if streams:  # only on the way in whose outcomes can
+            stream = cast(StreamingOutcome, outcome).stream()
+            sink = StreamedSink(stream, cast(StreamingCodec, codec).prelude)
+        else:
+            sink = BufferedSink(partial(self._deliver, source, codec, event, outcome))
+        try:
+            request = codec.decode(event)
+        except BadEvent as error:
+            logger.warning("Malformed event (%s): %s", source.name, error)
+            _refuse(event, error, sink)
+            return None
+        request = self._preparation.prepare(request, invocation.trace_id)
+        if self._compress is not None and request.method != "HEAD":
+            sink = self._compress(sink, request.headers, streams)
+        return self._http_cycle(request, invocation, sink, outcome)
+
+    def _open_event(self, invocation: Invocation, outcome: Outcome) -> Cycle | None:
+        """An event that is not HTTP: its failures are the invocation's, for Lambda to retry."""
+        from lamella.sources import events as codec
+
+        event, settings = invocation.event, self.settings
+        if not settings.events_path:
+            outcome.fail(InvocationError(_UNSERVED))
+            return None
+        try:
+            request = codec.decode(event, settings.events_path)
+        except BadEvent as error:
+            logger.warning("Malformed event (%s): %s", "events", error)
+            outcome.fail(InvocationError(str(error)))
+            return None
+
+        def deliver(response: Response) -> int:
+            try:
+                outcome.send(codec.encode(response, event, settings.text_types))
+            except InvocationError as error:
+                outcome.fail(error)
+            return response.status
+
+        return self._http_cycle(request, invocation, BufferedSink(deliver), outcome)
+
+    def _open_websocket(self, invocation: Invocation, outcome: Outcome) -> Cycle | None:
+        from lamella.sources import websocket as codec
+        from lamella.websocket.run import WebSocketRun
+
+        event = invocation.event
+        try:
+            request = None
+            if event["requestContext"]["eventType"] == codec.CONNECT:
+                request = codec.decode(event, self.settings.websocket_path)
+                # The handshake outlives this invocation, so its trace is none of its headers.
+                request = self._preparation.prepare(request, trace_id=None)
+            return WebSocketRun(self.served, invocation, outcome, request)
+        except BadEvent as error:
+            logger.warning("Malformed event (%s): %s", "websocket", error)
+            outcome.send(codec.encode(plain(error.status, _MALFORMED), event, ()))
+            return None
+
+    def _http_cycle(
+        self, request: Request, invocation: Invocation, sink: Sink, outcome: Outcome
+    ) -> Cycle:
+        """The cycle, with its sink in the wrappers that settings ask for; the last comes first."""
+        settings = self.settings
+        if settings.exclude_headers:
+            from lamella.response.filters import WithoutHeaders
+
+            sink = WithoutHeaders(sink, settings.exclude_headers)
+        if request.method == "HEAD":
+            from lamella.response.filters import WithoutBody
+
+            sink = WithoutBody(sink)
+        if settings.error_status:
+            from lamella.response.filters import FailingStatus
+
+            sink = FailingStatus(sink, settings.error_status, outcome.fail)
+        scope: Scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.5"},
+            "http_version": request.http_version,
+            "method": request.method,
+            "scheme": request.scheme,
+            "path": request.path,
+            "raw_path": request.raw_path,
+            "query_string": request.query_string,
+            "root_path": request.root_path,
+            "headers": request.headers,
+            "client": request.client,
+            "server": request.server,
+            "state": self.lifespan.scope_state.copy(),
+            "extensions": {"http.response.pathsend": {}},
+            "aws.event": invocation.event,
+            "aws.context": invocation.context,
+        }
+        return HTTPCycle(scope, request.body, sink)
+
+    def _deliver(
+        self, source: Source, codec: Codec, event: Event, outcome: Outcome, response: Response
+    ) -> int:
+        """Send the result of an HTTP request; the status that the client gets."""
+        text_types = self.settings.text_types
+        try:
+            result = codec.encode(response, event, text_types)
+            limit = source.limit(event) if source.limit is not None else None
+            # JSON writes a byte in six at most (\u0000), and headers are small: most results need
+            # no second look.
+            if limit is not None and len(response.body) * 12 > limit:
+                encode_result(result, Limit(f"the event source {source.name!r}", limit))
+            outcome.send(result)
+        except ResponseTooLarge as error:
+            logger.error("%s", error)
+            response = plain(500, "The response is too large to be delivered.")
+            outcome.send(codec.encode(response, event, text_types))
+        except InvocationError as error:
+            outcome.fail(error)
+        return response.status
+
+
+def _refuse(event: Event, error: BadEvent, sink: Sink) -> None:
+    """Answer a malformed event: what is wrong with it is for the log, not for a client."""
+    from lamella.sources.fields import asks_for_head
+
+    if asks_for_head(event):
+        from lamella.response.filters import WithoutBody
+
+        sink = WithoutBody(sink)
+    sink.fail(error.status, str(error) if error.status == 413 else _MALFORMED)
+
+
+_MALFORMED = "Bad Request: the event is malformed."
+
+_UNSERVED = (
+    "This event is no HTTP request, and ASGI_EVENTS_PATH is empty: "
+    "set it to the path that such events are to be posted to, for example /events."
+)

@@ -1,0 +1,333 @@
+"""The settings: one table, read from the environment or from keyword arguments.
+
+Each row of `TABLE` is a setting: the keyword argument of `lamella.Adapter`, the environment
+variable `ASGI_<NAME>`, its default, the parser that says what is allowed, and its meaning for
+the README. A new setting is one row and one field of `Settings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lamella import values
+from lamella.errors import SettingError
+
+PREFIX = "ASGI_"
+
+
+class Settings(NamedTuple):
+    """The parsed settings of one environment; field meanings are in `TABLE`."""
+
+    app: str
+    interface: str
+    lifespan: str
+    lifespan_timeout: float | None
+    invoke_mode: str
+    stream_sources: frozenset[str]
+    base_path: str
+    base_path_mode: str
+    text_types: tuple[str, ...]
+    exclude_headers: frozenset[bytes]
+    events_path: str
+    error_status: tuple[range, ...]
+    deadline_margin_ms: int
+    background_timeout: float
+    compression: tuple[str, ...]
+    forwarded_host: str
+    authorization_source: str
+    loop: str
+    log_access: bool
+    processes: int | None
+    snapstart_lifespan: str
+    flush: bool
+    traceparent: bool
+    websocket_store: str
+    websocket_path: str
+    websocket_endpoint: str
+    websocket_bytes: str
+
+
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    Words = str | Iterable[str]
+
+    class SettingArguments(TypedDict, total=False):
+        """The keyword arguments of `Adapter`: natural types, or strings as in the environment."""
+
+        interface: str
+        lifespan: str
+        lifespan_timeout: float | str
+        invoke_mode: str
+        stream_sources: Words
+        base_path: str
+        base_path_mode: str
+        text_types: Words
+        exclude_headers: Words
+        events_path: str
+        error_status: Words
+        deadline_margin_ms: int | str
+        background_timeout: float | str
+        compression: Words
+        forwarded_host: str
+        authorization_source: str
+        loop: str
+        log_access: bool | str
+        processes: int | str
+        snapstart_lifespan: str
+        flush: bool | str
+        traceparent: bool | str
+        websocket_store: str
+        websocket_path: str
+        websocket_endpoint: str
+        websocket_bytes: str
+
+
+class Setting(NamedTuple):
+    """One row: `parse` takes the raw value and raises ValueError, saying what is allowed."""
+
+    name: str
+    default: str
+    parse: Callable[[Any], Any]
+    meaning: str
+    takes_empty: bool = False  # elsewhere an empty variable means an unset one
+
+    @property
+    def variable(self) -> str:
+        """The environment variable's name."""
+        return PREFIX + self.name.upper()
+
+
+TABLE = (
+    Setting(
+        "app",
+        "",
+        values.to_text,
+        "The application: `package.module:attribute`, or `package.module:factory()`",
+    ),
+    Setting(
+        "interface",
+        "auto",
+        values.one_of("auto", "asgi3", "asgi2", "wsgi"),
+        "What the application speaks; `wsgi` (Flask, Django) runs through a2wsgi, which the "
+        "function brings",
+    ),
+    Setting(
+        "lifespan",
+        "auto",
+        values.one_of("auto", "on", "off"),
+        "`auto`: run lifespan where the application supports it; `on`: refuse to start where it "
+        "does not; `off`",
+    ),
+    Setting(
+        "lifespan_timeout",
+        "auto",
+        values.to_optional_seconds,
+        "Seconds that lifespan startup may take; `auto`: what is left of Lambda's 10 for init, "
+        "120 where Lambda gives more (provisioned, SnapStart, managed)",
+    ),
+    Setting(
+        "invoke_mode",
+        "buffered",
+        values.one_of("buffered", "response_stream"),
+        "`response_stream` streams to Function URLs and REST APIs that are set up for it",
+    ),
+    Setting(
+        "stream_sources",
+        "url,rest",
+        values.some_of("url", "rest"),
+        "Which event sources are streamed under `response_stream`",
+    ),
+    Setting("base_path", "", values.to_base_path, "A prefix of every path, such as `/api`"),
+    Setting(
+        "base_path_mode",
+        "mount",
+        values.one_of("mount", "strip"),
+        "`mount`: the path keeps stage and base path, `root_path` names them; `strip`: the path "
+        "loses them",
+    ),
+    Setting(
+        "text_types",
+        "",
+        values.to_words,
+        "Media types that count as text although the default rule calls them binary",
+    ),
+    Setting("exclude_headers", "", values.to_header_names, "Response headers that never leave"),
+    Setting(
+        "events_path",
+        "/events",
+        values.to_path,
+        "Where events that are not HTTP are posted; empty: refused",
+        takes_empty=True,
+    ),
+    Setting(
+        "error_status",
+        "",
+        values.to_status_ranges,
+        "Status codes that fail the invocation in Lambda's own metrics, such as `500-599`; the "
+        "client then gets the front door's 502",
+    ),
+    Setting(
+        "deadline_margin_ms",
+        "500",
+        values.to_milliseconds,
+        "How long before the function's timeout the application is cancelled and a 504 sent",
+    ),
+    Setting(
+        "background_timeout",
+        "5",
+        values.to_seconds,
+        "Seconds that tasks which the application started and left behind may run on; its own "
+        "background tasks (Starlette's) may until the deadline",
+    ),
+    Setting(
+        "compression",
+        "off",
+        values.to_compression,
+        "`auto`, or the codings to offer in order of preference: `gzip`, `br`, `zstd`",
+    ),
+    Setting(
+        "forwarded_host",
+        "off",
+        values.to_header,
+        "The header to trust for host and scheme, such as `x-forwarded-host` or `forwarded`; of "
+        "several values the last, the nearest proxy's",
+    ),
+    Setting(
+        "authorization_source",
+        "off",
+        values.to_header,
+        "The header whose value becomes `authorization`",
+    ),
+    Setting(
+        "loop",
+        "auto",
+        values.one_of("auto", "asyncio", "uvloop"),
+        "`auto`: uvloop where the function carries it, else asyncio",
+    ),
+    Setting(
+        "log_access",
+        "on",
+        values.to_flag,
+        "One INFO record for each request on `lamella.access`; to see it, set "
+        "`AWS_LAMBDA_LOG_LEVEL=INFO`",
+    ),
+    Setting(
+        "processes",
+        "auto",
+        values.to_processes,
+        "Managed instances: how many processes share the concurrency; `auto`: one for each vCPU",
+    ),
+    Setting(
+        "snapstart_lifespan",
+        "after",
+        values.one_of("after", "before"),
+        "SnapStart: run lifespan startup after the restore, or before the snapshot",
+    ),
+    Setting(
+        "flush",
+        "auto",
+        values.to_flag,
+        "`auto`: flush OpenTelemetry, Sentry and logging's queues before the freeze; `off`",
+    ),
+    Setting(
+        "traceparent",
+        "off",
+        values.to_flag,
+        "Give the application a W3C `traceparent` header made of the X-Ray trace",
+    ),
+    Setting(
+        "websocket_store",
+        "",
+        values.to_store_url,
+        "Where WebSocket handshakes are kept: a URL such as `dynamodb://table`",
+    ),
+    Setting(
+        "websocket_path",
+        "/",
+        values.to_websocket_path,
+        "The path of WebSockets, which their events do not tell: `/ws`, or `query:NAME` or "
+        "`header:NAME` for what has it",
+    ),
+    Setting(
+        "websocket_endpoint",
+        "",
+        values.to_endpoint,
+        "The URL in front of `/@connections`, where it is not the one of the API and stage that "
+        "the client connected to",
+    ),
+    Setting(
+        "websocket_bytes",
+        "refuse",
+        values.one_of("refuse", "base64"),
+        "What becomes of bytes that the application sends, since API Gateway carries text only",
+    ),
+)
+
+OTHER_VARIABLES = {
+    "ASGI_EXEC_WRAPPER": "A wrapper script to run between the bootstrap and Python, such as "
+    "`/opt/otel-instrument`"
+}
+"""Variables that are not read here: the bootstrap script reads them before Python runs."""
+
+
+def _parse(setting: Setting, label: str, value: Any) -> Any:
+    try:
+        return setting.parse(value)
+    except ValueError as error:
+        shown = _without_secret(value)
+        raise SettingError(f"{label}={shown!r} is not allowed: {error}.") from None
+
+
+def _without_secret(value: Any) -> Any:
+    """A URL may hold a password, which is not for the log: what is before its last `@` goes."""
+    if not isinstance(value, str) or "@" not in value:
+        return value
+    return "***@" + value.rpartition("@")[2]
+
+
+def from_environ(environ: Mapping[str, str]) -> Settings:
+    """Read every setting from environment variables.
+
+    An unset variable means the default, and mostly an empty one, too. Raises `SettingError`.
+    """
+    return Settings(**{row.name: _parse(row, row.variable, _given(row, environ)) for row in TABLE})
+
+
+def _given(row: Setting, environ: Mapping[str, str]) -> str:
+    value = environ.get(row.variable, row.default)
+    return value if value or row.takes_empty else row.default
+
+
+def from_arguments(arguments: Mapping[str, Any]) -> Settings:
+    """Read settings from keyword arguments; what is not given has its default.
+
+    Raises `SettingError` for a wrong value, TypeError for an unknown name.
+    """
+    known = {row.name for row in TABLE}
+    for name in arguments:
+        if name not in known:
+            raise TypeError(f"{name!r} is not a setting.{_nearest(name, known)}")
+    return Settings(
+        **{row.name: _parse(row, row.name, arguments.get(row.name, row.default)) for row in TABLE}
+    )
+
+
+def misspelt(environ: Mapping[str, str]) -> list[str]:
+    """Warnings for `ASGI_` variables that are no settings but look like one.
+
+    Other tools use the prefix too (asgiref reads `ASGI_THREADS`), so a name that resembles
+    none of ours passes in silence.
+    """
+    known = {row.variable for row in TABLE} | OTHER_VARIABLES.keys()
+    strangers = [name for name in environ if name.startswith(PREFIX) and name not in known]
+    hints = ((name, _nearest(name, known)) for name in strangers)
+    return [f"{name} is not a setting of Lamella.{hint}" for name, hint in hints if hint]
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches  # only on a mistake: not worth a cold start
+
+    found = get_close_matches(name, list(known), n=1, cutoff=0.75)
+    return f" Did you mean {found[0]}?" if found else ""

@@ -1,0 +1,92 @@
+"""Bodies: bytes in the application, text or base64 in an event and in a result."""
+
+from __future__ import annotations
+
+from binascii import a2b_base64, b2a_base64
+from functools import lru_cache
+from typing import Any
+
+from lamella.sources.fields import malformed, utf8
+from lamella.types import Headers
+
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+_BINARY_KINDS = ("image/", "audio/", "video/", "font/")
+_BINARY_SUFFIXES = ("+protobuf", "+proto", "+cbor", "+msgpack", "+zip", "+gzip")
+_BINARY_SUBTYPES = """
+    octet-stream zip gzip x-gzip zstd x-bzip2 x-xz x-tar x-7z-compressed vnd.rar x-rar-compressed
+    java-archive pdf wasm protobuf x-protobuf vnd.google.protobuf grpc msgpack x-msgpack
+    vnd.msgpack cbor vnd.apache.arrow.stream vnd.apache.parquet
+"""
+_BINARY_TYPES = frozenset("application/" + subtype for subtype in _BINARY_SUBTYPES.split())
+
+
+def decode(body: Any, is_base64: Any) -> bytes:
+    """The bytes of an event's body, by its flag only: the content type proves nothing.
+
+    Raises `BadEvent` where the body is not text, or is flagged base64 and is not.
+    """
+    if body is None or body == "":
+        return b""
+    if not isinstance(body, str):
+        raise malformed("body", "a string", body)
+    if not is_base64:
+        return utf8(body)
+    if is_base64 is not True:
+        raise malformed("isBase64Encoded", "true or false", is_base64)
+    return _from_base64(body)
+
+
+def _from_base64(body: str) -> bytes:
+    """Strict on every Python alike: binascii has a strict mode only since 3.11."""
+    data = body.encode("ascii", "replace")
+    digits = data.rstrip(b"=")
+    if digits.translate(None, _BASE64) or len(data) % 4 or len(data) - len(digits) > 2:
+        raise malformed("body", "base64 (the event flags it so)", body)
+    return a2b_base64(data)
+
+
+def to_text(headers: Headers, body: bytes, text_types: tuple[str, ...]) -> tuple[str, bool]:
+    """(text, False), or (base64, True) where `body` is binary.
+
+    Text is what decodes as UTF-8 and is not declared binary: by a content encoding, or by a
+    media type known to be binary and not in `text_types` ("type/subtype", "type/*", "+suffix").
+    """
+    if not body:
+        return "", False
+    if _declared_text(headers, text_types):
+        try:
+            return body.decode(), False
+        except UnicodeDecodeError:
+            pass
+    return b2a_base64(body, newline=False).decode("ascii"), True
+
+
+def _declared_text(headers: Headers, text_types: tuple[str, ...]) -> bool:
+    content_type = None
+    for name, value in headers:
+        if name == b"content-type":
+            content_type = content_type or value
+        elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            return False
+    return content_type is None or _is_text_type(content_type, text_types)
+
+
+@lru_cache(maxsize=128)
+def _is_text_type(content_type: bytes, text_types: tuple[str, ...]) -> bool:
+    media = content_type.partition(b";")[0].strip().lower().decode("latin-1")
+    return not _is_binary(media) or any(_matches(media, kind.lower()) for kind in text_types)
+
+
+def _is_binary(media: str) -> bool:
+    if media.startswith(_BINARY_KINDS):
+        return media != "image/svg+xml"
+    return media in _BINARY_TYPES or media.endswith(_BINARY_SUFFIXES)
+
+
+def _matches(media: str, kind: str) -> bool:
+    if kind.startswith("+"):
+        return media.endswith(kind)
+    if kind.endswith("/*"):
+        return media.startswith(kind[:-1])
+    return media == kind

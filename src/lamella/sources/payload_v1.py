@@ -1,0 +1,73 @@
+"""Payload format 1.0: what REST APIs speak, and HTTP APIs that ask for it.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lamella.sources import body, fields, headers, origin, query, roots
+from lamella.types import Event, Headers, Request, Response
+
+
+def decode(event: Event, split_path: Callable[[str], tuple[str, bytes]]) -> Request:
+    """The request; `split_path` makes (path, raw_path) out of the path as the API hands it.
+
+    Raises `BadEvent`.
+    """
+    context = fields.mapping(event, "requestContext")
+    pairs = headers.from_both(event)
+    scheme, server = origin.origin(pairs)
+    full, root = roots.full_path(event, context)
+    path, raw_path = split_path(full)
+    source_ip = fields.text(fields.mapping(context, "identity"), "sourceIp")
+    return Request(
+        method=fields.method(event, "httpMethod"),
+        path=path,
+        raw_path=raw_path,
+        query_string=_query(event),
+        headers=pairs,
+        body=body.decode(event.get("body"), event.get("isBase64Encoded")),
+        scheme=scheme,
+        http_version=origin.http_version(fields.text(context, "protocol")),
+        server=server,
+        client=(source_ip, 0) if source_ip else None,
+        root_path=split_path(root)[0] if root else "",
+    )
+
+
+def _query(event: Event) -> bytes:
+    """The query as sent where an event has it (AWS's does not, emulators' may), else the maps'."""
+    raw = fields.text(event, "rawQueryString")
+    return query.from_raw(raw) if raw else query.from_decoded(parameters(event))
+
+
+def parameters(event: Event) -> query.Pairs:
+    """Query parameters: those of the map that has every value, where the event has it."""
+    multi = fields.mapping(event, "multiValueQueryStringParameters")
+    return fields.flatten(multi or fields.mapping(event, "queryStringParameters"))
+
+
+def encode(response: Response, text_types: tuple[str, ...]) -> dict[str, Any]:
+    """The result: status, both header maps, body and flag, and no other key (a 502 otherwise)."""
+    text, is_base64 = body.to_text(response.headers, response.body, text_types)
+    result = prelude(response.status, response.headers)
+    result["body"] = text
+    result["isBase64Encoded"] = is_base64
+    return result
+
+
+def prelude(status: int, pairs: Headers) -> dict[str, Any]:
+    """Status and headers: single values in `headers`, names with several in `multiValueHeaders`.
+
+    API Gateway merges the two maps.
+    """
+    lists = headers.to_lists(pairs)
+    single = {name: values[0] for name, values in lists.items() if len(values) == 1}
+    result: dict[str, Any] = {"statusCode": status, "headers": single}
+    if len(single) < len(lists):
+        several = {name: values for name, values in lists.items() if len(values) > 1}
+        result["multiValueHeaders"] = several
+    return result

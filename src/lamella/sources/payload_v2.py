@@ -1,0 +1,63 @@
+"""Payload format 2.0: what HTTP APIs and Function URLs speak.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lamella.sources import body, fields, headers, origin, query
+from lamella.types import Event, Headers, Request, Response
+
+
+def decode(event: Event, path: str, raw_path: bytes, root_path: str) -> Request:
+    """The request, with the paths that the caller knows how to read. Raises `BadEvent`."""
+    http = fields.mapping(fields.mapping(event, "requestContext"), "http")
+    pairs = _headers(event)
+    scheme, server = origin.origin(pairs)
+    source_ip = fields.text(http, "sourceIp")
+    return Request(
+        fields.method(http, "method"),
+        path,
+        raw_path,
+        query.from_raw(fields.text(event, "rawQueryString")),
+        pairs,
+        body.decode(event.get("body"), event.get("isBase64Encoded")),
+        scheme,
+        origin.http_version(fields.text(http, "protocol")),
+        server,
+        (source_ip, 0) if source_ip else None,
+        root_path,
+    )
+
+
+def _headers(event: Event) -> Headers:
+    """Headers, with the cookies that HTTP API takes out of them; Function URLs leave a copy in."""
+    pairs = headers.from_single(fields.mapping(event, "headers"))
+    cookies = event.get("cookies")
+    if cookies and not any(name == b"cookie" for name, _ in pairs):
+        joined = "; ".join(fields.strings(cookies, "cookies"))
+        pairs += headers.from_single({"cookie": joined})
+    return pairs
+
+
+def encode(response: Response, text_types: tuple[str, ...]) -> dict[str, Any]:
+    """The result: status, headers, cookies where there are any, body and flag."""
+    text, is_base64 = body.to_text(response.headers, response.body, text_types)
+    result = prelude(response.status, response.headers)
+    result["body"] = text
+    result["isBase64Encoded"] = is_base64
+    return result
+
+
+def prelude(status: int, pairs: Headers) -> dict[str, Any]:
+    """Status and headers: one string per name, cookies in a list of their own.
+
+    Joining duplicates is wrong for a few headers (www-authenticate), and all the format allows.
+    """
+    joined, cookies = headers.to_joined(pairs)
+    result: dict[str, Any] = {"statusCode": status, "headers": joined}
+    if cookies:
+        result["cookies"] = cookies
+    return result

@@ -1,0 +1,191 @@
+"""What happens to a request between its codec and the application, by the user's settings.
+
+    codec.decode(event) ──▶ length ──▶ tenant ──▶ mount ──▶ trust ──▶ traceparent ──▶ the scope
+
+One rule for every event source. Headers that the user decides to trust (the public host and
+scheme, the real authorization) are off unless set, because a client can send any header it likes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from lamella.sources.origin import is_ip_address, server_of
+from lamella.sources.paths import PATH, is_under, percent_decode, quote
+from lamella.types import Headers, Request
+
+TENANT_HEADER = b"x-amz-tenant-id"
+"""By which an invocation's caller names the tenant of an isolated function.
+Source: https://docs.aws.amazon.com/lambda/latest/dg/tenant-isolation-invoke.html."""
+
+
+class Preparation(NamedTuple):
+    """The settings that change requests, under their own names."""
+
+    base_path: str = ""
+    base_path_mode: str = "mount"
+    forwarded_host: str = ""
+    authorization_source: str = ""
+    traceparent: bool = False
+
+    def prepare(self, request: Request, trace_id: str | None = None) -> Request:
+        """The request as the application gets it; `trace_id` is the invocation's X-Ray header."""
+        _drop_tenant(request.headers)
+        if request.body:
+            _add_length(request)
+        if request.root_path or self.base_path:
+            request = mount(request, self.base_path, self.base_path_mode)
+        if self.forwarded_host:
+            request = forwarded(request, self.forwarded_host)
+        if self.authorization_source:
+            request = authorization(request, self.authorization_source)
+        if self.traceparent:
+            add_traceparent(request.headers, trace_id)
+        return request
+
+
+def _drop_tenant(headers: Headers) -> None:
+    """The context says the tenant; a header of that name is the client's, and proves nothing."""
+    if any(name == TENANT_HEADER for name, _ in headers):
+        headers[:] = [pair for pair in headers if pair[0] != TENANT_HEADER]
+
+
+def _add_length(request: Request) -> None:
+    """REST APIs take content-length off; Django and others read a body no further than it says."""
+    if not any(name in (b"content-length", b"transfer-encoding") for name, _ in request.headers):
+        request.headers.append((b"content-length", b"%d" % len(request.body)))
+
+
+def mount(request: Request, base_path: str, mode: str) -> Request:
+    """The request with what is in front of the application's own path declared, or cut off.
+
+    In front are the stage (or mapping) that the codec found, `request.root_path`, and after it
+    `base_path` ("/api" or "", as the settings spell it) where the path goes on with that at a
+    segment border.
+
+    - mode "mount": the path keeps all of it, `root_path` is all of it (as uvicorn does);
+    - mode "strip": it is cut off `path` and `raw_path`, and `root_path` is "".
+    """
+    prefix = _prefix(request, base_path)
+    if not prefix:
+        return request
+    if mode == "mount":
+        return request._replace(root_path=prefix)
+    path = request.path[len(prefix) :] or "/"
+    raw_path = _without(prefix, request.raw_path) or quote(path, PATH)
+    return request._replace(path=path, raw_path=raw_path, root_path="")
+
+
+def _prefix(request: Request, base: str) -> str:
+    whole = request.root_path + base
+    return whole if is_under(request.path, whole) else request.root_path
+
+
+def _without(prefix: str, raw_path: bytes) -> bytes:
+    """`raw_path` without the bytes that spell `prefix`, escaped or not; b"" where none do."""
+    end = 0
+    for _ in prefix.encode():
+        end += 3 if raw_path[end : end + 1] == b"%" else 1
+    if percent_decode(raw_path[:end]) != prefix:
+        return b""
+    rest = raw_path[end:]
+    # An escaped slash at the border is a real one, now that the path begins there.
+    return b"/" + rest[3:] if rest[:3].upper() == b"%2F" else rest
+
+
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?"
+_HOST = re.compile(
+    rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[(?P<address>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{{1,5}}))?"
+)
+_LONGEST = 255 + len(":65535")  # characters; names: RFC 1035, section 2.3.4
+
+
+def forwarded(request: Request, header_name: str) -> Request:
+    """The request as the nearest proxy received it, by the header that the user trusts.
+
+    `header_name` is `forwarded` (RFC 7239: host= and proto=) or any header whose value is a
+    host. Proxies replace such a header or append to it, so the last value is the nearest
+    proxy's; those before it may be the client's own and prove nothing. Behind several proxies,
+    let the nearest one replace the header.
+
+    The Host header, `server` and `scheme` follow the value; a missing header, or one whose last
+    value is no host, leaves the request as it is. The scheme of a header that is only a host
+    stays what x-forwarded-proto said.
+    """
+    values = b",".join(_values(request.headers, header_name))
+    value = values.rpartition(b",")[2].strip().decode("latin-1")
+    host, scheme = value, ""
+    if header_name.strip().lower() == "forwarded":
+        pairs = _parameters(value)
+        host, scheme = pairs.get("host", ""), pairs.get("proto", "").lower()
+    if host and not _is_host(host):
+        return request
+    if scheme in ("http", "https"):
+        request = request._replace(scheme=scheme)
+    if not host:
+        return request
+    raw = host.encode("latin-1")
+    return request._replace(
+        headers=_with(request.headers, b"host", raw), server=server_of(raw, request.scheme)
+    )
+
+
+def authorization(request: Request, header_name: str) -> Request:
+    """The request with the value of `header_name` as its `authorization` header.
+
+    For Function URLs with IAM auth, where the signature takes that header's place. Where the
+    client did not send the header, the request stays as it is.
+    """
+    values = _values(request.headers, header_name)
+    if not values or not values[0]:
+        return request
+    return request._replace(headers=_with(request.headers, b"authorization", values[0]))
+
+
+def _values(headers: Headers, header_name: str) -> list[bytes]:
+    wanted = header_name.strip().lower().encode("latin-1", "replace")
+    return [value for name, value in headers if name == wanted]
+
+
+def _with(headers: Headers, name: bytes, value: bytes) -> Headers:
+    return [(name, value), *(pair for pair in headers if pair[0] != name)]
+
+
+def _parameters(element: str) -> dict[str, str]:
+    """`for=1.2.3.4;host="a.example:8443";proto=https` as a map, quotes removed."""
+    parts = [part.partition("=") for part in element.split(";")]
+    return {name.strip().lower(): value.strip().strip('"') for name, _, value in parts}
+
+
+def _is_host(value: str) -> bool:
+    """Whether `value` is a host name or an address, with a port or without."""
+    found = _HOST.fullmatch(value) if len(value) <= _LONGEST else None
+    if found is None:
+        return False
+    address, port = found["address"], found["port"]
+    return (address is None or is_ip_address(address)) and (port is None or 0 < int(port) < 65536)
+
+
+def traceparent(trace_id: str) -> str | None:
+    """W3C's form of an X-Ray trace: `Root=1-5759e988-bd86...;Parent=5399...;Sampled=1`.
+
+    None where the header has no parent, or is not of that form.
+    """
+    fields = dict(part.strip().partition("=")[::2] for part in trace_id.split(";"))
+    version, _, root = fields.get("Root", "").partition("-")
+    trace, parent = root.replace("-", ""), fields.get("Parent", "")
+    if version != "1" or not (_is_hex(trace, 32) and _is_hex(parent, 16)):
+        return None
+    return f"00-{trace}-{parent}-{'01' if fields.get('Sampled') == '1' else '00'}"
+
+
+def add_traceparent(headers: Headers, trace_id: str | None) -> None:
+    """Add `traceparent` where the client sent none and Lambda gave a trace."""
+    value = traceparent(trace_id) if trace_id else None
+    if value is not None and all(name != b"traceparent" for name, _ in headers):
+        headers.append((b"traceparent", value.encode()))
+
+
+def _is_hex(text: str, length: int) -> bool:
+    return len(text) == length and all(c in "0123456789abcdef" for c in text)

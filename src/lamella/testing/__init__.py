@@ -1,0 +1,71 @@
+"""A test kit: events as AWS makes them, and httpx transports that answer as Lambda would.
+
+    with httpx.Client(transport=(lambda_ := LambdaTransport(app, source="http-api")),
+                      base_url=lambda_.base_url) as client:
+        assert client.get("/items/5").json() == {"id": 5}
+
+`WebSocketServer` serves WebSockets as API Gateway does. `events` has a builder for every event
+source, `LambdaContext` is a context for handlers. The transports need httpx (`pip install
+lamella[testing]`), the server lamella[local]; the rest needs h11 at most, which comes with httpx.
+Never part of the layer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lamella.testing import events
+from lamella.testing.context import LambdaContext
+
+if TYPE_CHECKING:
+    from lamella.front_doors import FunctionUrl as FunctionUrl
+    from lamella.front_doors import HttpApi as HttpApi
+    from lamella.front_doors import Lattice as Lattice
+    from lamella.front_doors import LoadBalancer as LoadBalancer
+    from lamella.front_doors import RestApi as RestApi
+    from lamella.local.websockets.api import WebSocketApi as WebSocketApi
+    from lamella.testing.edge import Edge as Edge
+    from lamella.testing.http_api_v1 import HttpApiV1 as HttpApiV1
+    from lamella.testing.transports import AsyncLambdaTransport as AsyncLambdaTransport
+    from lamella.testing.transports import LambdaTransport as LambdaTransport
+    from lamella.testing.websockets import WebSocketServer as WebSocketServer
+
+_TRANSPORTS = "lamella.testing.transports"
+_DOORS = "lamella.front_doors"
+_HOMES = {
+    "AsyncLambdaTransport": _TRANSPORTS,
+    "Edge": "lamella.testing.edge",
+    "FunctionUrl": _DOORS,
+    "HttpApi": _DOORS,
+    "HttpApiV1": "lamella.testing.http_api_v1",
+    "LambdaTransport": _TRANSPORTS,
+    "Lattice": _DOORS,
+    "LoadBalancer": _DOORS,
+    "RestApi": _DOORS,
+    "WebSocketApi": "lamella.local.websockets.api",
+    "WebSocketServer": "lamella.testing.websockets",
+}
+
+__all__ = [
+    "AsyncLambdaTransport",
+    "Edge",
+    "FunctionUrl",
+    "HttpApi",
+    "HttpApiV1",
+    "LambdaContext",
+    "LambdaTransport",
+    "Lattice",
+    "LoadBalancer",
+    "RestApi",
+    "WebSocketApi",
+    "WebSocketServer",
+    "events",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lamella.testing' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

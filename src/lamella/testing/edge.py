@@ -1,0 +1,87 @@
+"""Lambda@Edge: CloudFront on viewer-request and origin-request.
+
+https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-event-structure.html
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from lamella.front_doors import FrontDoor, HttpRequest, HttpResponse, Malformed, Trouble
+from lamella.front_doors.door import Pairs, html_response
+from lamella.front_doors.requests import end_to_end, listed, with_length
+from lamella.front_doors.results import as_object, parsed, scalar, sendable
+
+DISTRIBUTION = "EDFDVBD6EXAMPLE"
+DOMAIN = "d111111abcdef8.cloudfront.net"
+BODY_LIMITS = {"viewer-request": 40 * 1024, "origin-request": 1024 * 1024}
+"""Bytes of a request's body that the function gets to see; the rest is cut off."""
+
+
+@dataclass
+class Edge(FrontDoor):
+    """A distribution; `event_type` is "viewer-request" or "origin-request"."""
+
+    event_type: str = "viewer-request"
+    name: ClassVar[str] = "edge"
+
+    def event(self, request: HttpRequest) -> dict[str, Any]:
+        """`uri` and `querystring` as sent; headers as lists of objects; the body base64."""
+        headers = listed(with_length(end_to_end(request), request.body))
+        limit = BODY_LIMITS[self.event_type]
+        content: dict[str, Any] = {
+            "clientIp": request.client_ip,
+            "method": request.method,
+            "uri": request.raw_path,
+            "querystring": request.query,
+            "headers": {
+                name: [{"key": name.title(), "value": value} for value in values]
+                for name, values in headers.items()
+            },
+        }
+        if request.body:
+            content["body"] = {
+                "action": "read-only",
+                "data": base64.b64encode(request.body[:limit]).decode(),
+                "encoding": "base64",
+                "inputTruncated": len(request.body) > limit,
+            }
+        return {"Records": [{"cf": {"config": self._config(request), "request": content}}]}
+
+    def response(self, payload: bytes, _request: HttpRequest, /) -> HttpResponse:
+        """The generated response of a result. Raises Malformed."""
+        result = as_object(parsed(payload))
+        status = str(result.get("status"))
+        if not (status.isdigit() and 200 <= int(status) <= 599):
+            raise Malformed(f"status is {status!r}, not a text from 200 to 599")
+        body = str(result.get("body", ""))
+        if result.get("bodyEncoding") == "base64":
+            content = base64.b64decode(body, validate=True)
+        else:
+            content = body.encode()
+        return HttpResponse(int(status), sendable(_headers(result)), content)
+
+    def trouble(self, _trouble: Trouble) -> HttpResponse:
+        """CloudFront's own page: 502 for whatever is the function's fault."""
+        return html_response(502, "Bad Gateway")
+
+    def _config(self, request: HttpRequest) -> dict[str, str]:
+        return {
+            "distributionDomainName": DOMAIN,
+            "distributionId": DISTRIBUTION,
+            "eventType": self.event_type,
+            "requestId": request.request_id,
+        }
+
+
+def _headers(result: dict[str, Any]) -> Pairs:
+    try:
+        return [
+            (name.lower(), scalar(name, entry["value"]))
+            for name, entries in (result.get("headers") or {}).items()
+            for entry in entries
+        ]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise Malformed("headers is not an object of lists of {key, value}") from error

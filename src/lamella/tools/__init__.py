@@ -1,0 +1,1 @@
+"""The command `lamella` and its tools. Not in the layer."""

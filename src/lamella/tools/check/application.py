@@ -1,0 +1,126 @@
+"""What the settings and the probe's result mean for the function's init."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lamella import settings as settings_table
+from lamella.errors import SettingError
+from lamella.tools.check.findings import Finding, ok, problem, warning
+from lamella.tools.check.importtime import PackageTime, by_package
+from lamella.tools.check.probing import Probe
+from lamella.tools.check.target import Target
+
+INIT_LIMIT_MS = 10_000
+"""Milliseconds that Lambda gives the init phase on demand
+(https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html)."""
+
+
+def settings(target: Target) -> Iterator[Finding]:
+    """Every setting with a value that is not allowed, and every name that looks like one."""
+    wrong = 0
+    for row in settings_table.TABLE:
+        given = {name: value for name, value in target.variables.items() if name == row.variable}
+        try:
+            settings_table.from_environ(given)
+        except SettingError as error:
+            wrong += 1
+            yield problem("settings", str(error), variable=row.variable)
+    for message in settings_table.misspelt(target.variables):
+        wrong += 1
+        yield warning("settings", message)
+    if not wrong:
+        names = sorted(n for n in target.variables if n.startswith(settings_table.PREFIX))
+        yield ok("settings", f"{', '.join(names) or 'No setting'} given, all valid.", names=names)
+
+
+def template(target: Target) -> Iterator[Finding]:
+    """What the template leads to the layer with, and what of it cannot be known here."""
+    function = target.template
+    if function is None:
+        return
+    if function.unknown:
+        names = ", ".join(function.unknown)
+        message = f"The values of {names} are known to CloudFormation only: give them with --env."
+        yield warning("template", message, variables=list(function.unknown))
+    wrapper = function.variables.get("AWS_LAMBDA_EXEC_WRAPPER", "")
+    known = "AWS_LAMBDA_EXEC_WRAPPER" not in function.unknown
+    if known and wrapper != "/opt/bootstrap" and function.handler != "lamella.handler":
+        yield warning(
+            "template",
+            f"Nothing leads to Lamella: AWS_LAMBDA_EXEC_WRAPPER is {wrapper!r}, not "
+            f"/opt/bootstrap, and the Handler is {function.handler!r}, not lamella.handler.",
+        )
+
+
+def application(probe: Probe, target: Target) -> Iterator[Finding]:
+    """Does ASGI_APP import, and which framework and interface is it of?"""
+    app, error = probe.found.get("app"), probe.error
+    if app is not None:
+        version = f" {app['version']}" if app["version"] else ""
+        framework = f"{app['framework']}{version}" if app["framework"] else "no known framework"
+        message = f"{probe.found['reference']} is {app['kind']}: {framework}, {app['interface']}."
+        yield ok("application", message, reference=probe.found["reference"], **app)
+    elif error is not None:
+        yield _import_failure(error, probe.found.get("missing_runtime_packages", []), target)
+
+
+def _import_failure(error: Mapping[str, Any], missing: list[str], target: Target) -> Finding:
+    lacks = "No module named '"
+    blamed = [name for name in missing if f"{lacks}{name}" in error["message"]]
+    if not blamed:
+        unbuilt = lacks in error["message"] and not any(target.folder.glob("*.dist-info"))
+        hint = " The folder holds no packages: check the one that is deployed." if unbuilt else ""
+        return problem("application", error["message"] + hint, **error)
+    name = blamed[0]
+    message = (
+        f"The application imports {name}, which Lambda's runtime has and the interpreter of this "
+        f"check has not: pip install {name} there to look further."
+    )
+    return warning("application", message, **error)
+
+
+def lifespan(probe: Probe, asked: bool) -> Iterator[Finding]:
+    """Does the application start, and does it support lifespan at all? `asked`: was it run?"""
+    app, told, error = probe.found.get("app"), probe.found.get("lifespan"), probe.error
+    if app is not None and error is not None:
+        check = "lifespan" if error["type"].startswith("Runtime.Lifespan") else "init"
+        yield problem(check, error["message"], **error)
+    elif not asked:
+        yield ok("lifespan", "Not run (--no-lifespan).")
+    elif told is not None and told["supported"]:
+        message = f"Supported: startup took {told['startup_ms']:.0f} ms, shutdown ran."
+        yield ok("lifespan", message, **told)
+    elif told is not None:
+        off = told["mode"] == "off"
+        message = "Off (ASGI_LIFESPAN=off)." if off else "Not supported by the application."
+        yield ok("lifespan", message, **told)
+
+
+def import_times(probe: Probe, target: Target) -> Iterator[Finding]:
+    """How long the import takes here, as from the zip, and which packages take it."""
+    if probe.import_ms is None:
+        return
+    packages = slowest(probe, target)
+    named = ", ".join(f"{each.name} {each.milliseconds:.0f} ms" for each in packages[:3])
+    message = f"{probe.import_ms:.0f} ms on this machine; slowest: {named}."
+    details = {
+        "milliseconds": round(probe.import_ms, 1),
+        "packages": {each.name: round(each.milliseconds, 1) for each in packages},
+    }
+    started = probe.import_ms + (probe.found.get("lifespan") or {}).get("startup_ms", 0.0)
+    if started > INIT_LIMIT_MS:
+        yield warning(
+            "import time",
+            f"{message} With startup that is over the {INIT_LIMIT_MS // 1000} s of Lambda's init "
+            "phase, so it would run a second time: make it lighter.",
+            **details,
+        )
+    else:
+        yield ok("import time", message, **details)
+
+
+def slowest(probe: Probe, target: Target) -> list[PackageTime]:
+    """The packages by what their own modules took, the slowest first."""
+    return by_package(probe.stderr, target.interpreter.library)

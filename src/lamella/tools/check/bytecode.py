@@ -1,0 +1,61 @@
+"""Whether the bytecode in a function's folder is of use on Lambda.
+
+Deploy tools give every file one date (SAM: 1980), and /var/task is read-only. So bytecode that
+Python compares with its source's date is stale there for ever, and every cold start compiles
+anew. What is compared with a hash of the source, or with nothing (PEP 552), is usable.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+
+from lamella.tools.check.interpreter import Interpreter
+
+
+class State(Enum):
+    """Of one module's bytecode."""
+
+    UNCHECKED = "unchecked"
+    CHECKED = "checked"  # usable, but the source is read and hashed on every start
+    TIMESTAMP = "timestamp"
+    OTHER_MAGIC = "other magic number"
+    MISSING = "missing"
+
+
+USABLE = (State.UNCHECKED, State.CHECKED)
+
+
+def modules(folder: Path) -> Iterator[Path]:
+    """Every .py file below `folder`; hidden folders (.git, .venv) are no part of a function."""
+    for path, folders, files in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__pycache__")
+        yield from (Path(path, name) for name in sorted(files) if name.endswith(".py"))
+
+
+def states(folder: Path, interpreter: Interpreter) -> Counter[State]:
+    """How many modules below `folder` are in which state."""
+    return Counter(state(module, interpreter) for module in modules(folder))
+
+
+def state(module: Path, interpreter: Interpreter) -> State:
+    """Look at the first eight bytes of the module's bytecode: magic number and flags (PEP 552)."""
+    path = module.parent / "__pycache__" / f"{module.stem}.{interpreter.tag}.pyc"
+    try:
+        with path.open("rb") as file:
+            header = file.read(8)
+    except OSError:
+        return State.MISSING
+    if header[:4] != interpreter.magic or len(header) < 8:
+        return State.OTHER_MAGIC
+    flags = int.from_bytes(header[4:], "little")
+    return {0b01: State.UNCHECKED, 0b11: State.CHECKED}.get(flags, State.TIMESTAMP)
+
+
+def other_tags(folder: Path, interpreter: Interpreter) -> list[str]:
+    """The tags of interpreters other than `interpreter` whose bytecode is in `folder`."""
+    tags = {path.suffixes[-2][1:] for path in folder.rglob("*.pyc") if len(path.suffixes) > 1}
+    return sorted(tag for tag in tags - {interpreter.tag} if tag.startswith("cpython-"))

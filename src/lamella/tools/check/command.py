@@ -1,0 +1,167 @@
+"""The command `lamella check`."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from lamella.tools.check import application, folder, websockets
+from lamella.tools.check.findings import Finding, Level, warning, worst
+from lamella.tools.check.probing import Probe, run_probe
+from lamella.tools.check.target import Request, Target, TargetError, lay_out, resolved
+
+PATH = click.Path(path_type=Path, exists=True)
+FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+
+_MARKS = {
+    Level.OK: "[green]ok[/]",
+    Level.WARNING: "[yellow]warning[/]",
+    Level.PROBLEM: "[bold red]problem[/]",
+}
+
+
+def target_options(command: Any) -> Any:
+    """The options that say which function it is; `check` and `compile` share them."""
+    for option in (
+        click.option("--app", metavar="MODULE:ATTRIBUTE", help="The function's ASGI_APP."),
+        click.option("--env", multiple=True, metavar="NAME=VALUE", help="A variable of it."),
+        click.option("--python", help="An interpreter of the runtime's minor version."),
+        click.option("--runtime", default="", help="The function's runtime, such as python3.13."),
+        click.option(
+            "--template", type=PATH,
+            help="The SAM template that has these; found where it lies in DIR or one level up.",
+        ),
+        click.option("--function", help="The function's logical id, where there are several."),
+        click.option(
+            "--layer", "layers", multiple=True, type=PATH, help="Another layer: zip or folder."
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("directory", metavar="[DIR]", type=FOLDER, default=".")
+@target_options
+@click.option("--lifespan/--no-lifespan", default=True, help="Run startup and shutdown.")
+@click.option("--strict", is_flag=True, help="Warnings fail, too.")
+@click.option("--json", "as_json", is_flag=True, help="A report for programs.")
+@click.pass_context
+def check(
+    context: click.Context,
+    /,
+    directory: Path,
+    lifespan: bool,
+    strict: bool,
+    as_json: bool,
+    layers: tuple[Path, ...],
+    **options: Any,
+) -> None:
+    """Say what an init on Lambda would meet, before the deploy.
+
+    DIR is the function's folder with its packages, as `sam build` leaves it. Exits with 0 where
+    all is well, 1 with a problem, 2 where the command line is wrong.
+    """
+    try:
+        target = resolved(Request(directory, layers=layers, **options))
+        findings, probe = run_checks(target, lifespan)
+    except TargetError as error:
+        raise click.UsageError(str(error)) from error
+    level = worst(findings)
+    if as_json:
+        _show_json(target, findings)
+    else:
+        _show_table(target, findings, probe)
+    failing = (Level.PROBLEM, Level.WARNING) if strict else (Level.PROBLEM,)
+    context.exit(1 if level in failing else 0)
+
+
+def run_checks(target: Target, lifespan: bool = True) -> tuple[list[Finding], Probe]:
+    """Every finding about `target`, and the probe they rest on. Raises `TargetError`.
+
+    Runs the function's code in a process of its own; with `lifespan` its startup, too.
+    """
+    with tempfile.TemporaryDirectory(prefix="lamella-opt-") as directory:
+        opt = Path(directory)
+        lay_out(target.layers, opt)
+        foreign = folder.is_foreign(target, target.interpreter)
+        probe = Probe({})
+        if not foreign:
+            probe = run_probe(target, opt, lifespan=lifespan, import_times=True)
+        return list(_findings(target, opt, probe, lifespan)), probe
+
+
+def _findings(target: Target, opt: Path, probe: Probe, lifespan: bool) -> Iterator[Finding]:
+    yield from application.settings(target)
+    yield from application.template(target)
+    yield from folder.natives(target)
+    if probe.found:
+        yield from application.application(probe, target)
+        yield from application.lifespan(probe, lifespan)
+    else:
+        here = target.interpreter.architecture
+        message = f"Not imported: the function is {target.architecture}, this machine {here}."
+        yield warning("application", message)
+    yield from websockets.store(probe)
+    yield from websockets.routes(target)
+    yield from folder.shadows(target, opt)
+    yield from folder.needless(target, probe.found.get("modules", ()))
+    yield folder.size(target, opt)
+    yield folder.compiled(target)
+    yield from application.import_times(probe, target)
+
+
+def _show_json(target: Target, findings: list[Finding]) -> None:
+    report = {
+        "directory": str(target.folder),
+        "python": {"path": target.interpreter.path, "minor": target.interpreter.minor},
+        "template": None if target.template is None else str(target.template.path),
+        "level": worst(findings).value,
+        "findings": [finding.as_json() for finding in findings],
+    }
+    click.echo(json.dumps(report, indent=1))
+
+
+def _show_table(target: Target, findings: list[Finding], probe: Probe) -> None:
+    console = Console(highlight=False)
+    if console.width < 100 and not console.is_terminal:
+        console = Console(highlight=False, width=100)  # a CI log wraps by itself
+    console.print(f"[bold]{target.folder}[/] on Python {target.interpreter.minor}", soft_wrap=True)
+    if target.template is not None:
+        template = target.template
+        console.print(f"configured by {template.path} ({template.name})", soft_wrap=True)
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in findings:
+        table.add_row(_MARKS[finding.level], finding.check, _plain(finding.message))
+    console.print(table)
+    _show_packages(console, target, probe)
+    if probe.error and probe.error["frames"]:
+        console.print("\n[bold]the application's traceback[/]")
+        console.print("".join(probe.error["frames"]), markup=False, soft_wrap=True)
+
+
+def _show_packages(console: Console, target: Target, probe: Probe) -> None:
+    if probe.import_ms is None:
+        return
+    console.print("\n[bold]import time by package[/]")
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(justify="right")
+    table.add_column()
+    for each in application.slowest(probe, target)[:8]:
+        table.add_row(f"{each.milliseconds:.1f} ms", _plain(each.name))
+    console.print(table)
+
+
+def _plain(text: str) -> str:
+    """Text whose brackets are no markup."""
+    return text.replace("[", r"\[")

@@ -1,0 +1,177 @@
+"""What can be said of a function's folder without running anything."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from lamella.tools.check import bytecode
+from lamella.tools.check.bytecode import State
+from lamella.tools.check.findings import Finding, ok, problem, warning
+from lamella.tools.check.interpreter import Interpreter
+from lamella.tools.check.probe import RUNTIME_PACKAGES
+from lamella.tools.check.target import Target
+
+SIZE_LIMIT = 250 * 1024 * 1024
+"""Bytes of a function with all its layers, unzipped
+(https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
+
+NEEDLESS = {
+    "uvicorn": "the layer needs no web server",
+    "hypercorn": "the layer needs no web server",
+    "daphne": "the layer needs no web server",
+    "granian": "the layer needs no web server",
+    "gunicorn": "the layer needs no web server",
+    "httptools": "it is a part of uvicorn[standard]",
+    "watchfiles": "it is for reload on a laptop",
+    "mangum": "the layer is its replacement",
+    "awslambdaric": "Lamella has its own runtime client",
+    "lamella": "the layer brings its own, which is the one that runs",
+}
+
+_NATIVE = re.compile(r"\.cpython-(?P<major>3)(?P<minor>\d+)-(?P<machine>\w+?)-linux")
+
+
+def size(target: Target, opt: Path) -> Finding:
+    """The unzipped size of the function and its layers, against Lambda's limit."""
+    function = _bytes_in(target.folder)
+    layers = _bytes_in(opt) if target.layers else 0
+    total = function + layers
+    share = f"{total / 2**20:.1f} MB unzipped of Lambda's {SIZE_LIMIT // 2**20} MB"
+    details = {"function_bytes": function, "layers_bytes": layers, "limit_bytes": SIZE_LIMIT}
+    if total > SIZE_LIMIT:
+        heavy = ", ".join(f"{name} {size / 2**20:.0f} MB" for name, size in _heaviest(target))
+        message = f"{share}: use a container image, or drop what is heavy ({heavy})."
+        return problem("size", message, **details)
+    return ok("size", f"{share}.", **details)
+
+
+def shadows(target: Target, opt: Path) -> Iterator[Finding]:
+    """Modules of the function that hide another of the same name: the function comes first."""
+    held = top_level(target.folder)
+    library = sorted(held & target.interpreter.library)
+    for name in library:
+        yield problem(
+            "shadows",
+            f"{_found(target.folder, name)} hides the standard library's {name!r} from every "
+            "package, and from Lamella: rename it.",
+            name=name,
+        )
+    in_layers = top_level(opt / "python") - {"lamella"}
+    for name in sorted(held & in_layers):
+        yield warning("shadows", f"{name} is in a layer, too; the function's is used.", name=name)
+    for name in sorted(held & RUNTIME_PACKAGES - NEEDLESS.keys()):
+        yield ok("shadows", f"{name} is used in place of the one in Lambda's runtime.", name=name)
+
+
+def needless(target: Target, imported: Iterable[str]) -> Iterator[Finding]:
+    """Packages that a function on this layer has no use for; `imported` are those it uses."""
+    for name in sorted(top_level(target.folder) & NEEDLESS.keys()):
+        megabytes = _bytes_in(target.folder / name) / 2**20
+        used = name in imported and name != "lamella"
+        advice = (
+            "but the application imports it: drop the import first"
+            if used
+            else "remove it from the requirements"
+        )
+        yield warning(
+            "needless",
+            f"{name} ({megabytes:.1f} MB): {NEEDLESS[name]}; {advice}.",
+            name=name,
+            megabytes=round(megabytes, 2),
+            imported=used,
+        )
+
+
+def compiled(target: Target) -> Finding:
+    """Whether Lambda will find usable bytecode for the function's modules."""
+    python = target.interpreter
+    counts = bytecode.states(target.folder, python)
+    total, usable = sum(counts.values()), sum(counts[each] for each in bytecode.USABLE)
+    details = {"modules": total} | {each.value.replace(" ", "_"): counts[each] for each in State}
+    others = bytecode.other_tags(target.folder, python)
+    if total == 0:
+        return ok("bytecode", "The folder holds no modules.", **details)
+    share = (
+        f"{usable} of {total} modules have bytecode that Python {python.minor} can use on Lambda"
+    )
+    if usable >= 0.9 * total:  # templates and test data need not compile
+        return ok("bytecode", f"{share}.", **details)
+    reasons = [
+        f"{counts[State.TIMESTAMP]} go by the source's date, which the deploy tool changes"
+        if counts[State.TIMESTAMP]
+        else "",
+        f"there is some of {', '.join(others)}" if others else "",
+    ]
+    why = "; ".join(filter(None, reasons))
+    message = f"{share}{f' ({why})' if why else ''}: run lamella compile {target.folder}."
+    return warning("bytecode", message, **details)
+
+
+def natives(target: Target) -> Iterator[Finding]:
+    """Native modules that the function's runtime cannot load."""
+    python = target.interpreter
+    found = [(path, m) for path in target.folder.rglob("*.so") if (m := _NATIVE.search(path.name))]
+    minors = {(f"{m['major']}.{m['minor']}") for _, m in found}
+    stems = {path.name.partition(".")[0]: path for path, _ in found}
+    if found and python.minor not in minors:
+        yield problem(
+            "native modules",
+            f"They are for Python {', '.join(sorted(minors))}, not {python.minor} (for example "
+            f"{_example(stems.values(), target.folder)}): install the packages with the runtime's "
+            "Python.",
+            minors=sorted(minors),
+        )
+    machines = {"arm64" if m["machine"] == "aarch64" else m["machine"] for _, m in found}
+    if found and target.architecture not in machines:
+        yield problem(
+            "native modules",
+            f"They are for {', '.join(sorted(machines))}, and the function is "
+            f"{target.architecture} (for example {_example(stems.values(), target.folder)}): "
+            "build for the function's architecture.",
+            architectures=sorted(machines),
+        )
+
+
+def is_foreign(target: Target, python: Interpreter) -> bool:
+    """Whether the function is for another processor than this machine's, native modules and all."""
+    has_native = any(_NATIVE.search(path.name) for path in target.folder.rglob("*.so"))
+    return has_native and target.architecture != python.architecture
+
+
+def top_level(folder: Path) -> set[str]:
+    """The names of the modules and packages that `folder` offers.
+
+    A folder without `__init__.py` is a namespace package, which hides nothing.
+    """
+    if not folder.is_dir():
+        return set()
+    packages = {path.parent.name for path in folder.glob("*/__init__.py")}
+    files = {path.name.partition(".")[0] for path in folder.glob("*.py")}
+    return packages | files | {path.name.partition(".")[0] for path in folder.glob("*.so")}
+
+
+def _found(folder: Path, name: str) -> str:
+    package = folder / name / "__init__.py"
+    return f"{name}/" if package.exists() else next(p.name for p in folder.glob(f"{name}.*"))
+
+
+def _example(paths: Iterable[Path], folder: Path) -> str:
+    return str(sorted(paths)[0].relative_to(folder))
+
+
+def _heaviest(target: Target) -> list[tuple[str, int]]:
+    sizes = [(path.name, _bytes_in(path)) for path in target.folder.iterdir()]
+    return sorted(sizes, key=lambda item: -item[1])[:3]
+
+
+def _bytes_in(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(
+        os.lstat(os.path.join(folder, name)).st_size
+        for folder, _, names in os.walk(path)
+        for name in names
+    )

@@ -1,0 +1,228 @@
+"""Runs inside the function's interpreter, as a script: import the application, start it, tell.
+
+The process is set up as the layer's is on Lambda, with two differences. Packages of the
+interpreter's own site-packages are hidden, since a laptop's environment holds what a function
+does not carry; only those that Lambda's runtime has, too (boto3 and its kin), are let through.
+And every module of the function has the date that it has on Lambda.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.machinery
+import importlib.util
+import inspect
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lamella.service import Service
+    from lamella.settings import Settings
+    from lamella.types import ASGIApp
+
+RUNTIME_PACKAGES = frozenset({
+    "awslambdaric", "boto3", "botocore", "dateutil", "jmespath", "s3transfer", "simplejson",
+    "six", "snapshot_restore_py", "urllib3",
+})  # fmt: skip
+"""What lies in /var/runtime of the managed runtimes, as their public images show."""
+
+FRAMEWORKS = {
+    "fastapi": "FastAPI", "starlette": "Starlette", "django": "Django", "quart": "Quart",
+    "litestar": "Litestar", "sanic": "Sanic", "falcon": "Falcon", "blacksheep": "BlackSheep",
+    "fastmcp": "FastMCP", "mcp": "MCP", "connexion": "Connexion", "socketio": "Socket.IO",
+    "strawberry": "Strawberry", "ariadne": "Ariadne", "nicegui": "NiceGUI", "esmerald": "Esmerald",
+    "flask": "Flask", "bottle": "Bottle", "pyramid": "Pyramid", "dash": "Dash",
+}  # fmt: skip
+
+BEGIN, END = "lamella-import-begins", "lamella-import-ends"
+"""Lines on stderr around the application's import, between those of -X importtime."""
+
+
+ZIPPED_DATE = 315_532_800
+"""1 January 1980, in seconds: the date that SAM gives every file of a function's zip."""
+
+
+STARTUP_LIMIT = 9.0
+"""Seconds for startup where no setting says it: Lambda's init phase has 10 in all."""
+
+
+class RuntimePackages:
+    """A finder of last resort: what Lambda's runtime has, from the interpreter's packages."""
+
+    def __init__(self, folders: Sequence[str]) -> None:
+        self.missing: set[str] = set()
+        self._folders = folders
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """The module's spec, where it is one of `RUNTIME_PACKAGES`."""
+        if path is not None or name not in RUNTIME_PACKAGES:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, self._folders)
+        if spec is None:
+            self.missing.add(name)
+        return spec
+
+
+def main(layer: str, result: str, packages: str, lifespan: str) -> None:
+    """Write to the file `result`, as JSON, what became of the application.
+
+    `layer` stands for /opt; `packages` holds the interpreter's own, with os.pathsep between;
+    `lifespan` is "lifespan" or "no-lifespan".
+    """
+    sys.path[0] = f"{layer}/python"
+    from lamella.runtime import search_path
+
+    search_path.install(layer)
+    _date_as_zipped(os.environ["LAMBDA_TASK_ROOT"])
+    finder = RuntimePackages(packages.split(os.pathsep))
+    sys.meta_path.append(finder)
+    found: dict[str, Any] = {}
+    try:
+        _look(found, lifespan == "lifespan")
+    finally:
+        found["missing_runtime_packages"] = sorted(finder.missing)
+        found["modules"] = sorted({name.partition(".")[0] for name in sys.modules})
+        Path(result).write_text(json.dumps(found))
+
+
+def _date_as_zipped(root: str) -> None:
+    """Let the import system see the dates of the zip, which make timestamp bytecode stale."""
+    loader = importlib.machinery.SourceFileLoader
+    on_disk = loader.path_stats
+
+    def path_stats(self: importlib.machinery.SourceFileLoader, path: str) -> Mapping[str, Any]:
+        """Of https://docs.python.org/3/library/importlib.html#importlib.abc.SourceLoader."""
+        stats = on_disk(self, path)
+        return {**stats, "mtime": ZIPPED_DATE} if path.startswith(root) else stats
+
+    setattr(loader, "path_stats", path_stats)  # noqa: B010  mypy knows no assigned method
+
+
+def _look(found: dict[str, Any], with_lifespan: bool) -> None:
+    from lamella.errors import InitError
+    from lamella.importer import user_frames
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)  # as on Lambda, since some code asks for it when imported
+    try:
+        settings = _settings()
+        app = _imported(found, settings)
+        found["app"] = _described(app)
+        if settings.websocket_store:
+            found["websocket_store"] = _store(settings.websocket_store)
+        service = _service(app, settings)
+        if with_lifespan:
+            found["lifespan"] = loop.run_until_complete(_lifespan(service))
+    except InitError as error:
+        frames = user_frames(error.__cause__) if error.__cause__ else []
+        found["error"] = {"type": error.error_type, "message": str(error), "frames": frames}
+    finally:
+        loop.close()
+
+
+def _settings() -> Settings:
+    """The function's settings; where one is wrong, which is a finding of its own, the defaults."""
+    from lamella import settings as settings_table
+    from lamella.errors import SettingError
+
+    try:
+        return settings_table.from_environ(os.environ)
+    except SettingError:
+        return settings_table.from_environ({"ASGI_APP": os.environ.get("ASGI_APP", "")})
+
+
+def _imported(found: dict[str, Any], settings: Settings) -> ASGIApp:
+    from lamella.importer import app_reference, import_app
+
+    found["reference"] = reference = app_reference(settings.app, os.environ)
+    _mark(BEGIN)
+    started = time.perf_counter()
+    try:
+        return import_app(reference)
+    finally:
+        found["import_ms"] = (time.perf_counter() - started) * 1000
+        _mark(END)
+
+
+def _mark(text: str) -> None:
+    sys.stderr.write(f"\n{text}\n")
+    sys.stderr.flush()
+
+
+def _service(app: ASGIApp, settings: Settings) -> Service:
+    """The application with its settings. Raises `InitError` where it does not carry what they ask.
+
+    This is what an init does, but for the loop, which main.py makes before the import.
+    """
+    from lamella.errors import SettingError
+    from lamella.service import Service
+
+    if settings.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
+        raise SettingError("ASGI_LOOP='uvloop' needs uvloop, which the function does not carry.")
+    return Service(app, settings)
+
+
+def _store(url: str) -> dict[str, str]:
+    """The kind of the connection store, or why it cannot be opened; nothing connects to it."""
+    from lamella.errors import SettingError
+    from lamella.websocket.opening import open_store
+    from lamella.websocket.stores.address import parse
+
+    try:
+        open_store(url)
+    except SettingError as error:
+        return {"error": str(error)}
+    return {"kind": parse(url).kind}
+
+
+async def _lifespan(service: Service) -> dict[str, Any]:
+    """Startup, then shutdown, as in the life of an environment."""
+    started = time.perf_counter()
+    await service.lifespan.startup(service.settings.lifespan_timeout or STARTUP_LIMIT)
+    startup = time.perf_counter() - started
+    supported = service.lifespan.running
+    await service.lifespan.shutdown(service.settings.lifespan_timeout)
+    return {
+        "mode": service.settings.lifespan,
+        "supported": supported,
+        "startup_ms": startup * 1000,
+    }
+
+
+def _described(app: ASGIApp) -> dict[str, Any]:
+    from lamella.interfaces import recognise
+
+    kind = app if inspect.isclass(app) or inspect.isfunction(app) else type(app)
+    ancestors = kind.__mro__ if inspect.isclass(kind) else ()
+    packages = [cls.__module__.partition(".")[0] for cls in ancestors]
+    found = next((name for name in packages if name in FRAMEWORKS), None)
+    module = sys.modules.get(kind.__module__)
+    return {
+        "kind": f"{kind.__module__}.{kind.__qualname__}",
+        "file": getattr(module, "__file__", None),
+        "framework": FRAMEWORKS.get(found or ""),
+        "version": _version(found) if found else None,
+        "interface": recognise(app),
+    }
+
+
+def _version(package: str) -> str | None:
+    from importlib import metadata
+
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version(package)
+    version = getattr(sys.modules.get(package), "__version__", None)
+    return str(version) if version else None
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:5])

@@ -1,0 +1,113 @@
+"""What the commands work on: a function's folder, its configuration and its interpreter."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import lamella
+from lamella.local.config import FunctionConfig
+from lamella.local.variables import process_variables
+from lamella.tools.check.interpreter import Interpreter, InterpreterError, chosen
+from lamella.tools.check.template import (
+    TemplateError,
+    TemplateFunction,
+    beside,
+    find_function,
+)
+
+
+class TargetError(Exception):
+    """The command line does not fit what is there; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for; None and "" stand for what it does not say."""
+
+    folder: Path
+    app: str | None = None
+    env: tuple[str, ...] = ()
+    python: str | None = None
+    runtime: str = ""
+    template: Path | None = None
+    function: str | None = None
+    layers: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Target:
+    """A function ready to be looked at. `variables` are the user's part of its environment."""
+
+    folder: Path
+    interpreter: Interpreter
+    variables: Mapping[str, str]
+    template: TemplateFunction | None = None
+    layers: tuple[Path, ...] = field(default=())
+
+    @property
+    def architecture(self) -> str:
+        """The function's "x86_64" or "arm64"; without a template this machine's."""
+        known = self.template.architecture if self.template else ""
+        return known or self.interpreter.architecture
+
+    def process_variables(self) -> dict[str, str]:
+        """All variables of the function's process, as Lambda would set them."""
+        config = FunctionConfig(
+            self.folder,
+            command=(self.interpreter.path,),
+            handler=(self.template.handler if self.template else "") or "lamella.handler",
+            python=self.interpreter.path,
+            environment=self.variables,
+        )
+        return process_variables(config, "127.0.0.1:9")  # the discard port: nobody answers
+
+
+def resolved(request: Request) -> Target:
+    """Find out what `request` leaves open. Raises `TargetError`."""
+    folder = request.folder.resolve()
+    try:
+        path = request.template or (None if request.function else beside(folder))
+        if request.function and path is None:
+            raise TargetError("--function names a function of a template: add --template.")
+        template = find_function(path, folder, request.function) if path else None
+        runtime = request.runtime or (template.runtime if template else "")
+        interpreter = chosen(request.python, runtime)
+    except (TemplateError, InterpreterError) as error:
+        raise TargetError(str(error)) from None
+    variables = dict(template.variables) if template else {}
+    variables.update(_variable(text) for text in request.env)
+    if request.app:
+        variables["ASGI_APP"] = request.app
+    return Target(folder, interpreter, variables, template, request.layers)
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise TargetError(f"--env {text!r} is not of the form NAME=VALUE.")
+    return name, value
+
+
+def lay_out(layers: tuple[Path, ...], opt: Path) -> None:
+    """Make `opt` what /opt would be: the layers in their order, Lamella among them.
+
+    Without Lamella's own layer its place is taken by the package that runs this command.
+    Raises `TargetError` for a layer that is none.
+    """
+    for layer in layers:
+        try:
+            if layer.is_dir():
+                shutil.copytree(layer, opt, dirs_exist_ok=True)
+            else:
+                with zipfile.ZipFile(layer) as archive:
+                    archive.extractall(opt)
+        except (OSError, zipfile.BadZipFile, shutil.Error) as error:
+            raise TargetError(f"--layer {layer} is no usable layer: {error}") from None
+    package = opt / "python" / "lamella"
+    if not package.exists():
+        package.parent.mkdir(parents=True, exist_ok=True)
+        package.symlink_to(Path(lamella.__file__).parent)

@@ -1,0 +1,167 @@
+"""A function as a SAM or CloudFormation template configures it.
+
+Only what can be known without AWS is read: a value made by an intrinsic function (`!Ref`,
+`!Sub`, ...) is unknown here, and is listed as that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+FUNCTION_TYPES = ("AWS::Serverless::Function", "AWS::Lambda::Function")
+
+
+class TemplateError(Exception):
+    """The template cannot be used; the message says what to do."""
+
+
+class WebSockets(NamedTuple):
+    """What a template with a WebSocket API has: the keys of its routes, and whether one of its
+    functions names a connection store."""
+
+    routes: tuple[str, ...]
+    stored: bool
+
+
+@dataclass(frozen=True)
+class TemplateFunction:
+    """One function of a template. "" and {} stand for what the template does not say.
+
+    `unknown` names the variables whose values only CloudFormation knows; `websockets` is None
+    where the template has no WebSocket API.
+    """
+
+    name: str
+    path: Path
+    runtime: str = ""
+    handler: str = ""
+    architecture: str = "x86_64"  # Lambda's default
+    variables: Mapping[str, str] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
+    websockets: WebSockets | None = None
+
+
+def find_function(template: Path, folder: Path, name: str | None = None) -> TemplateFunction:
+    """The function of `template` called `name`, else the one whose code is `folder`, else the one.
+
+    Raises `TemplateError`.
+    """
+    loaded = _load(template)
+    functions = dict(_functions(loaded))
+    if not functions:
+        raise TemplateError(f"{template} defines no function: name another --template.")
+    held = ", ".join(functions)
+    if name is not None and name not in functions:
+        raise TemplateError(f"{template} has no function {name!r}: it has {held}.")
+    chosen = [name] if name else _with_code(functions, template, folder) or list(functions)
+    if len(chosen) > 1:
+        raise TemplateError(f"{template} has several functions: choose with --function: {held}.")
+    described = _described(chosen[0], template, functions[chosen[0]])
+    return replace(described, websockets=_websockets(loaded, functions))
+
+
+def beside(folder: Path) -> Path | None:
+    """The template that `folder` belongs to: its own, or that of `sam build` one level up.
+
+    None where neither exists or has a function whose code is `folder`.
+    """
+    for path in (folder / "template.yaml", folder.parent / "template.yaml"):
+        if path.is_file() and _with_code(dict(_functions(_load(path))), path, folder):
+            return path
+    return None
+
+
+def _load(path: Path) -> Mapping[str, Any]:
+    try:
+        import yaml  # an extra's dependency, and only for those who have a template
+    except ImportError:
+        raise TemplateError(
+            f"Reading {path} needs PyYAML: pip install 'lamella[local]', or pip install pyyaml."
+        ) from None
+
+    class Loader(yaml.SafeLoader):
+        """One that knows CloudFormation's tags: `!Ref` and its kin."""
+
+    Loader.add_multi_constructor("!", lambda *_: _UNKNOWN)
+    try:
+        loaded = yaml.load(path.read_text(), Loader)
+    except (OSError, yaml.YAMLError) as error:
+        raise TemplateError(f"{path} cannot be read: {error}") from None
+    return loaded if isinstance(loaded, dict) else {}
+
+
+_UNKNOWN = {"Fn::Unknown": "an intrinsic function in its short form"}
+
+
+def _functions(template: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    shared = _mapping(_mapping(template.get("Globals")).get("Function"))
+    for name, own in _resources(template, *FUNCTION_TYPES):
+        variables = {**_variables(shared), **_variables(own)}
+        yield name, {**shared, **own, "Environment": {"Variables": variables}}
+
+
+def _websockets(
+    template: Mapping[str, Any], functions: Mapping[str, Mapping[str, Any]]
+) -> WebSockets | None:
+    apis = [api for _, api in _resources(template, "AWS::ApiGatewayV2::Api")]
+    if not any(api.get("ProtocolType") == "WEBSOCKET" for api in apis):
+        return None
+    routes = [
+        route.get("RouteKey") for _, route in _resources(template, "AWS::ApiGatewayV2::Route")
+    ]
+    stored = any("ASGI_WEBSOCKET_STORE" in _variables(own) for own in functions.values())
+    return WebSockets(tuple(_if_known(route) for route in routes), stored)
+
+
+def _resources(template: Mapping[str, Any], *types: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Name and properties of each resource of these types."""
+    for name, resource in _mapping(template.get("Resources")).items():
+        if _mapping(resource).get("Type") in types:
+            yield name, _mapping(resource.get("Properties"))
+
+
+def _variables(properties: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _mapping(_mapping(properties.get("Environment")).get("Variables"))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _with_code(functions: Mapping[str, Any], template: Path, folder: Path) -> list[str]:
+    def is_here(code: Any) -> bool:
+        return isinstance(code, str) and (template.parent / code).resolve() == folder.resolve()
+
+    return [n for n, own in functions.items() if is_here(own.get("CodeUri", own.get("Code")))]
+
+
+def _described(name: str, path: Path, properties: Mapping[str, Any]) -> TemplateFunction:
+    variables = _variables(properties)
+    known = {key: _text(value) for key, value in variables.items() if _is_known(value)}
+    architectures = properties.get("Architectures")
+    first = architectures[0] if isinstance(architectures, list) and architectures else "x86_64"
+    return TemplateFunction(
+        name,
+        path,
+        runtime=_if_known(properties.get("Runtime")),
+        handler=_if_known(properties.get("Handler")),
+        architecture=_if_known(first),
+        variables=known,
+        unknown=tuple(sorted(variables.keys() - known.keys())),
+    )
+
+
+def _is_known(value: Any) -> bool:
+    return isinstance(value, (str, int, float))
+
+
+def _if_known(value: Any) -> str:
+    return _text(value) if _is_known(value) else ""
+
+
+def _text(value: Any) -> str:
+    """As CloudFormation writes it: YAML's true is the string "true"."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

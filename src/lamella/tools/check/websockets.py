@@ -1,0 +1,56 @@
+"""What would be wrong with WebSockets, and is seen on Lambda with the first client only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lamella.tools.check.findings import Finding, ok, problem, warning
+from lamella.tools.check.probing import Probe
+from lamella.tools.check.target import Target
+
+STORE = "ASGI_WEBSOCKET_STORE"
+
+NOT_SHARED = ("memory", "sqlite")
+
+WITHOUT = {
+    "$connect": "no handshake is kept, so every message closes its connection",
+    "$default": "API Gateway refuses every message that no other route takes",
+    "$disconnect": "the application is never told that a client has left",
+}
+"""What a WebSocket API does that lacks the route."""
+
+
+def store(probe: Probe) -> Iterator[Finding]:
+    """Can the connection store be opened with what the function carries?"""
+    told = probe.found.get("websocket_store")
+    if told is None:
+        return
+    if "error" in told:
+        yield problem("websockets", told["error"])
+    elif told["kind"] in NOT_SHARED:
+        yield warning(
+            "websockets",
+            f"{STORE} names a store of the kind {told['kind']}: every environment on Lambda has "
+            "one of its own, and the events of a connection come to several. Use dynamodb://TABLE "
+            "or another one that they share.",
+            **told,
+        )
+    else:
+        message = f"The connection store ({told['kind']}) has what it needs in the function."
+        yield ok("websockets", message, **told)
+
+
+def routes(target: Target) -> Iterator[Finding]:
+    """Does the template have what a WebSocket API needs?"""
+    function = target.template
+    if function is None or function.websockets is None:
+        return
+    if not function.websockets.stored:
+        message = f"The template has a WebSocket API, and no function in it has {STORE}: set it."
+        yield warning("websockets", message)
+    if STORE not in (*function.variables, *function.unknown):
+        return  # its events go to another function
+    for route, effect in WITHOUT.items():
+        if route not in function.websockets.routes:
+            message = f"The template's WebSocket API has no route {route}: {effect}."
+            yield warning("websockets", message, route=route)

@@ -1,0 +1,36 @@
+"""How long a function's application takes to import, as Lambda would find its folder."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from lamella.tools.check.probing import run_probe
+from lamella.tools.check.target import Target, lay_out
+
+RUNS = 5
+
+
+class NotMeasured(Exception):
+    """The application cannot be imported here; the message says why."""
+
+
+def import_ms(target: Target) -> float:
+    """The fastest of five imports in fresh processes, in milliseconds, after one to warm up.
+
+    The fastest, because whatever else the machine does can only slow an import down.
+
+    The modules have the date of SAM's zip (see check/probe.py), so that bytecode counts as it
+    would on Lambda. Raises `NotMeasured`, and `TargetError` for a layer that is none.
+    """
+    with tempfile.TemporaryDirectory(prefix="lamella-opt-") as directory:
+        opt = Path(directory)
+        lay_out(target.layers, opt)
+        return min([_once(target, opt) for _ in range(RUNS + 1)][1:])
+
+
+def _once(target: Target, opt: Path) -> float:
+    probe = run_probe(target, opt, lifespan=False)
+    if probe.import_ms is None:
+        raise NotMeasured(probe.error["message"] if probe.error else "the probe told nothing")
+    return probe.import_ms

@@ -1,0 +1,1 @@
+"""What `lamella websocket init` sets up, one module for each kind of store that needs it."""

@@ -1,0 +1,185 @@
+"""The values that settings may have: each parser takes a string, or the value itself.
+
+Each raises ValueError with what is allowed; the settings add whose value it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+
+def to_text(value: Any) -> str:
+    """A string without the white space around it."""
+    if isinstance(value, str):
+        return value.strip()
+    raise ValueError("use a string")
+
+
+def one_of(*allowed: str) -> Callable[[Any], str]:
+    """A parser of one of the words, in any case."""
+
+    def parse(value: Any) -> str:
+        if isinstance(value, str) and value.strip().lower() in allowed:
+            return value.strip().lower()
+        raise ValueError("use " + " or ".join(allowed))
+
+    return parse
+
+
+def to_flag(value: Any) -> bool:
+    """True or False, or a word that says so."""
+    words = dict.fromkeys(("on", "true", "1", "auto"), True)
+    words |= dict.fromkeys(("off", "false", "0"), False)
+    found = value if isinstance(value, bool) else words.get(str(value).strip().lower())
+    if found is None:
+        raise ValueError("use on or off")
+    return found
+
+
+def to_processes(value: Any) -> int | None:
+    """A number of processes, or None for "auto"."""
+    if value == "auto":
+        return None
+    text = str(value).strip()
+    if not text.isdigit() or not int(text):
+        raise ValueError("use auto, or a whole number above 0")
+    return int(text)
+
+
+def to_seconds(value: Any) -> float:
+    """A number of seconds above 0."""
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise ValueError("use a number of seconds above 0, for example 9 or 0.5")
+    return seconds
+
+
+def to_optional_seconds(value: Any) -> float | None:
+    """A number of seconds, or None for "auto"."""
+    return None if value in ("auto", None) else to_seconds(value)
+
+
+def to_milliseconds(value: Any) -> int:
+    """A whole number of milliseconds."""
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        number = -1
+    if number < 0:
+        raise ValueError("use a whole number of milliseconds, 0 or more")
+    return number
+
+
+def to_words(value: Any) -> tuple[str, ...]:
+    """Split a comma-separated string, or take an iterable of strings; lower case."""
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, Iterable):
+        raise ValueError("use a comma-separated list")
+    words = [word.strip().lower() if isinstance(word, str) else None for word in value]
+    if None in words:
+        raise ValueError("use a comma-separated list of strings")
+    return tuple(word for word in words if word)
+
+
+def some_of(*allowed: str) -> Callable[[Any], frozenset[str]]:
+    """A parser of a list of words from those allowed."""
+
+    def parse(value: Any) -> frozenset[str]:
+        words = frozenset(to_words(value))
+        if not words <= set(allowed):
+            raise ValueError("use a comma-separated list of " + ", ".join(allowed))
+        return words
+
+    return parse
+
+
+def to_header(value: Any) -> str:
+    """A header name, lower case, or "" where the setting is off."""
+    name = to_text(value).lower()
+    if name == "off":
+        return ""
+    if name and not (name.isascii() and name.replace("-", "").replace("_", "").isalnum()):
+        raise ValueError("use a header name, for example x-forwarded-host, or off")
+    return name
+
+
+def to_header_names(value: Any) -> frozenset[bytes]:
+    """Header names, lower case, as bytes."""
+    return frozenset(to_header(word).encode() for word in to_words(value))
+
+
+def to_path(value: Any) -> str:
+    """A path, or "" for none."""
+    path = to_text(value)
+    if path and not path.startswith("/"):
+        raise ValueError("use a path that begins with /, for example /events")
+    return path
+
+
+def to_websocket_path(value: Any) -> str:
+    """A path, or "query:NAME" or "header:name", which say what has it."""
+    path = to_text(value)
+    where, colon, name = path.partition(":")
+    if colon and where == "header" and name:
+        return f"header:{to_header(name)}"
+    if path.startswith("/") or (colon and where == "query" and name):
+        return path
+    raise ValueError("use a path such as /ws, or query:NAME or header:NAME for what has the path")
+
+
+def to_store_url(value: Any) -> str:
+    """The URL of a connection store, or "" for none."""
+    url = to_text(value)
+    scheme, colon, _ = url.partition(":")
+    if url and (not colon or scheme.lower() not in STORE_SCHEMES):
+        raise ValueError("use a URL of one of " + ", ".join(f"{s}:" for s in STORE_SCHEMES))
+    return url
+
+
+STORE_SCHEMES = (
+    *("dynamodb", "s3", "redis", "rediss", "valkey", "valkeys"),
+    *("postgresql", "postgres", "sqlite", "memory"),
+)
+"""What `lamella.websocket.opening` can open."""
+
+
+def to_endpoint(value: Any) -> str:
+    """A URL without a slash at its end, or "" for none."""
+    url = to_text(value).rstrip("/")
+    if url and not url.startswith(("https://", "http://")):
+        raise ValueError("use a URL, for example https://ID.execute-api.REGION.amazonaws.com/STAGE")
+    return url
+
+
+def to_base_path(value: Any) -> str:
+    """Normalise: "api", "/api" and "/api/" are the same; "" and "/" mean none."""
+    path = to_text(value).strip("/")
+    return f"/{path}" if path else ""
+
+
+def to_status_ranges(value: Any) -> tuple[range, ...]:
+    """Parse "500-599,429" into ranges of HTTP status codes."""
+    ranges = []
+    for word in to_words(value):
+        low, dash, high = word.partition("-")
+        if not (low.isdigit() and (high.isdigit() or not dash)):
+            raise ValueError("use status codes and ranges, for example 500-599,429")
+        ranges.append(range(int(low), int(high or low) + 1))
+    if not all(r and r[0] >= 100 and r[-1] <= 599 for r in ranges):
+        raise ValueError("use status codes from 100 to 599, the lower one first")
+    return tuple(ranges)
+
+
+def to_compression(value: Any) -> tuple[str, ...]:
+    """The codings to offer; () for none."""
+    words = to_words(value)
+    if words == ("off",) or not words:
+        return ()
+    if not set(words) <= {"auto", "gzip", "br", "zstd"}:
+        raise ValueError("use off, auto, or a comma-separated list of gzip, br, zstd")
+    return words

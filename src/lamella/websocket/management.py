@@ -1,0 +1,145 @@
+"""API Gateway's @connections: to send to a WebSocket's client, to close it, to ask about it.
+
+Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from lamella.aws.client import AwsClient, Reply, Unreachable
+from lamella.errors import ClientDisconnected, ConnectionsError, WebSocketError
+from lamella.websocket.endpoints import connection_url, no_region, region_of
+from lamella.websocket.messages import LARGEST
+from lamella.websocket.replies import json_object, refusal, told
+
+BUSY = (429, 503)
+"""Over the API's or the account's request rate, or API Gateway's own trouble: tried again."""
+
+PAUSES = (0.1, 0.3, 0.7, 1.4)
+"""Seconds at most between five tries; a random half of each is left out, so that many functions
+that were refused at once do not come back at once."""
+
+HANDSHAKE_PAUSE = 0.05
+"""Seconds until a connection whose handshake is ending is tried again; each time twice as many."""
+
+
+class Connections:
+    """The connections of one API or several; an `endpoint` is the URL of an API's stage.
+
+    `region` signs the requests to endpoints whose host does not name one. Methods raise
+    `ClientDisconnected` where the connection is gone, `ConnectionsError` for everything else.
+    """
+
+    def __init__(self, client: AwsClient, region: str) -> None:
+        self._client = client
+        self._region = region
+
+    async def post(
+        self, endpoint: str, connection_id: str, data: bytes, *, patience: float = 0.0
+    ) -> None:
+        """Send a message: a text frame of `data`, which is UTF-8.
+
+        API Gateway answers 410 for a connection whose $connect it has not finished, as it does
+        for one that is gone: that is tried again for `patience` seconds.
+        """
+        reply = await self._ask_patiently(patience, "POST", endpoint, connection_id, data)
+        if reply.status == 413:
+            raise ConnectionsError(
+                f"A message of {len(data):,} bytes is too large: API Gateway's limit is "
+                f"{LARGEST:,} bytes. Send it in parts, or where to fetch it.",
+                413,
+            )
+        self._check(reply, endpoint, connection_id)
+
+    async def delete(self, endpoint: str, connection_id: str, *, patience: float = 0.0) -> None:
+        """Close a connection, with patience as in `post`. One that is gone already is no error."""
+        reply = await self._ask_patiently(patience, "DELETE", endpoint, connection_id)
+        if reply.status != 410:
+            self._check(reply, endpoint, connection_id)
+
+    async def get(self, endpoint: str, connection_id: str) -> dict[str, Any]:
+        """What API Gateway knows: connectedAt, lastActiveAt (ISO 8601), identity."""
+        reply = await self._ask("GET", endpoint, connection_id)
+        self._check(reply, endpoint, connection_id)
+        found = json_object(reply)
+        if found is None:
+            raise ConnectionsError(
+                f"{endpoint} answered {reply.body[:100]!r} where a JSON object belongs: check that "
+                "it is the stage of a WebSocket API.",
+                reply.status,
+            )
+        return found
+
+    async def close(self) -> None:
+        """Close what the client keeps open."""
+        await self._client.close()
+
+    async def _ask_patiently(
+        self, patience: float, method: str, endpoint: str, connection_id: str, body: bytes = b""
+    ) -> Reply:
+        """The reply; a 410 is asked again for `patience` seconds."""
+        loop = asyncio.get_running_loop()
+        end, pause = loop.time() + patience, HANDSHAKE_PAUSE
+        while True:
+            reply = await self._ask(method, endpoint, connection_id, body)
+            left = end - loop.time()
+            if reply.status != 410 or left <= 0:
+                return reply
+            await asyncio.sleep(min(pause, left))
+            pause *= 2
+
+    async def _ask(
+        self, method: str, endpoint: str, connection_id: str, body: bytes = b""
+    ) -> Reply:
+        """The reply of the first try that does not meet a busy API Gateway, or of the last."""
+        url = connection_url(endpoint, connection_id)
+        region = self._region_for(endpoint)
+        for pause in PAUSES:
+            reply = await self._request(region, method, url, body)
+            if reply.status not in BUSY:
+                return reply
+            await asyncio.sleep(_jittered(pause))
+        return await self._request(region, method, url, body)
+
+    async def _request(self, region: str, method: str, url: str, body: bytes) -> Reply:
+        try:
+            return await self._client.request("execute-api", region, method, url, body=body)
+        except Unreachable as error:
+            raise ConnectionsError(f"API Gateway cannot be reached. {error}") from error
+        except WebSocketError as error:  # no credentials
+            raise ConnectionsError(str(error)) from error
+
+    def _region_for(self, endpoint: str) -> str:
+        """The region that requests are signed for. Raises `ConnectionsError` without one."""
+        region = region_of(endpoint) or self._region
+        if not region:
+            raise no_region(endpoint)
+        return region
+
+    def _check(self, reply: Reply, endpoint: str, connection_id: str) -> None:
+        status = reply.status
+        if 200 <= status < 300:
+            return
+        if status == 410:
+            raise ClientDisconnected(f"The WebSocket connection {connection_id!r} is closed.")
+        if status == 403:
+            raise refusal(reply, endpoint, self._region_for(endpoint))
+        if status in BUSY:
+            raise ConnectionsError(
+                f"API Gateway is busy ({status}, {told(reply)}) after {len(PAUSES) + 1} tries: "
+                "raise the stage's throttling or the account's request rate, or send less at once.",
+                status,
+            )
+        raise ConnectionsError(
+            f"API Gateway answered {status} ({told(reply)}) for connection {connection_id!r}: "
+            f"check that {endpoint} is the stage of a WebSocket API.",
+            status,
+        )
+
+
+def _jittered(seconds: float) -> float:
+    import random  # 2 ms, and most functions are never refused
+
+    return seconds * random.uniform(0.5, 1.0)

@@ -1,7 +1,0 @@
-"""`lamina check`: what an init on Lambda would meet, said before the deploy."""
-
-from __future__ import annotations
-
-from .command import check
-
-__all__ = ["check"]

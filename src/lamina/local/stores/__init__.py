@@ -1,1 +1,0 @@
-"""What `lamina websocket init` sets up, one module for each kind of store that needs it."""
