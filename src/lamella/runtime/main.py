@@ -41,15 +41,21 @@ def main(layer: str, thresholds: tuple[int, int, int]) -> NoReturn:
     leave(run(thresholds))
 
 
-def run(thresholds: tuple[int, int, int]) -> int:
-    """Run the environment to its end; the process's exit status."""
+def run(thresholds: tuple[int, int, int], handler: str = "", one_slot: bool = False) -> int:
+    """Run the environment to its end; the process's exit status.
+
+    `handler` names the application where no setting does. `one_slot`: other processes, which
+    somebody else has started, have the environment's other slots.
+    """
     try:
         settings = _settings(os.environ)
         loop = _current_loop(settings.loop)
-        app = import_app(app_reference(settings.app, os.environ))
+        app = import_app(app_reference(settings.app or handler, os.environ))
         service = Service(app, settings)
         set_served(service.served)
         _resume_collection(thresholds)
+        if one_slot:
+            return _serve(loop, Environment(service, os.environ, slots=1, registers=False))
         return _serve_all(loop, service)
     except InitError as error:
         return _report(error)
