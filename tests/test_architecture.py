@@ -6,7 +6,6 @@ Type-only imports count: a room whose types another one needs is known to it.
 from __future__ import annotations
 
 import ast
-import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from docs import house
 from layer.build import NOT_IN_THE_LAYER
 
 ROOT = Path(__file__).parents[1]
@@ -24,26 +24,8 @@ PAGE = (ROOT / "docs" / "design.md").read_text()
 FACE = "__init__"
 """The package's own module: it names what users import, and imports it on first use."""
 
-ROW = re.compile(r"^\| (`\w+`|\*below.*\*) \|.*\|(?P<imports>[^|]*)\|$", re.MULTILINE)
-
-
-def table() -> tuple[dict[str, set[str]], set[str]]:
-    """The rooms with what each may import, and those that are below the line."""
-    rooms: dict[str, set[str]] = {}
-    below: set[str] | None = None
-    for row in ROW.finditer(PAGE):
-        if row[1].startswith("*"):
-            below = set()
-            continue
-        name = row[1].strip("`")
-        rooms[name] = set(re.findall(r"`(\w+)`", row["imports"]))
-        if below is not None:
-            below.add(name)
-    assert below is not None
-    return rooms, below
-
-
-ROOMS, BELOW = table()
+ROOMS = {room.name: set(room.imports) for room in house.table(PAGE).values()}
+BELOW = {room.name for room in house.table(PAGE).values() if room.below}
 MODULES = sorted(SRC.rglob("*.py"))
 
 
@@ -82,6 +64,10 @@ def _imports(tree: ast.AST, path: Path) -> Iterator[str]:
 def rooms_of(path: Path) -> set[str]:
     names = {name for name in imports(path) if name.startswith("lamella.")}
     return {name.split(".")[1] for name in names} - {"_awslambdaric"}
+
+
+def test_the_picture_is_the_table() -> None:
+    assert house.PICTURE.read_text() == house.draw(house.table(PAGE)), "run python docs/house.py"
 
 
 def test_the_table_has_every_room_and_no_other() -> None:

@@ -207,10 +207,39 @@ def test_templates_are_what_cloudformation_takes(tmp_path: Path) -> None:
 
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+GUIDES = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=page_id)
-def test_links_to_files_lead_somewhere(page: Path) -> None:
-    links = {link.partition("#")[0] for link in LINK.findall(page.read_text())}
-    inside = {link for link in links if link and "://" not in link}
-    assert {link for link in inside if not (page.parent / link).exists()} == set()
+@pytest.mark.parametrize("page", GUIDES, ids=page_id)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in LINK.findall(page.read_text()):
+        if "://" in link:
+            continue
+        file, _, anchor = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings as GitHub makes anchors of them: lower case, words joined by hyphens."""
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    plain = (re.sub(r"\[(.*?)\]\(.*?\)", r"\1", heading) for heading in headings)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in plain}
+
+
+SRC = ROOT / "src" / "lamella"
+OURS = {path.name for folder in (ROOT, SRC) for path in folder.iterdir() if path.is_dir()}
+NAMED = re.compile(r"`([\w.-]+(?:/[\w.-]+)*/[\w.-]*|[\w-]+\.md)`")
+MADE = {"build", "dist", "layer/layers.json"}
+"""What commands make, so that it need not be there."""
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=page_id)
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    """A name such as `tests/conftest.py` or `asgi/http.py` is a file of ours."""
+    for name in NAMED.findall(page.read_text()):
+        first = name.partition("/")[0]
+        if first in OURS or name.endswith(".md"):
+            near = (ROOT / name, SRC / name, page.parent / name)
+            assert {name, first} & MADE or any(path.exists() for path in near), name
