@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 import time
 from typing import Any
@@ -157,10 +158,14 @@ async def test_a_wrong_signature_is_refused(
         assert words in got.json()["message"]
 
 
-async def test_a_body_that_was_not_signed_is_refused(configure: Configure) -> None:
+@pytest.mark.parametrize("told", [{}, {"X-Amz-Content-SHA256": hashlib.sha256(b"y").hexdigest()}])
+async def test_a_body_that_was_not_signed_is_refused(
+    configure: Configure, told: dict[str, str]
+) -> None:
     async with serving(configure()) as local, httpx.AsyncClient() as client:
         url = f"{local.endpoint}/@connections/R1kmxc2VNjMCFIA%3D"
-        got = await client.post(url, content=b"x", headers=signed("POST", url, b"y"))
+        headers = signed("POST", url, b"y", headers=told)
+        got = await client.post(url, content=b"x", headers=headers)
         assert is_error(got, 403, "InvalidSignatureException")
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,9 +85,10 @@ def signed(
     credentials: Credentials = LOCAL,
     service: str = "execute-api",
     region: str = REGION,
+    headers: Mapping[str, str] = {},
 ) -> dict[str, str]:
-    """The headers of a request as botocore signs it."""
-    request = AWSRequest(method, url, data=body)
+    """The headers of a request as botocore signs it, `headers` among them."""
+    request = AWSRequest(method, url, dict(headers), data=body)
     SigV4Auth(credentials, service, region).add_auth(request)
     return dict(request.headers)
 

@@ -9,7 +9,7 @@ import click
 
 from lamella.errors import WebSocketError
 from lamella.tools.stores.done import Done, SetupError
-from lamella.websocket.stores.address import Address, parse, redacted
+from lamella.websocket.stores.address import parse, redacted
 
 NOTHING = {
     "redis": "keys are created as they are needed, each with its time to live.",
@@ -25,7 +25,8 @@ def websocket() -> None:
 
 @websocket.command("init")
 @click.argument("url", metavar="URL")
-def init(url: str) -> None:
+@click.option("--profile", help="A profile of AWS's shared configuration files.")
+def init(url: str, profile: str | None) -> None:
     """Set up the connection store at URL, which is the function's ASGI_WEBSOCKET_STORE.
 
     \b
@@ -37,19 +38,25 @@ def init(url: str) -> None:
     What is there already stays as it is, so this can be run again. The function itself never
     creates a table or a bucket.
 
-    For dynamodb and s3 the region is AWS_REGION or ?region= in URL, and the credentials are
-    AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. Profiles are not read; this
-    sets the variables from one:
-
-    \b
-      eval "$(aws configure export-credentials --profile NAME --format env)"
+    For dynamodb and s3 the credentials are those of AWS's command line: variables, a profile
+    (--profile or AWS_PROFILE), single sign-on. The region is ?region= in URL, else AWS_REGION,
+    else the profile's.
 
     The IAM statements that the function's role needs go to the standard output as JSON, all else
     to the standard error.
     """
     try:
         address = parse(url)
-        done = asyncio.run(_set_up(address))
+        if address.kind in ("dynamodb", "s3"):
+            from lamella.tools.stores import amazon  # boto3 takes a quarter of a second
+
+            done = amazon.set_up(address, profile)
+        elif address.kind == "postgresql":
+            from lamella.tools.stores import postgresql
+
+            done = asyncio.run(postgresql.set_up(address))
+        else:
+            done = Done([f"{address.shown} needs nothing: {NOTHING[address.kind]}"], [])
     except ValueError as error:
         raise click.UsageError(f"{redacted(url)}: {error}.") from None
     except (SetupError, WebSocketError) as error:
@@ -59,19 +66,3 @@ def init(url: str) -> None:
     if done.policy:
         click.echo("The function's role needs these statements in its policy:", err=True)
         click.echo(json.dumps(done.policy, indent=2))
-
-
-async def _set_up(address: Address) -> Done:
-    if address.kind == "dynamodb":
-        from lamella.tools.stores import dynamodb
-
-        return await dynamodb.set_up(address)
-    if address.kind == "s3":
-        from lamella.tools.stores import s3
-
-        return await s3.set_up(address)
-    if address.kind == "postgresql":
-        from lamella.tools.stores import postgresql
-
-        return await postgresql.set_up(address)
-    return Done([f"{address.shown} needs nothing: {NOTHING[address.kind]}"], [])

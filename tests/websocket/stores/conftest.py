@@ -44,9 +44,9 @@ class Place:
         return f"{url}{mark}{urlencode({'timeout': 20, **options})}"
 
 
-def init(url: str) -> Result:
+def init(url: str, *options: str) -> Result:
     """Run `lamella websocket init`."""
-    return CliRunner().invoke(main, ["websocket", "init", url])
+    return CliRunner().invoke(main, ["websocket", "init", url, *options])
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,6 @@ import pytest
 from click.testing import CliRunner
 
 from lamella.tools.cli import main
-from lamella.tools.stores import s3 as bucket_setup
 from lamella.websocket.opening import open_store
 from lamella.websocket.store import Member
 from tests.websocket.stores.conftest import Place, init, make_place
@@ -57,7 +56,7 @@ def url_of(front: Front) -> str:
 def test_help_says_what_it_takes() -> None:
     done = CliRunner().invoke(main, ["websocket", "init", "--help"])
     assert done.exit_code == 0
-    for words in ("dynamodb://TABLE", "s3://BUCKET/PREFIX", "export-credentials", "IAM"):
+    for words in ("dynamodb://TABLE", "s3://BUCKET/PREFIX", "--profile", "IAM"):
         assert words in done.output
 
 
@@ -244,13 +243,16 @@ def test_nothing_of_others_is_let_expire(bare: Place, front: Front, key: str) ->
         aws.get_bucket_lifecycle_configuration(Bucket=name)
 
 
-def test_a_policy_names_the_partition() -> None:
-    [objects, _] = bucket_setup.policy("b", "p", "cn-north-1")
-    assert objects["Resource"] == "arn:aws-cn:s3:::b/p/*"
-    [objects, _] = bucket_setup.policy("b", "p", "us-gov-west-1")
-    assert objects["Resource"] == "arn:aws-us-gov:s3:::b/p/*"
-    [objects, _] = bucket_setup.policy("b", "p", "eusc-de-east-1")
-    assert objects["Resource"] == "arn:aws-eusc:s3:::b/p/*"
+@pytest.mark.parametrize("kind", ["s3"])
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("eusc-de-east-1", "aws-eusc")],
+)
+def test_a_policy_names_the_partition(bare: Place, region: str, partition: str) -> None:
+    done = init(bare.url().replace("eu-west-1", region))
+    assert done.exit_code == 0, done.output
+    name = bare.url()[5:].partition("/")[0]
+    assert json.loads(done.stdout)[0]["Resource"] == f"arn:{partition}:s3:::{name}/web/sockets/*"
 
 
 @pytest.mark.parametrize("kind", ["asyncpg", "psycopg"])
@@ -280,12 +282,68 @@ def test_who_may_not(bare: Place, front: Front) -> None:
     assert "failed (AccessDeniedException: User: arn:aws:sts::123456789012" in done.stderr
 
 
+@pytest.fixture
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine without variables of AWS: its credentials are in the file that is returned."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.delenv(name)
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    return tmp_path / "credentials"
+
+
 @pytest.mark.parametrize("kind", ["dynamodb", "s3"])
-def test_without_credentials(bare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+def test_without_credentials(bare: Place, at_home: Path) -> None:
     done = init(bare.url())
     assert done.exit_code == 1
-    assert "There are no AWS credentials" in done.stderr
+    assert "There are no AWS credentials: name a profile with --profile" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["dynamodb", "s3"])
+def test_a_profile(bare: Place, front: Front, at_home: Path) -> None:
+    """It has the credentials and the region, which the URL then need not name."""
+    at_home.write_text(
+        "[mine]\nregion = eu-central-1\naws_access_key_id = AKIDPROFILE\n"
+        "aws_secret_access_key = secret\n"
+    )
+    signed: list[str] = []
+
+    def look(call: Call, ask: Callable[[Call], Answer]) -> Answer:
+        signed.append(call.headers["Authorization"])
+        return ask(call)
+
+    front.meet(dict.fromkeys(("CreateTable", "PUT"), look))
+    url = bare.url().replace("region=eu-west-1&", "")
+    assert "there is no region: add ?region=" in init(url).stderr
+    done = init(url, "--profile", "mine")
+    assert done.exit_code == 0, done.output
+    assert "in eu-central-1" in done.stderr
+    assert all("Credential=AKIDPROFILE/" in each for each in signed)
+    assert signed
+
+
+@pytest.mark.parametrize("kind", ["dynamodb"])
+def test_an_unknown_profile(bare: Place, at_home: Path) -> None:
+    done = init(bare.url(), "--profile", "nobody")
+    assert done.exit_code == 1
+    assert "The config profile (nobody) could not be found" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["s3"])
+def test_a_bucket_of_somebody_else(bare: Place, front: Front) -> None:
+    front.fail("GET", denied_by_s3)
+    done = init(bare.url())
+    assert done.exit_code == 1
+    assert "failed (AccessDenied: Access Denied; names of buckets are global" in done.stderr
+
+
+def test_no_service() -> None:
+    done = init("dynamodb://t?region=eu-west-1&endpoint=http://127.0.0.1:1&timeout=1")
+    assert done.exit_code == 1
+    assert 'Could not connect to the endpoint URL: "http://127.0.0.1:1/"' in done.stderr
 
 
 def test_no_server() -> None:

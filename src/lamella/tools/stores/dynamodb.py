@@ -2,94 +2,54 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from lamella.tools.stores.done import Done, Policy, SetupError
-from lamella.websocket.stores.address import Address
-from lamella.websocket.stores.common import Guard, NotSetUp
-from lamella.websocket.stores.dynamodb import Client
 
 KEYS = {"pk": "HASH", "sk": "RANGE"}
-PATIENCE = 60
-"""Seconds that a new table may take."""
+EXPIRY = "expires_at"
 
 
-async def set_up(address: Address) -> Done:
-    """Create what is missing. Raises `SetupError`, `WebSocketError`, ValueError."""
-    client = Client(address)
+def set_up(client: Any, name: str) -> Done:
+    """Create what is missing with boto3's DynamoDB client. Raises `SetupError`, botocore's errors.
+
+    A table that is there is used as it is where its keys are right; nothing of it is changed but
+    the time to live, where that is off.
+    """
+    named = f"Table {name} in {client.meta.region_name}"
     try:
-        return await _Setup(address, client).run()
-    finally:
-        await client.close()
-
-
-class _Setup:
-    def __init__(self, address: Address, client: Client) -> None:
-        self._name = address.host
-        self._client = client
-        self._guard = Guard(address)
-
-    async def run(self) -> Done:
-        table = await self._guard(self._found())
-        named = f"Table {self._name} in {self._client.region}"
-        lines = [f"{named} was there already." if table else f"{named} was created."]
-        if table is None:
-            table = await self._created()
-        keys = {key["AttributeName"]: key["KeyType"] for key in table["KeySchema"]}
-        types = {
-            each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]
-        }
-        if keys != KEYS or {types[key] for key in keys} != {"S"}:
-            raise SetupError(
-                f"{named} has the keys {keys}, and Lamella needs the strings {KEYS}: choose "
-                "another name."
-            )
-        lines.append(await self._expiry())
-        return Done(lines, policy(table["TableArn"]))
-
-    async def _found(self) -> dict[str, Any] | None:
-        try:
-            result = await self._client.call("DescribeTable", TableName=self._name)
-        except NotSetUp:
-            return None
-        table: dict[str, Any] = result["Table"]
-        return table
-
-    async def _created(self) -> dict[str, Any]:
-        work = self._client.call(
-            "CreateTable",
-            TableName=self._name,
-            KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in KEYS.items()],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in KEYS],
+        client.describe_table(TableName=name)
+        lines = [f"{named} was there already."]
+    except client.exceptions.ResourceNotFoundException:
+        client.create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in KEYS.items()],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in KEYS],
             BillingMode="PAY_PER_REQUEST",
         )
-        await self._guard(work)
-        for _ in range(PATIENCE):
-            table = await self._guard(self._found())
-            if table and table["TableStatus"] == "ACTIVE":
-                return table
-            await asyncio.sleep(1)
+        lines = [f"{named} was created."]
+    client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
+    table = client.describe_table(TableName=name)["Table"]
+    keys = {key["AttributeName"]: key["KeyType"] for key in table["KeySchema"]}
+    types = {each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]}
+    if keys != KEYS or {types[key] for key in keys} != {"S"}:
         raise SetupError(
-            f"Table {self._name} is not ready after {PATIENCE} s: run this again when it is."
+            f"{named} has the keys {keys}, and Lamella needs the strings {KEYS}: choose another "
+            "name."
         )
-
-    async def _expiry(self) -> str:
-        work = self._client.call("DescribeTimeToLive", TableName=self._name)
-        state = (await self._guard(work))["TimeToLiveDescription"]
-        if state["TimeToLiveStatus"] in ("ENABLED", "ENABLING"):
-            if state["AttributeName"] != "expires_at":
-                raise SetupError(
-                    f"Table {self._name} has its time to live in {state['AttributeName']}, and "
-                    "Lamella needs it in expires_at: choose another name."
-                )
-            return "Its time to live, expires_at, was switched on already."
-        specification = {"AttributeName": "expires_at", "Enabled": True}
-        work = self._client.call(
-            "UpdateTimeToLive", TableName=self._name, TimeToLiveSpecification=specification
+    expiry = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    if expiry["TimeToLiveStatus"] not in ("ENABLED", "ENABLING"):
+        wanted = {"AttributeName": EXPIRY, "Enabled": True}
+        client.update_time_to_live(TableName=name, TimeToLiveSpecification=wanted)
+        lines.append(f"Its time to live, {EXPIRY}, was switched on.")
+    elif expiry["AttributeName"] == EXPIRY:
+        lines.append(f"Its time to live, {EXPIRY}, was switched on already.")
+    else:
+        raise SetupError(
+            f"{named} has its time to live in {expiry['AttributeName']}, and Lamella needs it in "
+            f"{EXPIRY}: choose another name."
         )
-        await self._guard(work)
-        return "Its time to live, expires_at, was switched on."
+    return Done(lines, policy(table["TableArn"]))
 
 
 def policy(arn: str) -> Policy:
