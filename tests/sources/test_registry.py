@@ -12,6 +12,11 @@ from lamella.sources import registry
 from tests.sources import builders
 
 
+def test_each_source_of_http_has_a_sample_event() -> None:
+    rows = {row.name for row in registry.SOURCES if row.family is registry.Family.HTTP}
+    assert rows == builders.HTTP_EVENTS.keys()
+
+
 @pytest.mark.parametrize("name", builders.HTTP_EVENTS)
 def test_each_source_claims_its_own_event(name: str) -> None:
     assert registry.find(builders.HTTP_EVENTS[name]()).name == name
