@@ -117,48 +117,49 @@ TABLE = (
         "lifespan",
         "auto",
         values.one_of("auto", "on", "off"),
-        "`auto`: run lifespan where the application supports it; `on`: refuse to start where it "
-        "does not; `off`",
+        "`auto`: run lifespan if the application supports it; `on`: refuse to start if it does "
+        "not; `off`: leave lifespan out",
     ),
     Setting(
         "lifespan_timeout",
         "auto",
         values.to_optional_seconds,
-        "Seconds that lifespan startup may take; `auto`: what is left of Lambda's 10 for init, "
-        "120 where Lambda gives more (provisioned, SnapStart, managed)",
+        "Seconds that lifespan startup may take; `auto`: what is left of Lambda's 10 seconds for "
+        "init, 120 where Lambda gives more (provisioned concurrency, SnapStart, managed instances)",
     ),
     Setting(
         "invoke_mode",
         "buffered",
         values.one_of("buffered", "response_stream"),
-        "`response_stream` streams to Function URLs and REST APIs that are set up for it",
+        "`response_stream`: stream to Function URLs and REST APIs, which must be set up for it",
     ),
     Setting(
         "stream_sources",
         "url,rest",
         values.some_of("url", "rest"),
-        "Which event sources are streamed under `response_stream`",
+        "The event sources whose responses are streamed under `response_stream`",
     ),
-    Setting("base_path", "", values.to_base_path, "A prefix of every path, such as `/api`"),
+    Setting("base_path", "", values.to_base_path, "The prefix of every path, such as `/api`"),
     Setting(
         "base_path_mode",
         "mount",
         values.one_of("mount", "strip"),
-        "`mount`: the path keeps stage and base path, `root_path` names them; `strip`: the path "
-        "loses them",
+        "`mount`: the path keeps stage and base path, and `root_path` names them; `strip`: the "
+        "path loses them, and `root_path` is empty",
     ),
     Setting(
         "text_types",
         "",
         values.to_words,
-        "Media types that count as text although the default rule calls them binary",
+        "More media types that are text; by default a body is text if it is UTF-8 and its type is "
+        "not a binary one",
     ),
-    Setting("exclude_headers", "", values.to_header_names, "Response headers that never leave"),
+    Setting("exclude_headers", "", values.to_header_names, "Response headers that are never sent"),
     Setting(
         "events_path",
         "/events",
         values.to_path,
-        "Where events that are not HTTP are posted; empty: refused",
+        "The path to which events that are not HTTP are posted; empty: such events are refused",
         takes_empty=True,
     ),
     Setting(
@@ -178,21 +179,21 @@ TABLE = (
         "background_timeout",
         "5",
         values.to_seconds,
-        "Seconds that tasks which the application started and left behind may run on; its own "
-        "background tasks (Starlette's) may until the deadline",
+        "Seconds that tasks may run on after the application has returned and left them behind; "
+        "background tasks that it awaits itself (Starlette's) have until the deadline",
     ),
     Setting(
         "compression",
         "off",
         values.to_compression,
-        "`auto`, or the codings to offer in order of preference: `gzip`, `br`, `zstd`",
+        "`auto`, or the codings to offer, in order of preference: `gzip`, `br`, `zstd`",
     ),
     Setting(
         "forwarded_host",
         "off",
         values.to_header,
         "The header to trust for host and scheme, such as `x-forwarded-host` or `forwarded`; of "
-        "several values the last, the nearest proxy's",
+        "several values the last one counts, which is the nearest proxy's",
     ),
     Setting(
         "authorization_source",
@@ -204,13 +205,13 @@ TABLE = (
         "loop",
         "auto",
         values.one_of("auto", "asyncio", "uvloop"),
-        "`auto`: uvloop where the function carries it, else asyncio",
+        "`auto`: uvloop if the function carries it, otherwise asyncio",
     ),
     Setting(
         "log_access",
         "on",
         values.to_flag,
-        "One INFO record for each request on `lamella.access`; to see it, set "
+        "One INFO record for each request on the logger `lamella.access`; to see it, set "
         "`AWS_LAMBDA_LOG_LEVEL=INFO`",
     ),
     Setting(
@@ -223,19 +224,20 @@ TABLE = (
         "snapstart_lifespan",
         "after",
         values.one_of("after", "before"),
-        "SnapStart: run lifespan startup after the restore, or before the snapshot",
+        "SnapStart: `after`: run lifespan startup after the restore; `before`: before the snapshot",
     ),
     Setting(
         "flush",
         "auto",
         values.to_flag,
-        "`auto`: flush OpenTelemetry, Sentry and logging's queues before the freeze; `off`",
+        "`auto`: flush OpenTelemetry, Sentry and logging's queues before the freeze; `off`: leave "
+        "them alone",
     ),
     Setting(
         "traceparent",
         "off",
         values.to_flag,
-        "Give the application a W3C `traceparent` header made of the X-Ray trace",
+        "`on`: give the application a W3C `traceparent` header, made of the X-Ray trace",
     ),
     Setting(
         "websocket_store",
@@ -247,21 +249,22 @@ TABLE = (
         "websocket_path",
         "/",
         values.to_websocket_path,
-        "The path of WebSockets, which their events do not tell: `/ws`, or `query:NAME` or "
-        "`header:NAME` for what has it",
+        "The path of WebSockets: `/ws`, or `query:NAME` for the query parameter that holds the "
+        "path, or `header:NAME` for the header that holds it",
     ),
     Setting(
         "websocket_endpoint",
         "",
         values.to_endpoint,
-        "The URL in front of `/@connections`, where it is not the one of the API and stage that "
-        "the client connected to",
+        "The URL in front of `/@connections`, if it is not that of the API and stage that the "
+        "client connected to",
     ),
     Setting(
         "websocket_bytes",
         "refuse",
         values.one_of("refuse", "base64"),
-        "What becomes of bytes that the application sends, since API Gateway carries text only",
+        "Bytes that the application sends, since API Gateway carries only text: `refuse` them, or "
+        "send them as `base64` text",
     ),
 )
 
