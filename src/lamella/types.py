@@ -27,6 +27,9 @@ nothing: to a type checker none of them is an `ASGIApp`.
 Headers = list[tuple[bytes, bytes]]
 """Header pairs in the order received; names lower case; latin-1 bytes; duplicates kept."""
 
+TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+"""The bytes of a token, which methods and header names are (RFC 9110, section 5.6.2)."""
+
 Event = dict[str, Any]
 """A Lambda event: the JSON object of one invocation, parsed."""
 

@@ -86,6 +86,21 @@ def test_E5_raw_path_is_bytes_everywhere(build: Any) -> None:
     assert b"?" not in request.raw_path
 
 
+SOURCES = {**builders.HTTP_EVENTS, "alb-single": builders.alb_single_event}
+
+
+def sent_with(name: str, key: str, value: str) -> Event:
+    """The event of a request with this header, in every map that the source has for headers."""
+    event = SOURCES[name]()
+    holder = event["Records"][0]["cf"]["request"] if name == "edge" else event
+    for field in ("headers", "multiValueHeaders"):
+        if holder.get(field):
+            other = next(iter(holder[field].values()))
+            shaped = [{"value": value}] if name == "edge" else [value]
+            holder[field][key] = value if isinstance(other, str) else shaped
+    return event
+
+
 def with_headers(**headers: str) -> Event:
     """A Function URL's event with some headers replaced ("_" stands for "-")."""
     event = builders.url_event()
@@ -125,6 +140,18 @@ def with_headers(**headers: str) -> Event:
         pytest.param(builders.without(builders.url_event(), "headers", "host"), None, id="no-host"),
         pytest.param(with_headers(host=":8080"), None, id="a-port-without-a-host"),
         pytest.param(with_headers(host="[]:8080"), None, id="brackets-without-a-host"),
+        pytest.param(with_headers(host="[:::]"), None, id="brackets-around-no-address"),
+        pytest.param(with_headers(host="[1.2.3.4]"), None, id="brackets-around-ipv4"),
+        pytest.param(with_headers(host="[::1]x"), None, id="more-after-brackets"),
+        pytest.param(with_headers(host="[::1"), None, id="a-bracket-left-open"),
+        pytest.param(with_headers(host="a b"), None, id="a-space"),
+        pytest.param(with_headers(host="a:b:c"), None, id="two-colons"),
+        pytest.param(with_headers(host="user@h"), None, id="a-user"),
+        pytest.param(with_headers(host="h/../x?y#z"), None, id="a-path"),
+        pytest.param(with_headers(host="bücher.example"), None, id="not-ascii"),
+        pytest.param(
+            with_headers(host="my_h-1.%41!example."), ("my_h-1.%41!example.", 443), id="ok"
+        ),
     ],
 )
 def test_server(event: Event, server: tuple[str, int] | None) -> None:
@@ -201,13 +228,48 @@ def test_E11_edge_keeps_every_value_of_a_header() -> None:
 @pytest.mark.parametrize(
     ("value", "raw"),
     [
-        pytest.param("é", b"\xe9", id="E12-latin-1"),
-        pytest.param("λ", b"\xce\xbb", id="E12-utf-8-where-latin-1-fails"),
+        pytest.param("Córdoba", "Córdoba".encode(), id="E12-latin-1-has-the-letter"),
+        pytest.param("Srīperumbūdūr", "Srīperumbūdūr".encode(), id="E12-latin-1-has-it-not"),
+        pytest.param("\x80\xff", b"\xc2\x80\xc3\xbf", id="E12-its-ends"),
     ],
 )
-def test_header_bytes(value: str, raw: bytes) -> None:
-    assert header(decode(with_headers(x_n=value)), b"x-n") == [raw]
-    assert header(decode(builders.rest_event(headers={"x-n": value})), b"x-n") == [raw]
+@pytest.mark.parametrize("name", SOURCES)
+def test_header_bytes_are_those_that_the_client_sent(name: str, value: str, raw: bytes) -> None:
+    assert header(decode(sent_with(name, "x-n", value)), b"x-n") == [raw]
+
+
+@pytest.mark.parametrize("value", ["a\r\nx-b: 1", "a\n", "\ra", "a\0b"])
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_value_that_no_http_request_can_hold_is_a_bad_event(name: str, value: str) -> None:
+    with pytest.raises(BadEvent, match=r"'headers\.x-n' must be text without CR, LF and NUL"):
+        decode(sent_with(name, "x-n", value))
+
+
+@pytest.mark.parametrize("key", ["", "x y", "x:y", "x\ny", "x\0", "é", "x\x7f", "(x)", "x\ud800"])
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_header_name_that_is_no_token_is_a_bad_event(name: str, key: str) -> None:
+    with pytest.raises(BadEvent, match="whose keys are header names"):
+        decode(sent_with(name, key, "1"))
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_header_name_is_any_token(name: str) -> None:
+    token = "X!#$%&'*+-.^_`|~9"
+    assert header(decode(sent_with(name, token, "1")), token.lower().encode()) == [b"1"]
+
+
+@pytest.mark.parametrize("method", ["G ET", "GET\r\n", "GÉT", "GET:", "\0"])
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_method_that_is_no_token_is_a_bad_event(name: str, method: str) -> None:
+    event = SOURCES[name]()
+    if name == "edge":
+        event["Records"][0]["cf"]["request"]["method"] = method
+    elif name in ("url", "http"):
+        event["requestContext"]["http"]["method"] = method
+    else:
+        event["method" if "lattice" in name else "httpMethod"] = method
+    with pytest.raises(BadEvent, match="must be an HTTP method"):
+        decode(event)
 
 
 V2_FIELDS = "headers cookies rawQueryString rawPath body isBase64Encoded"
@@ -383,8 +445,19 @@ def test_D21_http_api_cookies_are_one_header() -> None:
     assert header(decode(event), b"cookie") == [b"a=1; b=2; a=3"]
 
 
-def test_D21_function_urls_keep_the_cookie_header_they_sent() -> None:
-    event = builders.url_event(cookies=["a=1", "b=2"])
+@pytest.mark.parametrize("key", ["cookie", "Cookie"])
+@pytest.mark.parametrize("build", [builders.url_event, builders.http_event])
+def test_D21_the_list_of_cookies_is_what_the_client_sent(build: Any, key: str) -> None:
+    """Of two cookie headers, a Function URL's `headers` has one, joined by a comma."""
+    event = build(cookies=["a=1", "b=2"])
+    event["headers"].pop("cookie", None)
+    event["headers"][key] = "a=1,b=2"
+    assert header(decode(event), b"cookie") == [b"a=1; b=2"]
+
+
+@pytest.mark.parametrize("cookies", [None, []])
+def test_D21_without_the_list_the_header_stays(cookies: Any) -> None:
+    event = builders.url_event(cookies=cookies)
     event["headers"]["cookie"] = "a=1;b=2"
     assert header(decode(event), b"cookie") == [b"a=1;b=2"]
 

@@ -59,10 +59,14 @@ def shaped(holder: Any, value: str) -> Any:
 
 def lengths_seen(event: Any) -> list[bytes]:
     """Every content-length of the scope that the event becomes."""
+    return headers_seen(event, b"content-length")
+
+
+def headers_seen(event: Any, header: bytes) -> list[bytes]:
     seen: list[bytes] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        seen.extend(value for name, value in scope["headers"] if name == b"content-length")
+        seen.extend(value for name, value in scope["headers"] if name == header)
         await send({"type": "http.response.start", "status": 200})
         await send({"type": "http.response.body"})
 
@@ -88,10 +92,17 @@ def test_no_body_has_no_length(name: str) -> None:
     assert lengths_seen(posted(name, "text/plain", b"")) == []
 
 
-def test_a_transfer_encoding_needs_no_length() -> None:
-    event = posted("url", "text/plain", b"abc")
-    event["headers"]["transfer-encoding"] = "chunked"
-    assert lengths_seen(event) == []
+@pytest.mark.parametrize(("body", "length"), [(b"abc", None), (b"abc", "7"), (b"", None)])
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_chunked_body_that_came_whole_has_a_length(
+    name: str, body: bytes, length: str | None
+) -> None:
+    """RFC 9112, section 7.1.3: who decodes the chunks writes the length in place of the coding."""
+    event = posted(name, "text/plain", body, length=length)
+    for holder in header_maps(event):
+        holder["Transfer-Encoding"] = shaped(holder, "chunked")
+    assert lengths_seen(event) == [b"%d" % len(body)]
+    assert headers_seen(event, b"transfer-encoding") == []
 
 
 async def form_app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 Pairs = list[tuple[str, str]]
-"""Header pairs in order, names lower case unless said otherwise, text as latin-1."""
+"""Header pairs in order, names lower case unless said otherwise.
+
+Front doors read a request's bytes as UTF-8, and write a response's text as latin-1."""
 
 API_ID = "local00000"
 ACCOUNT_ID = "123456789012"

@@ -158,7 +158,7 @@ class Gateway:
 
 def request_of(scope: Scope, body: bytes) -> HttpRequest:
     """The request of an HTTP scope, or the handshake of a WebSocket's."""
-    headers = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in scope["headers"]]
+    headers = [(n.decode("latin-1"), v.decode("utf-8", "replace")) for n, v in scope["headers"]]
     return HttpRequest(
         method=scope.get("method", "GET"),
         raw_path=scope["raw_path"].decode("latin-1"),

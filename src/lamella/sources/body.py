@@ -34,11 +34,7 @@ def decode(body: Any, is_base64: Any) -> bytes:
         return utf8(body)
     if is_base64 is not True:
         raise malformed("isBase64Encoded", "true or false", is_base64)
-    return _from_base64(body)
-
-
-def _from_base64(body: str) -> bytes:
-    """Strict on every Python alike: binascii has a strict mode only since 3.11."""
+    # Strict on every Python alike: binascii has a strict mode only since 3.11.
     data = body.encode("ascii", "replace")
     digits = data.rstrip(b"=")
     if digits.translate(None, _BASE64) or len(data) % 4 or len(data) - len(digits) > 2:
@@ -54,7 +50,14 @@ def to_text(headers: Headers, body: bytes, text_types: tuple[str, ...]) -> tuple
     """
     if not body:
         return "", False
-    if _declared_text(headers, text_types):
+    content_type = None
+    coded = False
+    for name, value in headers:
+        if name == b"content-type":
+            content_type = content_type or value
+        elif name == b"content-encoding":
+            coded = coded or value.strip().lower() not in (b"", b"identity")
+    if not coded and (content_type is None or is_text_type(content_type, text_types)):
         try:
             return body.decode(), False
         except UnicodeDecodeError:
@@ -62,31 +65,18 @@ def to_text(headers: Headers, body: bytes, text_types: tuple[str, ...]) -> tuple
     return b2a_base64(body, newline=False).decode("ascii"), True
 
 
-def _declared_text(headers: Headers, text_types: tuple[str, ...]) -> bool:
-    content_type = None
-    for name, value in headers:
-        if name == b"content-type":
-            content_type = content_type or value
-        elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-            return False
-    return content_type is None or _is_text_type(content_type, text_types)
-
-
 @lru_cache(maxsize=128)
-def _is_text_type(content_type: bytes, text_types: tuple[str, ...]) -> bool:
+def is_text_type(content_type: bytes, text_types: tuple[str, ...]) -> bool:
+    """Whether a media type is not known to be binary, or `text_types` names it."""
     media = content_type.partition(b";")[0].strip().lower().decode("latin-1")
-    return not _is_binary(media) or any(_matches(media, kind.lower()) for kind in text_types)
-
-
-def _is_binary(media: str) -> bool:
-    if media.startswith(_BINARY_KINDS):
-        return media != "image/svg+xml"
-    return media in _BINARY_TYPES or media.endswith(_BINARY_SUFFIXES)
-
-
-def _matches(media: str, kind: str) -> bool:
-    if kind.startswith("+"):
-        return media.endswith(kind)
-    if kind.endswith("/*"):
-        return media.startswith(kind[:-1])
-    return media == kind
+    binary = media.startswith(_BINARY_KINDS) and media != "image/svg+xml"
+    if not (binary or media in _BINARY_TYPES or media.endswith(_BINARY_SUFFIXES)):
+        return True
+    for kind in map(str.lower, text_types):
+        if kind.startswith("+"):
+            found = media.endswith(kind)
+        else:
+            found = media.startswith(kind[:-1]) if kind.endswith("/*") else media == kind
+        if found:
+            return True
+    return False

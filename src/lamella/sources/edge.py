@@ -10,7 +10,7 @@ from typing import Any
 
 from lamella.errors import BadEvent
 from lamella.sources import body, fields, headers, origin, paths, query
-from lamella.types import Event, Headers, Request, Response
+from lamella.types import Event, Request, Response
 
 # CloudFront answers 502 to a result with one of these: disallowed or read-only headers, and
 # `host`, which no response has.
@@ -28,43 +28,20 @@ def decode(event: Event) -> Request:
 
     Raises `BadEvent`, with status 413 for a body that CloudFront cut off.
     """
-    request = _request(event)
-    pairs = headers.from_multi(_header_lists(request))
-    # CloudFront keeps X-Forwarded-Proto to itself, and has a header of its own to ask for.
-    scheme, server = origin.origin(pairs, b"cloudfront-forwarded-proto")
-    path, raw_path = paths.from_encoded(fields.text(request, "uri"))
-    client_ip = fields.text(request, "clientIp")
-    return Request(
-        method=fields.method(request, "method"),
-        path=path,
-        raw_path=raw_path,
-        query_string=query.from_raw(fields.text(request, "querystring")),
-        headers=pairs,
-        body=_body(request),
-        scheme=scheme,
-        server=server,
-        client=(client_ip, 0) if client_ip else None,
-    )
-
-
-def _request(event: Event) -> Event:
     records = event.get("Records")
     if not isinstance(records, list) or not records or not isinstance(records[0], dict):
         raise fields.malformed("Records", "a list of one CloudFront record", records)
-    return fields.mapping(fields.mapping(records[0], "cf"), "request")
-
-
-def _header_lists(request: Event) -> Event:
-    """{"name": ["value"]} out of CloudFront's {"name": [{"key": "Name", "value": "value"}]}."""
-    lists: Event = {}
+    request = fields.mapping(fields.mapping(records[0], "cf"), "request")
+    # {"name": [{"key": "Name", "value": "value"}]}
+    values: Event = {}
     for name, entries in fields.mapping(request, "headers").items():
         if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
             raise fields.malformed(f"headers.{name}", "a list of objects", entries)
-        lists[name] = [entry.get("value") for entry in entries]
-    return lists
-
-
-def _body(request: Event) -> bytes:
+        values[name] = [entry.get("value") for entry in entries]
+    pairs = headers.from_multi(values)
+    # CloudFront keeps X-Forwarded-Proto to itself, and has a header of its own to ask for.
+    scheme, server = origin.origin(pairs, b"cloudfront-forwarded-proto")
+    path, raw_path = paths.from_encoded(fields.text(request, "uri"))
     sent = fields.mapping(request, "body")
     if sent.get("inputTruncated"):
         raise BadEvent(
@@ -72,29 +49,36 @@ def _body(request: Event) -> bytes:
             "see half of it. Send less than 40 KB on viewer-request, 1 MB on origin-request.",
             status=413,
         )
-    return body.decode(sent.get("data"), fields.text(sent, "encoding") != "text")
+    client_ip = fields.text(request, "clientIp")
+    return Request(
+        method=fields.method(request, "method"),
+        path=path,
+        raw_path=raw_path,
+        query_string=query.from_raw(fields.text(request, "querystring")),
+        headers=pairs,
+        body=body.decode(sent.get("data"), fields.text(sent, "encoding") != "text"),
+        scheme=scheme,
+        server=server,
+        client=(client_ip, 0) if client_ip else None,
+    )
 
 
 def encode(response: Response, _event: Event, text_types: tuple[str, ...]) -> dict[str, Any]:
     """A generated response; CloudFront refuses even an empty `body` together with a 204."""
     text, is_base64 = body.to_text(response.headers, response.body, text_types)
+    allowed = [
+        pair
+        for pair in response.headers
+        if pair[0] not in _REFUSED and not pair[0].startswith(_REFUSED_PREFIXES)
+    ]
     result: dict[str, Any] = {
         "status": str(response.status),
-        "headers": _header_objects(response.headers),
+        "headers": {
+            name: [{"key": name, "value": value} for value in values]
+            for name, values in headers.to_lists(allowed).items()
+        },
     }
     if text:
         result["body"] = text
         result["bodyEncoding"] = "base64" if is_base64 else "text"
     return result
-
-
-def _header_objects(pairs: Headers) -> dict[str, list[dict[str, str]]]:
-    allowed = [
-        pair
-        for pair in pairs
-        if pair[0] not in _REFUSED and not pair[0].startswith(_REFUSED_PREFIXES)
-    ]
-    return {
-        name: [{"key": name, "value": value} for value in values]
-        for name, values in headers.to_lists(allowed).items()
-    }

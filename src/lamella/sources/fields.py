@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from lamella.errors import BadEvent
-from lamella.types import Event
+from lamella.types import TOKEN, Event
 
 
 def malformed(key: str, expected: str, value: Any) -> BadEvent:
@@ -43,9 +44,15 @@ def mapping(holder: Event, key: str) -> Event:
 def method(holder: Event, key: str) -> str:
     """The request method in upper case: the one field that has no default worth guessing."""
     value = text(holder, key)
-    if not value:
+    if not is_token(value):
         raise malformed(key, "an HTTP method", holder.get(key))
     return value.upper()
+
+
+@lru_cache(maxsize=512)
+def is_token(word: str) -> bool:
+    """Whether `word` may be a method or a header's name (RFC 9110, section 5.6.2)."""
+    return word.isascii() and word != "" and not word.encode().translate(None, TOKEN)
 
 
 _METHODS: tuple[tuple[Any, ...], ...] = (
@@ -58,16 +65,17 @@ _METHODS: tuple[tuple[Any, ...], ...] = (
 
 def asks_for_head(event: Any) -> bool:
     """Whether an event of any source asks for HEAD, however malformed it is else."""
-    return any(_at(event, path) in ("HEAD", "head") for path in _METHODS)
-
-
-def _at(value: Any, path: tuple[Any, ...]) -> Any:
-    for key in path:
-        try:
-            value = value[key]
-        except (LookupError, TypeError):
-            return None
-    return value
+    for path in _METHODS:
+        value = event
+        for key in path:
+            try:
+                value = value[key]
+            except (LookupError, TypeError):
+                break
+        else:
+            if value in ("HEAD", "head"):
+                return True
+    return False
 
 
 def strings(value: Any, key: str) -> list[str]:

@@ -1,32 +1,39 @@
 """Headers: from an event's maps to byte pairs, and from byte pairs to a result's maps.
 
-Bytes of HTTP headers are latin-1 (ASGI; RFC 9110, section 5.5). A value that latin-1 cannot
-hold came from UTF-8 bytes that the event source decoded, and goes back to these.
+An event source reads a request's headers as UTF-8. So the bytes that the client sent are the UTF-8
+of the event's text, whether latin-1 has its characters ("Córdoba") or not ("Srīperumbūdūr", as ALB
+hands on; https://github.com/honojs/hono/issues/4432). In a result, text is latin-1: one character
+for each byte (RFC 9110, section 5.5).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
 
-from lamella.sources.fields import malformed, mapping, strings, utf8
+from lamella.sources.fields import is_token, malformed, mapping, strings, text, utf8
 from lamella.types import Event, Headers
 
 
 def from_single(values: Event) -> Headers:
-    """Pairs out of a map of strings (HTTP API, Function URL): names lower case, nulls skipped."""
+    """Pairs out of a map of strings (HTTP API, Function URL): names lower case, nulls skipped.
+
+    Raises `BadEvent`, as all of these do: for a name that is no token, for a value that is no
+    string, and for CR, LF or NUL in one, which no HTTP request can have sent.
+    """
     try:
-        return [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in values.items()]
-    except (AttributeError, UnicodeEncodeError):
-        return [_pair(k, v) for k, v in values.items() if v is not None]
+        return _checked([(_name(k), v.encode()) for k, v in values.items()])
+    except (AttributeError, UnicodeEncodeError):  # no string, or half a surrogate pair
+        held = [(k, text(values, k)) for k, v in values.items() if v is not None]
+        return _checked([(_name(k), utf8(v)) for k, v in held])
 
 
 def from_multi(values: Event) -> Headers:
     """Pairs out of a map of lists of strings: duplicates kept, cookies in one header."""
     pairs: Headers = []
     for name, held in values.items():
-        key = _encode(name.lower())
-        pairs += [(key, _encode(value)) for value in strings(held, name)]
-    return join_cookies(pairs)
+        key = _name(name)
+        pairs += [(key, utf8(value)) for value in strings(held, name)]
+    return join_cookies(_checked(pairs))
 
 
 def from_both(event: Event) -> Headers:
@@ -41,17 +48,20 @@ def from_both(event: Event) -> Headers:
     return found + [pair for pair in from_multi(single) if pair[0] not in names]
 
 
-def _pair(name: str, value: Any) -> tuple[bytes, bytes]:
-    if not isinstance(value, str):
-        raise malformed(f"headers.{name}", "a string", value)
-    return _encode(name.lower()), _encode(value)
+@lru_cache(maxsize=512)
+def _name(name: str) -> bytes:
+    if not is_token(name):
+        raise malformed("headers", "an object whose keys are header names", name)
+    return name.lower().encode()
 
 
-def _encode(value: str) -> bytes:
-    try:
-        return value.encode("latin-1")
-    except UnicodeEncodeError:
-        return utf8(value)
+def _checked(pairs: Headers) -> Headers:
+    """`pairs`, unless a value would write header lines of its own (RFC 9110, section 5.5)."""
+    values = b"".join([value for _, value in pairs])
+    if b"\n" in values or b"\r" in values or b"\0" in values:
+        name, value = next(p for p in pairs if p[1].translate(None, b"\r\n\0") != p[1])
+        raise malformed(f"headers.{name.decode()}", "text without CR, LF and NUL", value)
+    return pairs
 
 
 def join_cookies(headers: Headers) -> Headers:
@@ -121,15 +131,11 @@ def to_single(headers: Headers) -> dict[str, str]:
     for this mode; the trick is what other adapters have long sent through ALB.
     """
     joined, cookies = to_joined(headers)
-    joined.update((_cased("set-cookie", number), cookie) for number, cookie in enumerate(cookies))
+    for number, cookie in enumerate(cookies):
+        # The letters that are upper case are the bits of the cookie's number.
+        name = ""
+        for letter in "set-cookie":
+            name += letter.upper() if number & 1 and letter != "-" else letter
+            number >>= letter != "-"
+        joined[name] = cookie
     return joined
-
-
-def _cased(name: str, number: int) -> str:
-    """The spelling of `name` whose upper-case letters are the bits of `number`."""
-    letters = []
-    for letter in name:
-        upper = letter.isalpha() and number & 1
-        letters.append(letter.upper() if upper else letter)
-        number >>= letter.isalpha()
-    return "".join(letters)

@@ -12,7 +12,15 @@ from lamella.types import Event, Request, Response
 
 
 def decode(event: Event) -> Request:
-    """The request in a Lattice event of either version. Raises `BadEvent`."""
+    """The request in a Lattice event of either version. Raises `BadEvent`.
+
+    Version 1 carries the query whole in raw_path; version 2 as a map, which is read as sent.
+    UNVERIFIED: AWS does not say whether that map is decoded, its samples hold nothing that would
+    tell, no event is published that does, and other readers differ (Powertools hands it on as it
+    is, a patch for Hono's adapter encodes it). Read as sent, like a load balancer's and like the
+    `path` beside it, because that is wrong the least: were it decoded after all, only a literal
+    `+` or `%` in a value would be misread; the other way round, every escape sent.
+    """
     if "raw_path" in event:
         raw, parameters, flag = "raw_path", "query_string_parameters", "is_base64_encoded"
     else:
@@ -21,30 +29,19 @@ def decode(event: Event) -> Request:
     pairs = headers.from_multi(fields.mapping(event, "headers"))
     scheme, server = origin.origin(pairs)
     path, raw_path = paths.from_encoded(target)
+    raw_query = target.partition("?")[2]
+    decoded = fields.flatten(fields.mapping(event, parameters))
     return Request(
         method=fields.method(event, "method"),
         path=path,
         raw_path=raw_path,
-        query_string=_query(target, fields.mapping(event, parameters)),
+        query_string=query.from_raw(raw_query) if raw_query else query.from_encoded(decoded),
         headers=pairs,
         body=body.decode(event.get("body"), event.get(flag)),
         scheme=scheme,
         server=server,
         client=origin.last_hop(pairs),
     )
-
-
-def _query(target: str, parameters: Event) -> bytes:
-    """The query that version 1 carries whole in raw_path; else what the map gives, as sent.
-
-    UNVERIFIED: AWS does not say whether version 2's map is decoded, its samples hold nothing that
-    would tell, no event is published that does, and other readers differ (Powertools hands it on
-    as it is, a patch for Hono's adapter encodes it). Read as sent, like a load balancer's and like
-    the `path` beside it, because that is wrong the least: were it decoded after all, only a
-    literal `+` or `%` in a value would be misread; the other way round, every escape sent.
-    """
-    raw = target.partition("?")[2]
-    return query.from_raw(raw) if raw else query.from_encoded(fields.flatten(parameters))
 
 
 def encode(response: Response, _event: Event, text_types: tuple[str, ...]) -> dict[str, Any]:

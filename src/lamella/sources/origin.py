@@ -8,10 +8,14 @@ from __future__ import annotations
 from functools import lru_cache
 from socket import AF_INET, AF_INET6, inet_pton
 
+from lamella.sources.paths import UNRESERVED
 from lamella.types import Headers
 
 Address = tuple[str, int]
 """A host without brackets and its port, 0 where the port is unknown."""
+
+REG_NAME = UNRESERVED + b"%!$&'()*+,;="
+"""Bytes of a host that is no IPv6 address (RFC 3986, section 3.2.2)."""
 
 _SCHEMES = ("https", "http")
 _VERSIONS = {"HTTP/1.0": "1.0", "HTTP/2.0": "2", "HTTP/2": "2", "HTTP/3.0": "3", "HTTP/3": "3"}
@@ -41,10 +45,16 @@ def scheme_of(forwarded: bytes) -> str:
 def server_of(host: bytes, scheme: str, forwarded_port: bytes = b"") -> Address | None:
     """Name and port out of a Host header; a missing port is the forwarded or the scheme's.
 
-    None where it has no name (`:8080`).
+    None where the name is none that a URL could have (`:8080`, `[:::]`, `a b`): frameworks build
+    URLs of it, and parsers of these raise.
     """
-    name, port = split_port(host.decode("latin-1").strip())
-    if not name:
+    authority = host.decode("latin-1").strip()
+    name, port = split_port(authority)
+    if ":" in name or authority.startswith("["):
+        valid = ":" in name and is_ip_address(name)
+    else:
+        valid = name != "" and name.isascii() and not name.encode().translate(None, REG_NAME)
+    if not valid:
         return None
     if port is None:
         port = _port(forwarded_port.partition(b",")[0].decode("latin-1"))
@@ -81,8 +91,8 @@ def is_ip_address(name: str) -> bool:
 def split_port(authority: str) -> tuple[str, int | None]:
     """(host, port) of "host", "host:port", "[v6]", "[v6]:port" or a bare IPv6 address."""
     if authority.startswith("["):
-        host, _, rest = authority[1:].partition("]")
-        return host, _port(rest[1:])
+        host, closed, rest = authority[1:].partition("]")
+        return (host, _port(rest[1:])) if closed and rest[:1] in ("", ":") else ("", None)
     host, _, port = authority.partition(":")
     return (authority, None) if ":" in port else (host, _port(port))
 

@@ -39,14 +39,13 @@ def percent_decode(raw: bytes) -> str:
     if b"%" not in raw:
         return raw.decode("utf-8", "replace")
     head, *parts = raw.split(b"%")
-    return b"".join([head, *map(_unescape, parts)]).decode("utf-8", "replace")
-
-
-def _unescape(part: bytes) -> bytes:
-    try:
-        return unhexlify(part[:2]) + part[2:] if len(part) > 1 else b"%" + part
-    except Error:
-        return b"%" + part
+    decoded = [head]
+    for part in parts:
+        try:
+            decoded.append(unhexlify(part[:2]) + part[2:] if len(part) > 1 else b"%" + part)
+        except Error:
+            decoded.append(b"%" + part)
+    return b"".join(decoded).decode("utf-8", "replace")
 
 
 def rooted(path: str) -> str:

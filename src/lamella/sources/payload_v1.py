@@ -22,12 +22,16 @@ def decode(event: Event, split_path: Callable[[str], tuple[str, bytes]]) -> Requ
     scheme, server = origin.origin(pairs)
     full, root = roots.full_path(event, context)
     path, raw_path = split_path(full)
+    # AWS's events have no raw query, emulators' may.
+    raw_query = fields.text(event, "rawQueryString")
     source_ip = fields.text(fields.mapping(context, "identity"), "sourceIp")
     return Request(
         method=fields.method(event, "httpMethod"),
         path=path,
         raw_path=raw_path,
-        query_string=_query(event),
+        query_string=(
+            query.from_raw(raw_query) if raw_query else query.from_decoded(parameters(event))
+        ),
         headers=pairs,
         body=body.decode(event.get("body"), event.get("isBase64Encoded")),
         scheme=scheme,
@@ -36,12 +40,6 @@ def decode(event: Event, split_path: Callable[[str], tuple[str, bytes]]) -> Requ
         client=(source_ip, 0) if source_ip else None,
         root_path=split_path(root)[0] if root else "",
     )
-
-
-def _query(event: Event) -> bytes:
-    """The query as sent where an event has it (AWS's does not, emulators' may), else the maps'."""
-    raw = fields.text(event, "rawQueryString")
-    return query.from_raw(raw) if raw else query.from_decoded(parameters(event))
 
 
 def parameters(event: Event) -> query.Pairs:

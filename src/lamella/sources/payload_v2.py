@@ -14,7 +14,14 @@ from lamella.types import Event, Headers, Request, Response
 def decode(event: Event, path: str, raw_path: bytes, root_path: str) -> Request:
     """The request, with the paths that the caller knows how to read. Raises `BadEvent`."""
     http = fields.mapping(fields.mapping(event, "requestContext"), "http")
-    pairs = _headers(event)
+    values = fields.mapping(event, "headers")
+    cookies = fields.strings(event.get("cookies"), "cookies")
+    if cookies:
+        # HTTP APIs take cookies out of the headers. Function URLs leave a header in, where those
+        # of several headers are joined by a comma, which is part of a cookie's value.
+        key = next((name for name in values if name.lower() == "cookie"), "cookie")
+        values = {**values, key: "; ".join(cookies)}
+    pairs = headers.from_single(values)
     scheme, server = origin.origin(pairs)
     source_ip = fields.text(http, "sourceIp")
     return Request(
@@ -30,16 +37,6 @@ def decode(event: Event, path: str, raw_path: bytes, root_path: str) -> Request:
         (source_ip, 0) if source_ip else None,
         root_path,
     )
-
-
-def _headers(event: Event) -> Headers:
-    """Headers, with the cookies that HTTP API takes out of them; Function URLs leave a copy in."""
-    pairs = headers.from_single(fields.mapping(event, "headers"))
-    cookies = event.get("cookies")
-    if cookies and not any(name == b"cookie" for name, _ in pairs):
-        joined = "; ".join(fields.strings(cookies, "cookies"))
-        pairs += headers.from_single({"cookie": joined})
-    return pairs
 
 
 def encode(response: Response, text_types: tuple[str, ...]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What happens to a request between its codec and the application, by the user's settings.
 
-    codec.decode(event) ──▶ length ──▶ tenant ──▶ mount ──▶ trust ──▶ traceparent ──▶ the scope
+    codec.decode(event) ──▶ tenant ──▶ length ──▶ mount ──▶ trust ──▶ traceparent ──▶ the scope
 
 One rule for every event source. Headers that the user decides to trust (the public host and
 scheme, the real authorization) are off unless set, because a client can send any header it likes.
@@ -17,6 +17,8 @@ from lamella.types import Headers, Request
 
 TENANT_HEADER = b"x-amz-tenant-id"
 """By which an invocation's caller names the tenant of an isolated function.
+
+The context says the tenant: a header of that name is the client's, proves nothing, and goes.
 Source: https://docs.aws.amazon.com/lambda/latest/dg/tenant-isolation-invoke.html."""
 
 
@@ -31,9 +33,16 @@ class Preparation(NamedTuple):
 
     def prepare(self, request: Request, trace_id: str | None = None) -> Request:
         """The request as the application gets it; `trace_id` is the invocation's X-Ray header."""
-        _drop_tenant(request.headers)
-        if request.body:
-            _add_length(request)
+        headers = request.headers
+        names = {name for name, _ in headers}
+        chunked = b"transfer-encoding" in names
+        if chunked or TENANT_HEADER in names:
+            gone = (TENANT_HEADER, *((b"transfer-encoding", b"content-length") if chunked else ()))
+            headers[:] = [pair for pair in headers if pair[0] not in gone]
+        # The body is here as a whole, so it has a length (RFC 9112, section 7.1.3). REST APIs take
+        # that header off; Django and others read a body no further than it says.
+        if chunked or (request.body and b"content-length" not in names):
+            headers.append((b"content-length", b"%d" % len(request.body)))
         if request.root_path or self.base_path:
             request = mount(request, self.base_path, self.base_path_mode)
         if self.forwarded_host:
@@ -43,18 +52,6 @@ class Preparation(NamedTuple):
         if self.traceparent:
             add_traceparent(request.headers, trace_id)
         return request
-
-
-def _drop_tenant(headers: Headers) -> None:
-    """The context says the tenant; a header of that name is the client's, and proves nothing."""
-    if any(name == TENANT_HEADER for name, _ in headers):
-        headers[:] = [pair for pair in headers if pair[0] != TENANT_HEADER]
-
-
-def _add_length(request: Request) -> None:
-    """REST APIs take content-length off; Django and others read a body no further than it says."""
-    if not any(name in (b"content-length", b"transfer-encoding") for name, _ in request.headers):
-        request.headers.append((b"content-length", b"%d" % len(request.body)))
 
 
 def mount(request: Request, base_path: str, mode: str) -> Request:
@@ -67,31 +64,24 @@ def mount(request: Request, base_path: str, mode: str) -> Request:
     - mode "mount": the path keeps all of it, `root_path` is all of it (as uvicorn does);
     - mode "strip": it is cut off `path` and `raw_path`, and `root_path` is "".
     """
-    prefix = _prefix(request, base_path)
+    prefix = request.root_path + base_path
+    if not is_under(request.path, prefix):
+        prefix = request.root_path
     if not prefix:
         return request
     if mode == "mount":
         return request._replace(root_path=prefix)
     path = request.path[len(prefix) :] or "/"
-    raw_path = _without(prefix, request.raw_path) or quote(path, PATH)
-    return request._replace(path=path, raw_path=raw_path, root_path="")
-
-
-def _prefix(request: Request, base: str) -> str:
-    whole = request.root_path + base
-    return whole if is_under(request.path, whole) else request.root_path
-
-
-def _without(prefix: str, raw_path: bytes) -> bytes:
-    """`raw_path` without the bytes that spell `prefix`, escaped or not; b"" where none do."""
-    end = 0
+    # Of raw_path goes what spells the prefix, where each byte may be escaped.
+    raw_path, end = request.raw_path, 0
     for _ in prefix.encode():
         end += 3 if raw_path[end : end + 1] == b"%" else 1
-    if percent_decode(raw_path[:end]) != prefix:
-        return b""
     rest = raw_path[end:]
-    # An escaped slash at the border is a real one, now that the path begins there.
-    return b"/" + rest[3:] if rest[:3].upper() == b"%2F" else rest
+    if rest[:3].upper() == b"%2F":  # a slash like any other, now that the path begins there
+        rest = b"/" + rest[3:]
+    if not rest or percent_decode(raw_path[:end]) != prefix:
+        rest = quote(path, PATH)
+    return request._replace(path=path, raw_path=rest, root_path="")
 
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?"
@@ -117,9 +107,11 @@ def forwarded(request: Request, header_name: str) -> Request:
     value = values.rpartition(b",")[2].strip().decode("latin-1")
     host, scheme = value, ""
     if header_name.strip().lower() == "forwarded":
-        pairs = _parameters(value)
+        # `for=1.2.3.4;host="a.example:8443";proto=https`
+        parts = [part.partition("=") for part in value.split(";")]
+        pairs = {name.strip().lower(): text.strip().strip('"') for name, _, text in parts}
         host, scheme = pairs.get("host", ""), pairs.get("proto", "").lower()
-    if host and not _is_host(host):
+    if host and not is_host(host):
         return request
     if scheme in ("http", "https"):
         request = request._replace(scheme=scheme)
@@ -152,13 +144,7 @@ def _with(headers: Headers, name: bytes, value: bytes) -> Headers:
     return [(name, value), *(pair for pair in headers if pair[0] != name)]
 
 
-def _parameters(element: str) -> dict[str, str]:
-    """`for=1.2.3.4;host="a.example:8443";proto=https` as a map, quotes removed."""
-    parts = [part.partition("=") for part in element.split(";")]
-    return {name.strip().lower(): value.strip().strip('"') for name, _, value in parts}
-
-
-def _is_host(value: str) -> bool:
+def is_host(value: str) -> bool:
     """Whether `value` is a host name or an address, with a port or without."""
     found = _HOST.fullmatch(value) if len(value) <= _LONGEST else None
     if found is None:

@@ -20,36 +20,25 @@ def stage_in(path: str, context: Event) -> str:
 
 
 def full_path(event: Event, context: Event) -> tuple[str, str]:
-    """(path with everything in front, root path) of a payload 1.0 event, encoded as it came."""
+    """(path with everything in front, root path) of a payload 1.0 event, encoded as it came.
+
+    On the default domain the context's path shows the stage. Elsewhere the root is what is in
+    front of the resource with its parameters filled in: "/items/{id}" with {"id": "5"} is
+    "/items/5", "/{proxy+}" with {"proxy": "a/b"} is "/a/b".
+    """
     path = rooted(text(event, "path"))
     stage = text(context, "stage")
     if stage and text(context, "path").rstrip("/") == f"/{stage}{path}".rstrip("/"):
         return f"/{stage}{path}", f"/{stage}"
-    tail = _resource_path(text(event, "resource"), mapping(event, "pathParameters"))
-    if tail is None:
-        return path, stage_in(path, context)
-    return path, _before(path.rstrip("/"), tail.rstrip("/"))
-
-
-def _before(path: str, tail: str) -> str:
-    """What is in front of `tail`, without a slash at its end: a client may send several."""
-    return path[: len(path) - len(tail)].rstrip("/") if path.endswith(tail) else ""
-
-
-def _resource_path(resource: str, parameters: Event) -> str | None:
-    """The resource template with its parameters filled in, None where that cannot be done.
-
-    "/items/{id}" with {"id": "5"} is "/items/5", "/{proxy+}" with {"proxy": "a/b"} is "/a/b".
-    """
-    if not resource.startswith("/"):
-        return None
-    filled = []
-    for segment in resource.split("/"):
+    resource, parameters = text(event, "resource"), mapping(event, "pathParameters")
+    segments = resource.split("/")
+    for index, segment in enumerate(segments):
         if segment.startswith("{"):
-            value = text(parameters, segment.strip("{+}")).strip("/")
-            if not value:
-                return None
-            filled.append(value)
-        else:
-            filled.append(segment)
-    return "/".join(filled)
+            segments[index] = text(parameters, segment.strip("{+}")).strip("/")
+            if not segments[index]:
+                resource = ""
+    if not resource.startswith("/"):
+        return path, stage_in(path, context)
+    tail, trimmed = "/".join(segments).rstrip("/"), path.rstrip("/")
+    # A client may send several slashes where one belongs.
+    return path, trimmed.removesuffix(tail).rstrip("/") if trimmed.endswith(tail) else ""

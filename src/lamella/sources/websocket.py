@@ -28,7 +28,16 @@ def decode(event: Event, path: str = "/") -> Request:
     context = fields.mapping(event, "requestContext")
     pairs = headers.from_both(event)
     scheme, server = origin.origin(pairs)
-    decoded, raw_path = _path(event, pairs, path)
+    where, _, name = path.partition(":")
+    if where == "query":
+        found = next((value for key, value in payload_v1.parameters(event) if key == name), "")
+        decoded, raw_path = paths.from_decoded(found)
+    elif where == "header":
+        key = name.encode()
+        sent = next((value for header, value in pairs if header == key), b"")
+        decoded, raw_path = paths.from_encoded(sent.decode())
+    else:
+        decoded, raw_path = paths.from_decoded(path)
     source_ip = fields.text(fields.mapping(context, "identity"), "sourceIp")
     return Request(
         method="GET",
@@ -41,18 +50,6 @@ def decode(event: Event, path: str = "/") -> Request:
         server=server,
         client=(source_ip, 0) if source_ip else None,
     )
-
-
-def _path(event: Event, pairs: Headers, path: str) -> tuple[str, bytes]:
-    where, _, name = path.partition(":")
-    if where == "query":
-        found = next((value for key, value in payload_v1.parameters(event) if key == name), "")
-        return paths.from_decoded(found)
-    if where == "header":
-        key = name.encode()
-        sent = next((value for header, value in pairs if header == key), b"")
-        return paths.from_encoded(sent.decode("latin-1"))
-    return paths.from_decoded(path)
 
 
 def document(request: Request, event: Event) -> dict[str, Any]:
@@ -75,6 +72,8 @@ def document(request: Request, event: Event) -> dict[str, Any]:
 def scope(kept: dict[str, Any]) -> Scope:
     """The ASGI scope of a kept handshake, without what the environment adds."""
     pairs = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in kept["headers"]]
+    offered = b",".join(value for name, value in pairs if name == b"sec-websocket-protocol")
+    subprotocols = [word.strip() for word in offered.decode("latin-1").split(",")]
     return {
         "type": "websocket",
         "asgi": {"version": "3.0", "spec_version": "2.5"},
@@ -87,13 +86,8 @@ def scope(kept: dict[str, Any]) -> Scope:
         "headers": pairs,
         "client": tuple(kept["client"]) if kept["client"] else None,
         "server": tuple(kept["server"]) if kept["server"] else None,
-        "subprotocols": _subprotocols(pairs),
+        "subprotocols": [word for word in subprotocols if word],
     }
-
-
-def _subprotocols(pairs: Headers) -> list[str]:
-    offered = b",".join(value for name, value in pairs if name == b"sec-websocket-protocol")
-    return [word.strip() for word in offered.decode("latin-1").split(",") if word.strip()]
 
 
 def connection_id(event: Event) -> str:

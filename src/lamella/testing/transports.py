@@ -186,7 +186,8 @@ async def _next(answer: Answer) -> bytes | None:
 
 def _request(request: httpx.Request) -> HttpRequest:
     raw_path, _, query = request.url.raw_path.decode("ascii").partition("?")
-    headers = [(n.decode("latin-1").lower(), v.decode("latin-1")) for n, v in request.headers.raw]
+    raw = request.headers.raw
+    headers = [(n.decode("latin-1").lower(), v.decode("utf-8", "replace")) for n, v in raw]
     return HttpRequest(
         method=request.method,
         raw_path=raw_path,
