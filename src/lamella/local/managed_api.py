@@ -51,7 +51,6 @@ class ManagedApi(Api):
 
     @property
     def in_init(self) -> bool:
-        """See Api."""
         return self._states.state is State.STARTED
 
     @property

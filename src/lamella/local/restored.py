@@ -19,7 +19,6 @@ class RestoredSandbox(Sandbox):
         self._snapshot = snapshot
 
     async def stop(self) -> None:
-        """See Sandbox."""
         await super().stop()
         self._snapshot.forget(self.pid)
 

@@ -59,7 +59,6 @@ class RuntimeApi(Api):
 
     @property
     def in_init(self) -> bool:
-        """See Api."""
         return self._states.state is State.STARTED
 
     def dispatch(self, invocation: Invocation) -> None:

@@ -210,7 +210,6 @@ class _Template(Sandbox):
         await self._running().exited()
 
     async def stop(self) -> None:
-        """See Sandbox."""
         self._stopping.set()
         if self._process is not None:
             await self._process.stop()  # a snapshot is thrown away, not shut down

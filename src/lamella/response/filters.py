@@ -22,27 +22,21 @@ class Wrapper:
 
     @property
     def status(self) -> int:
-        """See `Sink.status`."""
         return self._sink.status
 
     def start(self, status: int, headers: Headers) -> None:
-        """See `Sink.start`."""
         self._sink.start(status, headers)
 
     async def write(self, data: bytes) -> None:
-        """See `Sink.write`."""
         await self._sink.write(data)
 
     async def end(self, data: bytes) -> None:
-        """See `Sink.end`."""
         await self._sink.end(data)
 
     def fail(self, status: int, message: str, error: BaseException | None = None) -> None:
-        """See `Sink.fail`."""
         self._sink.fail(status, message, error)
 
     def withdraw(self) -> None:
-        """See `Sink.withdraw`."""
         self._sink.withdraw()
 
 

@@ -67,7 +67,6 @@ class AsyncLambdaTransport(httpx.AsyncBaseTransport):
         return _result(await self._environment.invoke(event))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """See `httpx.AsyncBaseTransport`."""
         await request.aread()
         return _response(await self._environment.request(_request(request)), _AsyncBody)
 
@@ -108,7 +107,6 @@ class LambdaTransport(httpx.BaseTransport):
         return _result(self._loop().run(self._environment.invoke(event)))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """See `httpx.BaseTransport`."""
         request.read()
         runner = self._loop()
         delivery = runner.run(self._environment.request(_request(request)))

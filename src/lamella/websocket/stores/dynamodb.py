@@ -113,7 +113,6 @@ class DynamoDBStore:
         self._guard = Guard(address)
 
     async def put(self, connection_id: str, document: Document, expires_at: int) -> None:
-        """See `Store`."""
         item = {
             **_row_key(connection_id),
             "document": {"S": self._text(document)},
@@ -123,7 +122,6 @@ class DynamoDBStore:
         await self._guard(self._client.call("PutItem", TableName=self._table, Item=item))
 
     async def get(self, connection_id: str) -> Row | None:
-        """See `Store`."""
         key = _row_key(connection_id)
         result = await self._guard(
             self._client.call("GetItem", TableName=self._table, Key=key, ConsistentRead=True)
@@ -134,7 +132,6 @@ class DynamoDBStore:
         return Row(decoded(item["document"]["S"]), item["version"]["S"])
 
     async def replace(self, connection_id: str, document: Document, version: Any) -> bool:
-        """See `Store`."""
         work = self._client.call(
             "UpdateItem",
             TableName=self._table,
@@ -165,7 +162,6 @@ class DynamoDBStore:
         return text
 
     async def delete(self, connection_id: str) -> None:
-        """See `Store`."""
         await self._guard(self._delete(connection_id))
 
     async def _delete(self, connection_id: str) -> None:
@@ -177,7 +173,6 @@ class DynamoDBStore:
         await self._remove([_key(pk, sk) for sk in found])
 
     async def group_add(self, group: str, member: Member, expires_at: int) -> None:
-        """See `Store`."""
         attributes = {"endpoint": {"S": member.endpoint}, "expires_at": _number(expires_at)}
         forward, reverse = _membership_keys(group, member.connection_id)
 
@@ -189,7 +184,6 @@ class DynamoDBStore:
         await self._guard(add())
 
     async def group_discard(self, group: str, connection_id: str) -> None:
-        """See `Store`."""
         forward, reverse = _membership_keys(group, connection_id)
 
         async def discard() -> None:
@@ -199,7 +193,6 @@ class DynamoDBStore:
         await self._guard(discard())
 
     async def members(self, group: str) -> AsyncIterator[list[Member]]:
-        """See `Store`."""
         values = {":now": _number(now())}
         pages = self._query(_group(group), FilterExpression=_LIVING, values=values)
         while (page := await self._guard(anext(pages, None))) is not None:
@@ -207,7 +200,6 @@ class DynamoDBStore:
                 yield [Member(item["sk"]["S"], item["endpoint"]["S"]) for item in page]
 
     async def close(self) -> None:
-        """See `Store`."""
         await self._client.close()
 
     async def _query(

@@ -27,12 +27,10 @@ class MemoryStore:
             _rows[connection_id] = (encoded(document), new_version(), expires_at)
 
     async def get(self, connection_id: str) -> Row | None:
-        """See `Store`."""
         text, version, expires_at = _rows.get(connection_id, ("", "", 0))
         return Row(decoded(text), version) if expires_at > now() else None
 
     async def replace(self, connection_id: str, document: Document, version: Any) -> bool:
-        """See `Store`."""
         with _lock:
             _, held, expires_at = _rows.get(connection_id, ("", "", 0))
             if held != version or expires_at <= now():
@@ -41,25 +39,21 @@ class MemoryStore:
             return True
 
     async def delete(self, connection_id: str) -> None:
-        """See `Store`."""
         with _lock:
             _rows.pop(connection_id, None)
             for members in _members.values():
                 members.pop(connection_id, None)
 
     async def group_add(self, group: str, member: Member, expires_at: int) -> None:
-        """See `Store`."""
         with _lock:
             members = _members.setdefault(checked("group name", group), {})
             members[member.connection_id] = (member.endpoint, expires_at)
 
     async def group_discard(self, group: str, connection_id: str) -> None:
-        """See `Store`."""
         with _lock:
             _members.get(checked("group name", group), {}).pop(connection_id, None)
 
     async def members(self, group: str) -> AsyncIterator[list[Member]]:
-        """See `Store`."""
         with _lock:
             held = list(_members.get(checked("group name", group), {}).items())
         living = [Member(name, endpoint) for name, (endpoint, until) in held if until > now()]

@@ -77,7 +77,7 @@ class Pool:
         self._slots = asyncio.Semaphore(CONNECTIONS)
 
     async def run(self, statements: Sequence[Statement]) -> list[tuple[Any, ...]]:
-        """See `Database`. Raises `NotSetUp` where a table is missing."""
+        """Raises `NotSetUp` where a table is missing."""
         async with self._slots:
             session = await self._take()
             if session is not None:
@@ -126,7 +126,6 @@ class Pool:
             await _drop(self._idle.pop()[0])
 
     async def close(self) -> None:
-        """See `Database`."""
         while self._idle:
             session, _ = self._idle.pop()
             try:

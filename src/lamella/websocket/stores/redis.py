@@ -76,23 +76,19 @@ class RedisStore:
         return await self._guard(self._server.run(commands))
 
     async def put(self, connection_id: str, document: Document, expires_at: int) -> None:
-        """See `Store`."""
         arguments = (new_version(), expires_at, encoded(document))
         await self._run(("EVAL", _PUT, 1, f"lamella:c:{connection_id}", *arguments))
 
     async def get(self, connection_id: str) -> Row | None:
-        """See `Store`."""
         [fields] = await self._run(("HGETALL", f"lamella:c:{connection_id}"))
         return Row(decoded(fields["document"]), fields["version"]) if fields else None
 
     async def replace(self, connection_id: str, document: Document, version: Any) -> bool:
-        """See `Store`."""
         arguments = (version, new_version(), encoded(document))
         [done] = await self._run(("EVAL", _REPLACE, 1, f"lamella:c:{connection_id}", *arguments))
         return bool(done)
 
     async def delete(self, connection_id: str) -> None:
-        """See `Store`."""
         [groups] = await self._run(("HKEYS", f"lamella:m:{connection_id}"))
         await self._run(
             *(("HDEL", f"lamella:g:{group}", connection_id) for group in groups),
@@ -101,7 +97,6 @@ class RedisStore:
         )
 
     async def group_add(self, group: str, member: Member, expires_at: int) -> None:
-        """See `Store`."""
         key, left = _group_key(group), expires_at - now()
         if left <= 0:
             return
@@ -113,7 +108,6 @@ class RedisStore:
         )
 
     async def group_discard(self, group: str, connection_id: str) -> None:
-        """See `Store`."""
         await self._run(
             ("HDEL", _group_key(group), connection_id),
             ("HDEL", f"lamella:m:{connection_id}", group),
@@ -135,7 +129,6 @@ class RedisStore:
                 yield [Member(name, value.partition(" ")[2]) for name, value in living.items()]
 
     async def close(self) -> None:
-        """See `Store`."""
         await self._guard(self._server.close())
 
 

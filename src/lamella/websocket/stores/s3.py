@@ -116,12 +116,10 @@ class S3Store:
         self._guard = Guard(address)
 
     async def put(self, connection_id: str, document: Document, expires_at: int) -> None:
-        """See `Store`."""
         body = _body(document, expires_at, new_version())
         await self._guard(self._write(self._row_key(connection_id), body))
 
     async def get(self, connection_id: str) -> Row | None:
-        """See `Store`."""
         found = await self._guard(self._read(connection_id))
         if found is None:
             return None
@@ -129,24 +127,19 @@ class S3Store:
         return Row(kept["document"], _Version(etag, kept["expires_at"]))
 
     async def replace(self, connection_id: str, document: Document, version: Any) -> bool:
-        """See `Store`."""
         return await self._guard(self._replace(connection_id, document, version))
 
     async def delete(self, connection_id: str) -> None:
-        """See `Store`."""
         await self._guard(self._delete(connection_id))
 
     async def group_add(self, group: str, member: Member, expires_at: int) -> None:
-        """See `Store`."""
         part = group_part(group)
         await self._guard(self._add(part, member, f"{expires_at}/{to_key(member.endpoint)}"))
 
     async def group_discard(self, group: str, connection_id: str) -> None:
-        """See `Store`."""
         await self._guard(self._discard(group_part(group), connection_id))
 
     async def members(self, group: str) -> AsyncIterator[list[Member]]:
-        """See `Store`."""
         pages = self._keys(f"{self._client.prefix}/g/{group_part(group)}/")
         held: dict[str, Member] = {}
         while (keys := await self._guard(anext(pages, None))) is not None:
@@ -163,7 +156,6 @@ class S3Store:
             yield list(held.values())
 
     async def close(self) -> None:
-        """See `Store`."""
         await self._client.close()
 
     def _row_key(self, connection_id: str) -> str:

@@ -103,40 +103,33 @@ class SqlStore:
         return await self._guard(self._database.run(statements))
 
     async def put(self, connection_id: str, document: Document, expires_at: int) -> None:
-        """See `Store`."""
         arguments = (connection_id, encoded(document), new_version(), expires_at)
         await self._run(
             *(Statement(purge, (now(),)) for purge in self._purges), Statement(_PUT, arguments)
         )
 
     async def get(self, connection_id: str) -> Row | None:
-        """See `Store`."""
         rows = await self._run(Statement(_GET, (connection_id, now())))
         return Row(decoded(rows[0][0]), rows[0][1]) if rows else None
 
     async def replace(self, connection_id: str, document: Document, version: Any) -> bool:
-        """See `Store`."""
         arguments = (encoded(document), new_version(), connection_id, version, now())
         return bool(await self._run(Statement(_REPLACE, arguments)))
 
     async def delete(self, connection_id: str) -> None:
-        """See `Store`."""
         arguments = (connection_id,)
         await self._run(Statement(_DELETE_MEMBERS, arguments), Statement(_DELETE, arguments))
 
     async def group_add(self, group: str, member: Member, expires_at: int) -> None:
-        """See `Store`."""
         name = checked("group name", group)
         arguments = (name, member.connection_id, member.endpoint, expires_at)
         await self._run(Statement(_ADD, arguments))
 
     async def group_discard(self, group: str, connection_id: str) -> None:
-        """See `Store`."""
         name = checked("group name", group)
         await self._run(Statement(_DISCARD, (name, connection_id)))
 
     async def members(self, group: str) -> AsyncIterator[list[Member]]:
-        """See `Store`."""
         name, last = checked("group name", group), ""
         while rows := await self._run(Statement(_MEMBERS, (name, now(), last))):
             page = [Member(*row) for row in rows]
@@ -144,5 +137,4 @@ class SqlStore:
             last = page[-1].connection_id
 
     async def close(self) -> None:
-        """See `Store`."""
         await self._database.close()
