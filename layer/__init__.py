@@ -1,4 +1,8 @@
-"""Builds the layer: `python -m layer.build` (standard library only)."""
+"""Builds the layer: `python -m layer.build` (standard library only).
+
+It imports nothing of the package that it packs, because it runs where nothing is installed. So it
+finds interpreters and unpacks a zip itself, as `lamella.local` does for the command.
+"""
 
 from __future__ import annotations
 

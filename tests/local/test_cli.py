@@ -193,7 +193,7 @@ def test_no_layer_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_layer_that_is_none(tmp_path: Path) -> None:
     file = tmp_path / "layer.zip"
     file.write_text("no zip")
-    assert "neither a directory nor a zip file" in failing("--layer", str(file))
+    assert "is no usable layer: File is not a zip file" in failing("--layer", str(file))
     assert "no file `bootstrap`" in failing("--layer", str(tmp_path))
 
 

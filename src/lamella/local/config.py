@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -86,16 +84,3 @@ class FunctionConfig:
         if self.wrapper is None:
             return list(self.command)
         return [str(self.wrapper), self.python, "/var/runtime/bootstrap.py"]
-
-
-@functools.lru_cache(maxsize=8)
-def python_minor(python: str) -> str:
-    """The "3.X" of an interpreter; runs it once.
-
-    Raises OSError or subprocess.CalledProcessError when `python` is no working interpreter.
-    """
-    if python == sys.executable:
-        return f"{sys.version_info.major}.{sys.version_info.minor}"
-    script = "import sys; print('%d.%d' % sys.version_info[:2])"
-    done = subprocess.run([python, "-I", "-c", script], check=True, capture_output=True, text=True)
-    return done.stdout.strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -28,27 +29,30 @@ def opened_layer(given: Path | None) -> Iterator[Path]:
             f"{where}: say where Lamella's layer is with --layer FILE, the zip or its unpacked "
             f"folder. `make layer` in a checkout of Lamella builds it, as {DEFAULT}."
         )
-    if path.is_dir():
-        yield _checked(path.resolve(), path)
-        return
-    with tempfile.TemporaryDirectory(prefix="lamella-layer-") as directory:
-        _unpack(path, Path(directory))
-        yield _checked(Path(directory), path)
+    with contextlib.ExitStack() as stack:
+        layer = path.resolve()
+        if not path.is_dir():
+            layer = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lamella-layer-")))
+            unpack(path, layer)
+        if not (layer / "bootstrap").is_file():
+            raise LayerError(f"{path} holds no file `bootstrap`, so it is not Lamella's layer")
+        yield layer
 
 
-def _unpack(path: Path, directory: Path) -> None:
+def unpack(layer: Path, directory: Path) -> None:
+    """Put what `layer` holds, a folder or a zip, into `directory`, as Lambda does with /opt.
+
+    Raises LayerError.
+    """
     try:
-        with zipfile.ZipFile(path) as archive:
+        if layer.is_dir():
+            shutil.copytree(layer, directory, dirs_exist_ok=True)
+            return
+        with zipfile.ZipFile(layer) as archive:
             for entry in archive.infolist():
                 unpacked = Path(archive.extract(entry, directory))
                 # zipfile forgets the modes, of which the bootstrap's executable bit matters.
                 if mode := entry.external_attr >> 16 & 0o777:
-                    unpacked.chmod(mode)
-    except zipfile.BadZipFile as error:
-        raise LayerError(f"{path} is neither a directory nor a zip file: {error}") from error
-
-
-def _checked(layer: Path, given: Path) -> Path:
-    if not (layer / "bootstrap").is_file():
-        raise LayerError(f"{given} holds no file `bootstrap`, so it is not Lamella's layer")
-    return layer
+                    unpacked.chmod(mode | 0o600)  # the next layer may have the same file
+    except (OSError, zipfile.BadZipFile, shutil.Error) as error:
+        raise LayerError(f"{layer} is no usable layer: {error}") from error

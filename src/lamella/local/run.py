@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,9 +18,10 @@ from rich.console import Console
 from watchfiles import PythonFilter, awatch
 
 from lamella.front_doors import FrontDoor, FunctionUrl, HttpApi, Lattice, LoadBalancer, RestApi
-from lamella.local.config import FunctionConfig, python_minor
+from lamella.local.config import FunctionConfig
 from lamella.local.function import LocalFunction
 from lamella.local.gateway import Gateway
+from lamella.local.interpreter import InterpreterError, inspected
 from lamella.local.layer import LayerError, opened_layer
 from lamella.local.sandbox import Failure
 from lamella.local.server import LocalServer, bound_socket, origin_of
@@ -172,13 +171,17 @@ def make_config(options: Options, layer: Path, door: Door) -> FunctionConfig:
         raise click.ClickException(f"--task-root {options.task_root} is not a directory")
     if options.snap_start and sys.platform != "linux":
         raise click.ClickException(NOT_LINUX.format(sys.platform))
+    try:
+        python = inspected(options.python)
+    except InterpreterError as error:
+        raise click.ClickException(str(error)) from error
     variables = user_variables(options)
     variables["ASGI_APP"] = options.app
     variables.setdefault("ASGI_INVOKE_MODE", "response_stream" if door.streaming else "buffered")
     return FunctionConfig(
         task_root=options.task_root.resolve(),
         wrapper=layer / "bootstrap",
-        python=_interpreter(options.python),
+        python=python.path,
         environment=variables,
         memory=options.memory,
         timeout=options.timeout,
@@ -283,18 +286,6 @@ def _listening(port: int) -> Iterator[socket.socket]:
         raise click.ClickException(message) from error
     with listening:
         yield listening
-
-
-def _interpreter(python: str) -> str:
-    found = shutil.which(python)
-    if found is None:
-        raise click.ClickException(f"--python {python} is no executable file")
-    path = str(Path(found).absolute())
-    try:
-        python_minor(path)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise click.ClickException(f"--python {python} does not run: {error}") from error
-    return path
 
 
 def _variable(text: str) -> tuple[str, str]:

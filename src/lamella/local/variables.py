@@ -12,7 +12,8 @@ import secrets
 import time
 from pathlib import Path
 
-from lamella.local.config import FunctionConfig, python_minor
+from lamella.local.config import FunctionConfig
+from lamella.local.interpreter import inspected
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -34,7 +35,7 @@ def _identity(config: FunctionConfig) -> dict[str, str]:
         "_HANDLER": config.handler,
         "AWS_REGION": config.region,
         "AWS_DEFAULT_REGION": config.region,
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{python_minor(config.python)}",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{inspected(config.python).minor}",
         "AWS_LAMBDA_FUNCTION_NAME": config.name,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.memory),
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
-from lamella.tools.check.interpreter import Interpreter
+from lamella.local.interpreter import Interpreter
 
 
 class State(Enum):

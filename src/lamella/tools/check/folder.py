@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from lamella.local.interpreter import Interpreter
 from lamella.tools.check import bytecode
 from lamella.tools.check.bytecode import State
 from lamella.tools.check.findings import Finding, ok, problem, warning
-from lamella.tools.check.interpreter import Interpreter
 from lamella.tools.check.probe import RUNTIME_PACKAGES
 from lamella.tools.check.target import Target
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import lamella
 from lamella.local.config import FunctionConfig
+from lamella.local.interpreter import Interpreter, InterpreterError
+from lamella.local.layer import LayerError, unpack
 from lamella.local.variables import process_variables
-from lamella.tools.check.interpreter import Interpreter, InterpreterError, chosen
+from lamella.tools.check.interpreter import chosen
 from lamella.tools.check.template import (
     TemplateError,
     TemplateFunction,
@@ -100,13 +100,9 @@ def lay_out(layers: tuple[Path, ...], opt: Path) -> None:
     """
     for layer in layers:
         try:
-            if layer.is_dir():
-                shutil.copytree(layer, opt, dirs_exist_ok=True)
-            else:
-                with zipfile.ZipFile(layer) as archive:
-                    archive.extractall(opt)
-        except (OSError, zipfile.BadZipFile, shutil.Error) as error:
-            raise TargetError(f"--layer {layer} is no usable layer: {error}") from None
+            unpack(layer, opt)
+        except LayerError as error:
+            raise TargetError(f"--layer {error}") from None
     package = opt / "python" / "lamella"
     if not package.exists():
         package.parent.mkdir(parents=True, exist_ok=True)
