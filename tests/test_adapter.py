@@ -176,7 +176,7 @@ def test_E37_a_task_that_does_not_end_is_cancelled_and_named(
 
     handler = adapt(Echo(script), background_timeout=0.05)
     assert handler(url_event("/leaky"), CONTEXT)["statusCode"] == 200
-    assert "GET /leaky: cancelled what it left running" in caplog.text
+    assert "GET /leaky: cancelled the tasks that it left running" in caplog.text
     assert "forgotten" in caplog.text
 
 
@@ -191,7 +191,7 @@ def test_E42_D34_the_deadline_is_a_504_and_the_environment_lives_on(
     handler = adapt(Echo(script), deadline_margin_ms=500)
     hurried = SimpleNamespace(get_remaining_time_in_millis=lambda: 600)
     assert handler(url_event("/slow"), hurried)["statusCode"] == 504
-    assert "GET /slow: no end before the deadline" in caplog.text
+    assert "GET /slow: did not end before the deadline" in caplog.text
     assert handler(url_event("/fast"), CONTEXT)["statusCode"] == 200
 
 

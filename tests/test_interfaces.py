@@ -129,7 +129,7 @@ def create_app(config: Any = None) -> None: ...
 
 @pytest.mark.parametrize("app", [create_app, lambda: None, lambda a, b, c, d: None])
 def test_what_auto_cannot_tell_is_an_error_that_says_what_to_do(app: Any) -> None:
-    with pytest.raises(SettingError, match=r"A factory is named with \(\), as in main:create_app"):
+    with pytest.raises(SettingError, match=r"Name a factory with \(\), as in main:create_app"):
         adapt(app, "auto")
 
 

@@ -69,7 +69,7 @@ def _by_arguments(app: Any) -> str:
     raise SettingError(
         f"ASGI_INTERFACE='auto' cannot tell what {app!r} is: it takes {required} positional "
         "arguments, ASGI 3 applications take 3, WSGI applications 2, ASGI 2 applications 1. "
-        "A factory is named with (), as in main:create_app(); else set ASGI_INTERFACE to "
+        "Name a factory with (), as in main:create_app(); otherwise set ASGI_INTERFACE to "
         "asgi3, asgi2 or wsgi."
     )
 
@@ -88,8 +88,8 @@ def _from_wsgi(app: Any) -> ASGIApp:
         a2wsgi = import_module("a2wsgi")  # the function's own
     except ImportError as error:
         raise InitError(
-            f"{app!r} is a WSGI application, which runs through a2wsgi, and the function cannot "
-            f"import that ({error}): add a2wsgi to its requirements, or name an ASGI application.",
+            f"{app!r} is a WSGI application, which needs a2wsgi, but the function cannot import "
+            f"a2wsgi ({error}): add a2wsgi to its requirements, or name an ASGI application.",
             "Runtime.ImportModuleError",
         ) from error
     bridge = a2wsgi.WSGIMiddleware(app, workers=WSGI_THREADS)

@@ -101,7 +101,7 @@ async def test_E35_every_receive_after_the_response_disconnects() -> None:
     ("messages", "said"),
     [
         pytest.param([], "returned without a response", id="E24-nothing"),
-        pytest.param([START], "returned with half of a response", id="E24-half"),
+        pytest.param([START], "returned before its response was whole", id="E24-half"),
     ],
 )
 async def test_an_incomplete_response_is_a_500_and_a_log_record(

@@ -23,7 +23,7 @@ async def test_a_stream_at_its_deadline_ends_in_error_trailers(start_local: Star
         again = await judge.invoke(url_event("/hello"))
     assert result.trailers["lambda-runtime-function-error-type"] == "Function.TimeoutError"
     assert b"ticktick" in result.payload
-    assert "GET /endless: no end before the deadline" in judge.log
+    assert "GET /endless: did not end before the deadline" in judge.log
     assert again.streamed()[0]["statusCode"] == 200
 
 
@@ -55,7 +55,7 @@ async def test_what_is_left_behind_is_cancelled_by_name(start_local: StartLocal)
     async with start_local(ASGI_BACKGROUND_TIMEOUT="0.3") as judge:
         assert (await judge.invoke(url_event("/leak"))).content == "leaked"
         assert (await judge.invoke(url_event("/hello"))).result["statusCode"] == 200
-    assert "GET /leak: cancelled what it left running" in judge.log
+    assert "GET /leak: cancelled the tasks that it left running" in judge.log
     assert "forgotten" in judge.log
 
 
@@ -142,7 +142,7 @@ async def test_the_deadline_s_record_carries_the_id_of_its_request(
         await judge.invoke(url_event("/hello"))
         result = await judge.environment.invoke(url_event("/slow"))
     records = [json.loads(line) for line in judge.environment.logs if line.startswith("{")]
-    (record,) = [r for r in records if "no end before the deadline" in r["message"]]
+    (record,) = [r for r in records if "did not end before the deadline" in r["message"]]
     assert record["requestId"] == result.request_id
 
 

@@ -325,7 +325,7 @@ async def test_a_message_that_is_too_large_is_measured() -> None:
     assert caught.value.status == 413
     assert str(caught.value) == (
         "A message of 131,073 bytes is too large: API Gateway's limit is 131,072 bytes. Send it in "
-        "parts, or where to fetch it."
+        "parts, or send a link to it."
     )
 
 

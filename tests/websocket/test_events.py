@@ -332,7 +332,7 @@ async def test_a_hanging_application_is_cancelled_before_the_deadline(
         drive.timeout = 5.0
         assert (await drive.message("ping")).status == 200
     assert answer.status == 504
-    assert "no end before the deadline" in caplog.text
+    assert "did not end before the deadline" in caplog.text
     assert drive.sent() == ["pong"]
 
 

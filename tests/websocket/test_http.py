@@ -389,7 +389,7 @@ async def test_a_connection_that_was_idle_for_long_is_not_used_again(
 )
 async def test_what_is_not_http_is_said(reply: bytes, why: str) -> None:
     async with client_of(reply, OK) as (client, server):
-        with pytest.raises(Unreachable, match=f"sent what is not HTTP: .*{why}"):
+        with pytest.raises(Unreachable, match=f"did not answer in HTTP: .*{why}"):
             await client.request("GET", server.url, {})
         assert (await client.request("GET", server.url, {})).body == b"ok"
     assert server.connections == 2
@@ -427,8 +427,8 @@ async def test_a_server_that_does_not_finish_the_handshake_is_given_up() -> None
             await client.request("GET", f"https://127.0.0.1:{port}/", {})
         await client.close()
     assert str(caught.value) == (
-        f"No connection to https://127.0.0.1:{port} within 0.3 s. From a VPC it takes a NAT "
-        "gateway; DynamoDB and S3 can have an endpoint there instead."
+        f"No connection to https://127.0.0.1:{port} within 0.3 s. From a VPC, AWS is "
+        "reached through a NAT gateway; DynamoDB and S3 also through a gateway endpoint."
     )
 
 

@@ -118,7 +118,7 @@ class HTTPCycle:
         elif state is State.RESPONSE and kind == "http.response.pathsend":
             await self._send_file(message["path"])
         elif state is State.GONE:
-            raise ClientDisconnected("The client is gone: the response was ended without it.")
+            raise ClientDisconnected("The client is gone: its response has ended.")
         else:
             raise ApplicationError(
                 f"Expected {_EXPECTED[state]}, but the application sent {kind!r} ({state.value})."
@@ -176,7 +176,7 @@ class HTTPCycle:
         if self.state is State.REQUEST:
             self._fail(ApplicationError("The application returned without a response."))
         elif self.state is State.RESPONSE:
-            self._fail(ApplicationError("The application returned with half of a response."))
+            self._fail(ApplicationError("The application returned before its response was whole."))
 
     def _fail(self, error: BaseException) -> None:
         if self.state is State.COMPLETE:

@@ -120,7 +120,7 @@ class Lifespan:
         if self._mode == "on":
             raise LifespanError(
                 f"Lifespan startup failed: {reason}. "
-                "ASGI_LIFESPAN=on needs an application that supports lifespan; auto does not."
+                "ASGI_LIFESPAN=on needs an application that supports lifespan; auto serves any."
             ) from error
         self.state = State.UNSUPPORTED
         logger.info("The application does not support lifespan: %r", error)

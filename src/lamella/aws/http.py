@@ -181,7 +181,7 @@ class _Server:
         try:
             return await connection.ask(method, data, seconds)
         except ValueError as error:
-            raise Unreachable(f"{origin} sent what is not HTTP: {error}.") from error
+            raise Unreachable(f"{origin} did not answer in HTTP: {error}.") from error
         except (OSError, EOFError) as error:
             if connection.timed_out:
                 raise Unreachable(f"{origin} did not reply within {self._timeout:g} s.") from None
@@ -194,8 +194,8 @@ class _Server:
             connection = await asyncio.wait_for(_open(url), seconds)
         except asyncio.TimeoutError:
             raise Unreachable(
-                f"No connection to {url.origin} within {self._timeout:g} s. From a VPC it takes a "
-                "NAT gateway; DynamoDB and S3 can have an endpoint there instead."
+                f"No connection to {url.origin} within {self._timeout:g} s. From a VPC, AWS "
+                "is reached through a NAT gateway; DynamoDB and S3 also through a gateway endpoint."
             ) from None
         except OSError as error:
             raise Unreachable(f"No connection to {url.origin}: {error}") from error

@@ -77,8 +77,8 @@ async def finish(tasks: set[AnyTask], limit: float, left_over: float, name: str)
     if left:
         functions = {function_of(task) for task in left}
         logger.warning(
-            "%s: cancelled what it left running: %s. Work that runs for ever belongs into "
-            "lifespan; ASGI_BACKGROUND_TIMEOUT says how long the rest may take.",
+            "%s: cancelled the tasks that it left running: %s. Start endless "
+            "work in lifespan; ASGI_BACKGROUND_TIMEOUT limits all other tasks.",
             name,
             ", ".join(sorted(functions)),
         )

@@ -117,7 +117,7 @@ def _expire(cycle: Cycle, task: AnyTask, alarm: Alarm) -> None:
     if cycle.abandoned:
         logger.error("%s: still runs although it was cancelled; cancelled again.", cycle.name)
     else:
-        logger.error("%s: no end before the deadline; cancelled.", cycle.name)
+        logger.error("%s: did not end before the deadline; cancelled.", cycle.name)
         reason = "Gateway Timeout: the application did not answer before the deadline."
         cycle.abandon(504, reason)
     task.cancel()

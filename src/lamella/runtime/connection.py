@@ -97,7 +97,7 @@ class Connection(asyncio.BufferedProtocol):
             reply = self._reader.feed(self._buffer[:nbytes])
         except (RuntimeApiError, ValueError) as error:
             self.closed = True
-            self._answer(RuntimeApiError(f"The Runtime API sent what is not HTTP: {error}"))
+            self._answer(RuntimeApiError(f"The Runtime API did not answer in HTTP: {error}"))
             self._transport.abort()
             return
         if reply is not None:

@@ -48,7 +48,7 @@ class Connections:
         if reply.status == 413:
             raise ConnectionsError(
                 f"A message of {len(data):,} bytes is too large: API Gateway's limit is "
-                f"{LARGEST:,} bytes. Send it in parts, or where to fetch it.",
+                f"{LARGEST:,} bytes. Send it in parts, or send a link to it.",
                 413,
             )
         self._check(reply, endpoint, connection_id)
