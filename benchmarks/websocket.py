@@ -24,9 +24,9 @@ BASE = "import asyncio, lamella.service, lamella.runtime.loop\n"
 LAMELLA = f"""
 from lamella.aws import tls
 from lamella.aws.client import AwsClient
-from lamella.websocket.management import Connections
+from lamella.websocket.management import ManagementApi
 from lamella.aws.sigv4 import Credentials, sign
-Connections(AwsClient(), "eu-west-1")
+ManagementApi(AwsClient(), "eu-west-1")
 credentials = Credentials("key", "secret", "token")
 sign(credentials, "execute-api", "eu-west-1", "POST", "{URL}", {{}}, b"x", 0)
 tls.aws_authorities()

@@ -18,7 +18,7 @@ from channels.layers import BaseChannelLayer  # type: ignore[import-untyped]  # 
 
 from lamella.errors import WebSocketError
 from lamella.websocket import channel_run, push
-from lamella.websocket.hub import current_run, here
+from lamella.websocket.current import current_run, here, is_repeated, sending
 from lamella.websocket.store import Member
 
 PREFIX = "websocket."
@@ -54,9 +54,9 @@ class ConnectionsChannelLayer(BaseChannelLayer):  # type: ignore[misc]  # it has
     async def send(self, channel: str, message: dict[str, Any]) -> None:
         """Run the consumer of a connection. Raises `WebSocketError` for any other channel."""
         connection_id = connection_of(channel)
-        if push.is_repeated():
+        if is_repeated():
             return
-        async with push.leaving():
+        async with sending():
             await channel_run.run(here(), connection_id, dict(message))
 
     async def group_add(self, group: str, channel: str) -> None:
@@ -80,9 +80,9 @@ class ConnectionsChannelLayer(BaseChannelLayer):  # type: ignore[misc]  # it has
             await hub.store.group_discard(PREFIX + group, member.connection_id)
             return False
 
-        if push.is_repeated():
+        if is_repeated():
             return
-        async with push.leaving():
+        async with sending():
             await push.for_each_member(hub, PREFIX + group, serve)
 
 

@@ -145,7 +145,7 @@ STORE_SCHEMES = (
     *("dynamodb", "s3", "redis", "rediss", "valkey", "valkeys"),
     *("postgresql", "postgres", "sqlite", "memory"),
 )
-"""What `lamella.websocket.opening` can open."""
+"""What `lamella.websocket.stores` can open."""
 
 
 def to_endpoint(value: Any) -> str:

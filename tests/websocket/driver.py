@@ -15,7 +15,7 @@ from lamella.served import set_served
 from lamella.service import Service
 from lamella.settings import from_arguments
 from lamella.types import AnyASGIApp, Event, Message, Receive, Result, Send
-from lamella.websocket import hub
+from lamella.websocket import current, hub
 from tests.websocket.api_gateway import ApiGateway, api_gateway
 
 ID = "R1kmxc2VNjMCFIA="
@@ -151,7 +151,7 @@ class Driver:
     @property
     def hub(self) -> hub.Hub:
         """What the function's WebSockets share."""
-        return hub.here()
+        return current.here()
 
     async def kept(self, connection_id: str = ID) -> Any:
         """What is kept of a connection, None where that is nothing."""

@@ -19,7 +19,7 @@ from botocore.awsrequest import AWSPreparedRequest
 
 from lamella.aws.client import AwsClient, Reply
 from lamella.errors import ClientDisconnected, ConnectionsError
-from lamella.websocket.management import Connections
+from lamella.websocket.management import ManagementApi
 
 from .api_gateway import FORBIDDEN, GONE, LIMITED, ApiGateway, api_gateway, listening
 
@@ -53,9 +53,9 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @asynccontextmanager
 async def connected(
     timeout: float = 10.0, connections: int = 32
-) -> AsyncIterator[tuple[Connections, ApiGateway]]:
+) -> AsyncIterator[tuple[ManagementApi, ApiGateway]]:
     async with api_gateway() as gateway:
-        found = Connections(AwsClient(timeout, connections), "eu-west-1")
+        found = ManagementApi(AwsClient(timeout, connections), "eu-west-1")
         try:
             yield found, gateway
         finally:
@@ -129,7 +129,7 @@ class Recorder(AwsClient):
 )
 async def test_a_host_that_names_its_region_is_signed_for_it(endpoint: str, region: str) -> None:
     client = Recorder()
-    await Connections(client, "ap-south-1").post(endpoint, "c=", b"")
+    await ManagementApi(client, "ap-south-1").post(endpoint, "c=", b"")
     assert client.asked == [("execute-api", region, "POST", f"{endpoint}/@connections/c%3D")]
 
 
@@ -244,7 +244,7 @@ async def test_a_refusal_names_the_permission(endpoint: str, resource: str) -> N
     client = Recorder()
     client.reply = Reply(FORBIDDEN[0], {}, FORBIDDEN[1])
     with pytest.raises(ConnectionsError) as caught:
-        await Connections(client, "eu-west-1").post(endpoint, "c=", b"")
+        await ManagementApi(client, "eu-west-1").post(endpoint, "c=", b"")
     assert caught.value.status == 403
     assert str(caught.value) == (
         f"API Gateway refuses {endpoint} (User: arn:aws:sts::1:role is not authorized): allow the "
@@ -293,7 +293,7 @@ async def test_another_refusal_says_what_to_check(words: str, advice: str) -> No
     client = Recorder()
     client.reply = Reply(403, {}, json.dumps({"message": words}).encode())
     with pytest.raises(ConnectionsError) as caught:
-        await Connections(client, "us-east-1").post(f"https://{HOST}/prod", "c=", b"")
+        await ManagementApi(client, "us-east-1").post(f"https://{HOST}/prod", "c=", b"")
     assert (str(caught.value), caught.value.status) == (advice, 403)
 
 
@@ -301,12 +301,12 @@ async def test_a_refusal_is_known_by_its_type_too() -> None:
     client = Recorder()
     client.reply = Reply(403, {"x-amzn-errortype": "AccessDeniedException"}, b"{}")
     with pytest.raises(ConnectionsError, match=r"\({}\): allow the function's role"):
-        await Connections(client, "").post(f"https://{HOST}/prod", "c=", b"")
+        await ManagementApi(client, "").post(f"https://{HOST}/prod", "c=", b"")
 
 
 async def test_without_a_region_nothing_is_sent() -> None:
     client = Recorder()
-    connections = Connections(client, "")
+    connections = ManagementApi(client, "")
     with pytest.raises(ConnectionsError) as caught:
         await connections.post("https://ws.example.com/chat", "c=", b"")
     assert str(caught.value) == (
@@ -389,7 +389,7 @@ async def test_half_a_reply_is_told(half: bytes) -> None:
         await writer.drain()
         writer.close()
 
-    connections = Connections(AwsClient(), "eu-west-1")
+    connections = ManagementApi(AwsClient(), "eu-west-1")
     async with listening(serve) as port:
         with pytest.raises(ConnectionsError, match="closed the connection before its reply ended"):
             await connections.post(f"http://127.0.0.1:{port}/prod", "c=", b"hello")
@@ -400,7 +400,7 @@ async def test_no_credentials_is_an_error_of_connections(monkeypatch: pytest.Mon
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.delenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", raising=False)
     with pytest.raises(ConnectionsError, match=r"^There are no AWS credentials"):
-        await Connections(AwsClient(), "eu-west-1").post(f"https://{HOST}/prod", "c=", b"")
+        await ManagementApi(AwsClient(), "eu-west-1").post(f"https://{HOST}/prod", "c=", b"")
 
 
 # What it costs

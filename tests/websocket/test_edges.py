@@ -18,7 +18,7 @@ from lamella.errors import StoreError, WebSocketError
 from lamella.service import Service
 from lamella.settings import from_arguments
 from lamella.types import AnyASGIApp, Message, Receive, Scope, Send
-from lamella.websocket import channel_run, hub, push
+from lamella.websocket import channel_run, current, hub
 from lamella.websocket.store import Document, Row
 from tests.websocket.api_gateway import listening
 from tests.websocket.driver import (
@@ -134,7 +134,7 @@ async def test_a_run_that_another_task_sends_to_is_finished() -> None:
         if scope["extensions"]["lamella.websocket"]["event"] == "channel":
             await receive()
             await send({"type": "websocket.accept"})
-            run = hub.current_run.get()
+            run = current.current_run.get()
             assert run is not None
             await side_by_side(_inbox(run.cycle.receive_inbox(), send), _forever(receive))
             return
@@ -144,8 +144,8 @@ async def test_a_run_that_another_task_sends_to_is_finished() -> None:
             await send({"type": "websocket.accept"})
             while True:
                 await queue.get()
-                async with push.leaving():
-                    await channel_run.run(hub.here(), ID, {"type": "x"})
+                async with current.sending():
+                    await channel_run.run(current.here(), ID, {"type": "x"})
                 await send({"type": "websocket.send", "text": "after"})
 
         await read_ahead(receive, send, work)
@@ -684,7 +684,7 @@ async def test_a_script_has_no_consumers_to_run(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr("lamella.served._served", None)
         monkeypatch.setenv("ASGI_WEBSOCKET_STORE", "memory:")
         with pytest.raises(WebSocketError, match="where Lamella serves no application"):
-            await channel_run.run(hub.here(), ID, {"type": "x"})
+            await channel_run.run(current.here(), ID, {"type": "x"})
 
 
 async def test_the_end_of_a_run_is_told_to_the_application_before_its_reader(

@@ -12,8 +12,9 @@ from lamella.life import leftovers
 from lamella.types import Message
 from lamella.websocket.conclusion import conclude
 from lamella.websocket.connection import Connection
+from lamella.websocket.current import Current, current_run
 from lamella.websocket.cycle import WebSocketCycle
-from lamella.websocket.hub import Current, Hub, current_run
+from lamella.websocket.hub import Hub
 from lamella.websocket.scopes import scope_of
 
 logger = logging.getLogger("lamella")

@@ -10,7 +10,7 @@ from lamella.errors import ApplicationError, ClientDisconnected, StoreError
 from lamella.types import Headers
 from lamella.websocket.cycle import RunOver
 from lamella.websocket.hub import SETTLING, Delivery, Hub, is_young
-from lamella.websocket.messages import encoded
+from lamella.websocket.management import encoded
 from lamella.websocket.store import Document
 
 ATTEMPTS = 20
@@ -77,7 +77,7 @@ class Connection:
     async def hang_up(self) -> None:
         """Let API Gateway close the connection; $disconnect follows."""
         patience = SETTLING if is_young(self.document) else 0.0
-        await self.hub.connections.delete(self.endpoint, self.id, patience=patience)
+        await self.hub.api.delete(self.endpoint, self.id, patience=patience)
 
     async def forget(self) -> None:
         """Take the connection from the store: the application knows of its end."""
@@ -119,7 +119,9 @@ class Connection:
         document, version = self.document, self._version
         for attempt in range(ATTEMPTS):
             if attempt > 1:
-                await asyncio.sleep(_jittered(PAUSE * attempt))
+                import random  # 2 ms, and most sessions are written at once
+
+                await asyncio.sleep(PAUSE * attempt * random.random())
             if version is not None:
                 kept = {**document, "session": session}
                 if await store.replace(self.id, kept, version):
@@ -137,26 +139,17 @@ class Connection:
         )
 
 
-def _jittered(seconds: float) -> float:
-    import random  # 2 ms, and most sessions are written at once
-
-    return seconds * random.random()
-
-
 def texts_of(session: dict[str, Any]) -> dict[str, str]:
     """Each value as JSON, to be compared: the application may change a value in place.
 
     Raises `ApplicationError` for what JSON cannot hold.
     """
     try:
-        return {_key(key): json.dumps(value, sort_keys=True) for key, value in session.items()}
+        for key in session:
+            if not isinstance(key, str):
+                raise ValueError(f"its key {key!r} is not a string")
+        return {key: json.dumps(value, sort_keys=True) for key, value in session.items()}
     except (TypeError, ValueError) as error:
         raise ApplicationError(
             f"The WebSocket's session cannot be kept: {error}. Put in only what JSON can hold."
         ) from error
-
-
-def _key(key: Any) -> str:
-    if isinstance(key, str):
-        return key
-    raise ValueError(f"its key {key!r} is not a string")

@@ -10,34 +10,36 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lamella.errors import ClientDisconnected
 from lamella.sources import websocket as codec
 from lamella.types import Headers, Response
 from lamella.websocket.connection import Connection, texts_of
-from lamella.websocket.hub import LIFETIME, SETTLING, Delivery
-from lamella.websocket.messages import encoded
+from lamella.websocket.hub import LIFETIME, SETTLING, Delivery, Hub
+from lamella.websocket.management import encoded
 from lamella.websocket.store import Document
 
-if TYPE_CHECKING:
-    from lamella.websocket.hub import Hub
-
 logger = logging.getLogger("lamella")
-
-Answer = Callable[[int, Any], None]
-"""Takes the status and the result of the event."""
 
 CLOSE = None
 """What stands for a close among the messages that wait."""
 
 
 class Handshake(Connection):
-    """A client that is not in yet. `answer` sends the event's result, `at_once` whether it leaves
-    before the application has ended."""
+    """A client that is not in yet.
+
+    `answer` takes the status and the result of the event; `at_once` says whether they leave
+    before the application has ended.
+    """
 
     def __init__(
-        self, hub: Hub, connection_id: str, document: Document, answer: Answer, at_once: bool
+        self,
+        hub: Hub,
+        connection_id: str,
+        document: Document,
+        answer: Callable[[int, Any], None],
+        at_once: bool,
     ) -> None:
         super().__init__(hub, connection_id, {**document, "accepted": False, "kept_at": 0.0})
         self.answered = False
@@ -87,9 +89,8 @@ class Handshake(Connection):
             self._waiting.append(payload.decode())
             return Delivery.DONE
         left = self._answered_at + SETTLING - time.monotonic()
-        connections = self.hub.connections
         try:
-            await connections.post(self.endpoint, self.id, payload, patience=max(left, 0.0))
+            await self.hub.api.post(self.endpoint, self.id, payload, patience=max(left, 0.0))
         except ClientDisconnected:
             self.is_open = False
         return Delivery.DONE if self.is_open else Delivery.NOT_YET

@@ -1,6 +1,6 @@
-"""What every WebSocket of this process shares: the settings, the store, the client.
+"""What every WebSocket of this process shares: the settings, the store, the @connections API.
 
-There is one hub for each event loop: connections cannot be used from another one.
+There is one hub for each event loop: sockets cannot be used from another one.
 """
 
 from __future__ import annotations
@@ -10,22 +10,16 @@ import contextlib
 import os
 import time
 from collections.abc import AsyncGenerator
-from contextvars import ContextVar
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Protocol
 
 from lamella.aws.client import AwsClient
 from lamella.errors import ClientDisconnected, StoreError
-from lamella.served import Served, get_served
-from lamella.websocket.management import Connections
-from lamella.websocket.opening import open_store
-from lamella.websocket.store import Document, Row, Store
-
-if TYPE_CHECKING:
-    from lamella.settings import Settings
-    from lamella.websocket.connection import Connection
-    from lamella.websocket.cycle import WebSocketCycle
-    from lamella.websocket.handshake import Handshake
+from lamella.served import Served
+from lamella.settings import Settings
+from lamella.websocket.management import ManagementApi
+from lamella.websocket.store import Document, Store
+from lamella.websocket.stores import open_store
 
 LIFETIME = 2 * 3600 + 600
 """Seconds that a handshake is kept: API Gateway ends every connection after two hours, and its
@@ -40,17 +34,6 @@ CONNECTING = 30.0
 Gateway waits 29 for an integration."""
 
 
-class Current(NamedTuple):
-    """A WebSocket run that goes on: its connection and its cycle."""
-
-    connection: Connection
-    cycle: WebSocketCycle
-
-
-current_run: ContextVar[Current | None] = ContextVar("lamella.websocket", default=None)
-"""The WebSocket run that the current task belongs to."""
-
-
 class Delivery(Enum):
     """What became of a message to a connection."""
 
@@ -60,44 +43,64 @@ class Delivery(Enum):
     FORGOTTEN = "the client is gone, and its end was served elsewhere"
 
 
+class Connecting(Protocol):
+    """A client that this process is about to answer: `handshake.Handshake`."""
+
+    @property
+    def endpoint(self) -> str:
+        """The URL in front of `/@connections`."""
+
+    async def deliver(self, payload: bytes) -> Delivery:
+        """Send what is encoded already, or let it wait for the answer."""
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the connection, or let that wait for the answer."""
+
+    async def keep(self) -> None:
+        """Put the handshake into the store before it is accepted."""
+
+
 class Hub:
-    """The store and the @connections client of one event loop. Raises `StoreError`."""
+    """The store and the @connections API of one event loop. Raises `StoreError`."""
 
     def __init__(self, served: Served | None, settings: Settings) -> None:
         if not settings.websocket_store:
-            raise StoreError(_NO_STORE)
+            raise StoreError(
+                "ASGI_WEBSOCKET_STORE is not set, and without it no WebSocket can be served: "
+                "events of one connection come to several environments. Set it to a URL such as "
+                "dynamodb://table, and make the table with `lamella websocket init URL`."
+            )
         self.served = served
         self.settings = settings
         self.region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
         self.store: Store = open_store(settings.websocket_store)
-        self.connections = Connections(AwsClient(), self.region)
-        self.connecting: dict[str, Handshake] = {}
+        self.api = ManagementApi(AwsClient(), self.region)
+        self.connecting: dict[str, Connecting] = {}
         """The handshakes that this process is about to answer, by connection id."""
-        self.leaving: set[str] = set()
-        """The connections whose end this process is serving."""
+        self.disconnecting: set[str] = set()
+        """The connections whose $disconnect this process is serving."""
 
-    async def post(self, endpoint: str, connection_id: str, data: bytes) -> Delivery:
-        """Send to a connection. Raises `ConnectionsError`, `StoreError`."""
+    async def post(self, endpoint: str, connection_id: str, payload: bytes) -> Delivery:
+        """Send to a connection. Raises `ConnectionsError`, `StoreError`.
+
+        Where API Gateway does not know the connection, the store says what that means: without a
+        row its end was served elsewhere; a young row may not have come to API Gateway yet, so
+        that is asked again; else the client is gone.
+        """
         if connecting := self.connecting.get(connection_id):
-            return await connecting.deliver(data)
-        try:
-            await self.connections.post(endpoint, connection_id, data)
-        except ClientDisconnected:
-            return await self._post_again(endpoint, connection_id, data)
-        return Delivery.DONE
-
-    async def _post_again(self, endpoint: str, connection_id: str, data: bytes) -> Delivery:
-        """API Gateway does not know the connection: it is gone, or not quite there yet."""
+            return await connecting.deliver(payload)
+        with contextlib.suppress(ClientDisconnected):
+            await self.api.post(endpoint, connection_id, payload)
+            return Delivery.DONE
         row = await self.store.get(connection_id)
         if row is None:
             return Delivery.FORGOTTEN
         if is_young(row.document):
-            try:
-                await self.connections.post(endpoint, connection_id, data, patience=SETTLING)
-            except ClientDisconnected:
-                return Delivery.NOT_YET
-            return Delivery.DONE
-        if not row.document["accepted"]:  # whoever was not let in has no $disconnect
+            with contextlib.suppress(ClientDisconnected):
+                await self.api.post(endpoint, connection_id, payload, patience=SETTLING)
+                return Delivery.DONE
+            return Delivery.NOT_YET
+        if not row.document["accepted"]:  # a client that was not let in has no $disconnect
             await self.store.delete(connection_id)
         return Delivery.GONE
 
@@ -108,12 +111,12 @@ class Hub:
         if connecting := self.connecting.get(connection_id):
             return connecting.endpoint
         row = await self.store.get(connection_id)
-        return endpoint_in(row)
+        return (row.document.get("endpoint") or None) if row is not None else None
 
     async def close(self) -> None:
         """Close the connections to the store and to API Gateway."""
         await self.store.close()
-        await self.connections.close()
+        await self.api.close()
 
 
 def is_young(document: Document) -> bool:
@@ -122,43 +125,15 @@ def is_young(document: Document) -> bool:
     return age < CONNECTING
 
 
-def endpoint_in(row: Row | None) -> str | None:
-    """The @connections URL that a row holds."""
-    endpoint: Any = row.document.get("endpoint") if row is not None else None
-    return endpoint or None
-
-
 _hubs: dict[asyncio.AbstractEventLoop, list[Hub]] = {}
 """By event loop; more than one only where several adapters share a loop."""
 
-
-def here(served: Served | None = None) -> Hub:
-    """The hub of the running event loop for an application, made on first use.
-
-    Without `served`: the one of the run that goes on, or of the process's application; where
-    Lamella serves none, in a script for example, the environment's settings count. Raises
-    `StoreError` where no store is named, `SettingError` for one that is wrong.
-    """
-    run = current_run.get()
-    if served is None and run is not None:
-        return run.connection.hub
-    served = served or get_served()
-    settings = served.settings if served is not None else _settings()
-    hubs = _of_running_loop()
-    for hub in hubs:
-        if hub.served is served and hub.settings == settings:
-            return hub
-    hubs.append(Hub(served, settings))
-    return hubs[-1]
+_closings: dict[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = {}
+"""What closes a loop's hubs when the loop ends."""
 
 
-def _settings() -> Settings:
-    from lamella.settings import from_environ
-
-    return from_environ(os.environ)
-
-
-def _of_running_loop() -> list[Hub]:
+def hub_of(served: Served | None, settings: Settings) -> Hub:
+    """The running event loop's hub for an application, made on first use. Raises `StoreError`."""
     loop = asyncio.get_running_loop()
     if loop not in _hubs:
         for table in (_hubs, _closings):
@@ -169,7 +144,12 @@ def _of_running_loop() -> list[Hub]:
             _closings[loop] = _until_shutdown()
             with contextlib.suppress(StopIteration):  # to its yield: from there the loop knows it
                 _closings[loop].__anext__().send(None)
-    return _hubs[loop]
+    hubs = _hubs[loop]
+    for hub in hubs:
+        if hub.served is served and hub.settings == settings:
+            return hub
+    hubs.append(Hub(served, settings))
+    return hubs[-1]
 
 
 async def _until_shutdown() -> AsyncGenerator[None, None]:
@@ -185,17 +165,7 @@ async def _until_shutdown() -> AsyncGenerator[None, None]:
         await close()
 
 
-_closings: dict[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = {}
-
-
 async def close() -> None:
     """Close what the running event loop's hubs hold open."""
     for hub in _hubs.pop(asyncio.get_running_loop(), []):
         await hub.close()
-
-
-_NO_STORE = (
-    "ASGI_WEBSOCKET_STORE is not set, and without it no WebSocket can be served: events of one "
-    "connection come to several environments. Set it to a URL such as dynamodb://table, and make "
-    "the table with `lamella websocket init URL`."
-)

@@ -1,18 +1,21 @@
 """API Gateway's @connections: to send to a WebSocket's client, to close it, to ask about it.
 
-Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html
+Sources: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html
+and, for the size of a message, .../websocket-api-limits.html.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 from lamella.aws.client import AwsClient, Reply, Unreachable
-from lamella.errors import ClientDisconnected, ConnectionsError, WebSocketError
-from lamella.websocket.endpoints import connection_url, no_region, region_of
-from lamella.websocket.messages import LARGEST
-from lamella.websocket.replies import json_object, refusal, told
+from lamella.errors import ApplicationError, ClientDisconnected, ConnectionsError, WebSocketError
+from lamella.websocket.endpoints import connection_url, no_region, region_of, resource_of
+
+LARGEST = 128 * 1024
+"""Bytes of a message."""
 
 BUSY = (429, 503)
 """Over the API's or the account's request rate, or API Gateway's own trouble: tried again."""
@@ -24,8 +27,40 @@ that were refused at once do not come back at once."""
 HANDSHAKE_PAUSE = 0.05
 """Seconds until a connection whose handshake is ending is tried again; each time twice as many."""
 
+UNEXPLAINED = ("forbidden", "missing authentication token")
+"""What API Gateway says of a stage or a path that is not there, among other things."""
 
-class Connections:
+
+def encoded(data: str | bytes, bytes_setting: str) -> bytes:
+    """A message as UTF-8, base64 for bytes where the setting asks for it.
+
+    API Gateway delivers text of at most `LARGEST` bytes and has no binary messages from a function
+    to a client. Raises `ApplicationError` for what it would not deliver.
+    """
+    if isinstance(data, str):
+        text = data.encode("utf-8", "replace")  # half a surrogate pair is no text
+    elif not isinstance(data, (bytes, bytearray, memoryview)):
+        raise ApplicationError(
+            f"A WebSocket message is a {type(data).__name__}: send str or bytes."
+        )
+    elif bytes_setting == "base64":
+        from binascii import b2a_base64
+
+        text = b2a_base64(data, newline=False)
+    else:
+        raise ApplicationError(
+            f"{len(data)} bytes were sent over a WebSocket: API Gateway delivers text only. Send "
+            "text, or set ASGI_WEBSOCKET_BYTES=base64 and decode it in the client."
+        )
+    if len(text) > LARGEST:
+        raise ApplicationError(
+            f"A WebSocket message of {len(text)} bytes was sent: API Gateway delivers at most "
+            f"{LARGEST}. Send it in parts, or send a link to it."
+        )
+    return text
+
+
+class ManagementApi:
     """The connections of one API or several; an `endpoint` is the URL of an API's stage.
 
     `region` signs the requests to endpoints whose host does not name one. Methods raise
@@ -63,7 +98,7 @@ class Connections:
         """What API Gateway knows: connectedAt, lastActiveAt (ISO 8601), identity."""
         reply = await self._ask("GET", endpoint, connection_id)
         self._check(reply, endpoint, connection_id)
-        found = json_object(reply)
+        found = _json_object(reply)
         if found is None:
             raise ConnectionsError(
                 f"{endpoint} answered {reply.body[:100]!r} where a JSON object belongs: check that "
@@ -94,22 +129,20 @@ class Connections:
         self, method: str, endpoint: str, connection_id: str, body: bytes = b""
     ) -> Reply:
         """The reply of the first try that does not meet a busy API Gateway, or of the last."""
-        url = connection_url(endpoint, connection_id)
-        region = self._region_for(endpoint)
-        for pause in PAUSES:
-            reply = await self._request(region, method, url, body)
-            if reply.status not in BUSY:
-                return reply
-            await asyncio.sleep(_jittered(pause))
-        return await self._request(region, method, url, body)
+        url, region = connection_url(endpoint, connection_id), self._region_for(endpoint)
+        for pause in (*PAUSES, None):
+            try:
+                reply = await self._client.request("execute-api", region, method, url, body=body)
+            except Unreachable as error:
+                raise ConnectionsError(f"API Gateway cannot be reached. {error}") from error
+            except WebSocketError as error:  # no credentials
+                raise ConnectionsError(str(error)) from error
+            if reply.status not in BUSY or pause is None:
+                break
+            import random  # 2 ms, and most functions are never refused
 
-    async def _request(self, region: str, method: str, url: str, body: bytes) -> Reply:
-        try:
-            return await self._client.request("execute-api", region, method, url, body=body)
-        except Unreachable as error:
-            raise ConnectionsError(f"API Gateway cannot be reached. {error}") from error
-        except WebSocketError as error:  # no credentials
-            raise ConnectionsError(str(error)) from error
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+        return reply
 
     def _region_for(self, endpoint: str) -> str:
         """The region that requests are signed for. Raises `ConnectionsError` without one."""
@@ -128,18 +161,64 @@ class Connections:
             raise refusal(reply, endpoint, self._region_for(endpoint))
         if status in BUSY:
             raise ConnectionsError(
-                f"API Gateway is busy ({status}, {told(reply)}) after {len(PAUSES) + 1} tries: "
+                f"API Gateway is busy ({status}, {_told(reply)}) after {len(PAUSES) + 1} tries: "
                 "raise the stage's throttling or the account's request rate, or send less at once.",
                 status,
             )
         raise ConnectionsError(
-            f"API Gateway answered {status} ({told(reply)}) for connection {connection_id!r}: "
+            f"API Gateway answered {status} ({_told(reply)}) for connection {connection_id!r}: "
             f"check that {endpoint} is the stage of a WebSocket API.",
             status,
         )
 
 
-def _jittered(seconds: float) -> float:
-    import random  # 2 ms, and most functions are never refused
+def refusal(reply: Reply, endpoint: str, region: str) -> ConnectionsError:
+    """The error for a 403, with what to change; `region` is the one that was signed for.
 
-    return seconds * random.uniform(0.5, 1.0)
+    API Gateway has one status for a lacking permission, a wrong stage, a bad signature and
+    credentials that have expired; only its words tell them apart.
+    """
+    words = _told(reply)
+    known_by = f"{reply.headers.get('x-amzn-errortype', '')} {words}".lower()
+    if "accessdenied" in known_by or "not authorized" in known_by:
+        return ConnectionsError(
+            f"API Gateway refuses {endpoint} ({words}): allow the function's role "
+            f"execute-api:ManageConnections on {resource_of(endpoint)}.",
+            reply.status,
+        )
+    if words.lower() in UNEXPLAINED:
+        return ConnectionsError(
+            f"API Gateway refuses {endpoint} ({words}): check that it is the stage of a WebSocket "
+            "API, that its default endpoint is not disabled, and that the function's role has "
+            f"execute-api:ManageConnections on {resource_of(endpoint)}.",
+            reply.status,
+        )
+    if "expired" in known_by or "not yet current" in known_by:
+        return ConnectionsError(
+            f"API Gateway refuses the signature for {endpoint} ({words}): the credentials have "
+            "expired, or the clock is wrong. Send again; outside of Lambda, set the clock and new "
+            "credentials.",
+            reply.status,
+        )
+    return ConnectionsError(
+        f"API Gateway refuses {endpoint} ({words}), signed for {region}: check "
+        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and AWS_REGION, and that it "
+        "is the stage of a WebSocket API.",
+        reply.status,
+    )
+
+
+def _told(reply: Reply) -> str:
+    """AWS's own words: the "message" of its JSON, which it also spells "Message"."""
+    document = _json_object(reply) or {}
+    text = reply.body[:300].decode("utf-8", "replace") or "without a word"
+    return str(document.get("message") or document.get("Message") or text)
+
+
+def _json_object(reply: Reply) -> dict[str, Any] | None:
+    """The body, None where it is no JSON object."""
+    try:
+        found = json.loads(reply.body)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

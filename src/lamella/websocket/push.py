@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable
 
 from lamella.asgi.http import FATAL
 from lamella.errors import LamellaError
 from lamella.websocket.connection import Connection
-from lamella.websocket.hub import LIFETIME, Delivery, Hub, current_run, here
-from lamella.websocket.messages import encoded
+from lamella.websocket.current import current_run, here, is_repeated, sending
+from lamella.websocket.hub import LIFETIME, Delivery, Hub
+from lamella.websocket.management import encoded
 from lamella.websocket.store import Member
 
 AT_A_TIME = 32
@@ -24,7 +24,7 @@ async def send(connection_id: str, data: str | bytes) -> bool:
     payload = encoded(data, hub.settings.websocket_bytes)
     if is_repeated():
         return True
-    async with leaving():
+    async with sending():
         endpoint = await hub.endpoint_of(connection_id)
         if endpoint is None:
             return False
@@ -41,13 +41,13 @@ async def close(connection_id: str) -> None:
     elif row := await hub.store.get(connection_id):
         await Connection(hub, connection_id, *row).hang_up()
     elif hub.settings.websocket_endpoint:
-        await hub.connections.delete(hub.settings.websocket_endpoint, connection_id)
+        await hub.api.delete(hub.settings.websocket_endpoint, connection_id)
 
 
 async def group_add(group: str, connection_id: str) -> None:
     """See `lamella.websocket.group_add`."""
     hub = here()
-    if is_repeated() or connection_id in hub.leaving:
+    if is_repeated() or connection_id in hub.disconnecting:
         return
     if connecting := hub.connecting.get(connection_id):
         await connecting.keep()
@@ -58,26 +58,15 @@ async def group_add(group: str, connection_id: str) -> None:
 
 
 async def group_discard(group: str, connection_id: str) -> None:
-    """See `lamella.websocket.group_discard`."""
-    if not is_repeated() and not _is_clean_up(connection_id):
-        await here().store.group_discard(group, connection_id)
+    """See `lamella.websocket.group_discard`.
 
-
-def is_repeated() -> bool:
-    """Whether the current run only repeats what it did when its client connected.
-
-    So nothing is sent and nothing written again for each event, and who has left a group is not
-    put back into it.
+    Nothing in a `finally` of the connection's own run: the run ends with each event, but the
+    connection does not. When the connection ends, its memberships are forgotten anyway.
     """
     run = current_run.get()
-    return run is not None and run.cycle.repeats
-
-
-def _is_clean_up(connection_id: str) -> bool:
-    """Whether a `finally` of this connection's run leaves a group: the run ends with each event,
-    but the connection does not. When it does, its memberships are forgotten anyway."""
-    run = current_run.get()
-    return run is not None and run.connection.id == connection_id and run.cycle.cleans_up
+    cleans_up = run is not None and run.connection.id == connection_id and run.cycle.cleans_up
+    if not is_repeated() and not cleans_up:
+        await here().store.group_discard(group, connection_id)
 
 
 async def group_send(group: str, data: str | bytes, *, exclude: Iterable[str] = ()) -> int:
@@ -97,24 +86,8 @@ async def group_send(group: str, data: str | bytes, *, exclude: Iterable[str] = 
             await hub.store.group_discard(group, member.connection_id)
         return delivery is Delivery.DONE
 
-    async with leaving():
+    async with sending():
         return await for_each_member(hub, group, deliver)
-
-
-@asynccontextmanager
-async def leaving() -> AsyncIterator[None]:
-    """While something leaves: the current run goes on, and its session was kept before.
-
-    A client's answer may be quicker than the end of the run that it answers.
-    """
-    run = current_run.get()
-    if run is None:
-        yield
-        return
-    with run.cycle.sending():
-        if run.connection.is_open:
-            await run.connection.save()
-        yield
 
 
 async def for_each_member(hub: Hub, group: str, serve: Callable[[Member], Awaitable[bool]]) -> int:

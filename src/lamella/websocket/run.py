@@ -28,10 +28,11 @@ from lamella.sources.preparation import add_traceparent
 from lamella.types import ASGIApp, Event, Message, Request, Response, Result, Scope
 from lamella.websocket.conclusion import conclude, log_error, no_verdict
 from lamella.websocket.connection import Connection
+from lamella.websocket.current import Current, current_run, here
 from lamella.websocket.cycle import RunOver, WebSocketCycle
 from lamella.websocket.endpoints import endpoint_of
 from lamella.websocket.handshake import CLOSE, Handshake
-from lamella.websocket.hub import Current, Hub, current_run, here
+from lamella.websocket.hub import Hub
 from lamella.websocket.scopes import scope_of
 from lamella.websocket.store import Document
 
@@ -145,12 +146,12 @@ class WebSocketRun:
     async def _leave(self, hub: Hub, app: ASGIApp, connection: Connection) -> None:
         """Forget the connection, and from its groups, before the application hears of its end."""
         connection.is_open = False
-        hub.leaving.add(self._id)
+        hub.disconnecting.add(self._id)
         try:
             await hub.store.delete(self._id)
             await self._run_again(app, connection)
         finally:
-            hub.leaving.discard(self._id)
+            hub.disconnecting.discard(self._id)
 
     async def _run_again(self, app: ASGIApp, connection: Connection) -> None:
         cycle = await self._run_app(app, connection, again=True)
@@ -168,7 +169,7 @@ class WebSocketRun:
             "again. Either the application closed it, or the store lost it.",
             self.name,
         )
-        await hub.connections.delete(self._endpoint(hub), self._id)
+        await hub.api.delete(self._endpoint(hub), self._id)
         self._answer(410)
 
     async def _deliver_waiting(self, connection: Connection) -> None:

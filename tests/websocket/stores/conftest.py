@@ -19,8 +19,8 @@ from moto.server import ThreadedMotoServer
 from psycopg import connect as psycopg_connect
 
 from lamella.tools.cli import main
-from lamella.websocket.opening import open_store
 from lamella.websocket.store import Store
+from lamella.websocket.stores import open_store
 from tests.websocket.stores.front import Front
 from tests.websocket.stores.servers import PASSWORD, Server, postgresql_server, redis_server
 

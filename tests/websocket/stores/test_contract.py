@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from lamella.websocket.opening import open_store
 from lamella.websocket.store import Member, Store
+from lamella.websocket.stores import open_store
 from tests.websocket.stores.conftest import ALL, Place
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", ALL)]

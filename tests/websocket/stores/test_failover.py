@@ -11,8 +11,8 @@ import pytest
 import redis as redis_py
 
 from lamella.errors import StoreError
-from lamella.websocket.opening import open_store
 from lamella.websocket.store import Member, Store
+from lamella.websocket.stores import open_store
 from lamella.websocket.stores.sql import SqlStore, Statement
 from tests.websocket.stores.conftest import Place
 from tests.websocket.stores.servers import PASSWORD, Proxy, Server, redis_server

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from lamella.errors import SettingError, StoreError
-from lamella.websocket.opening import open_store
 from lamella.websocket.store import Member, Store
+from lamella.websocket.stores import open_store
 from tests.ports import free_port
 from tests.websocket.stores.conftest import SERVED, Place, hide, make_place
 from tests.websocket.stores.front import (

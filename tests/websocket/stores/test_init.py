@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from lamella.tools.cli import main
-from lamella.websocket.opening import open_store
 from lamella.websocket.store import Member
+from lamella.websocket.stores import open_store
 from tests.websocket.stores.conftest import Place, init, make_place
 from tests.websocket.stores.front import Answer, Call, Front, denied, denied_by_s3
 from tests.websocket.stores.servers import PASSWORD

@@ -14,7 +14,7 @@ from lamella.aws.client import AwsClient, Reply, Unreachable
 from lamella.aws.http import split
 from lamella.errors import SettingError, StoreError
 from lamella.values import STORE_SCHEMES
-from lamella.websocket.opening import open_store
+from lamella.websocket.stores import open_store
 from lamella.websocket.stores.address import parse, redacted
 
 SECRET = "hunter2hunter2"
@@ -162,7 +162,7 @@ def test_a_driver_does_not_get_the_timeout_of_lamella() -> None:
 
 def test_a_store_imports_no_other_ones_modules() -> None:
     code = (
-        "import sys; from lamella.websocket.opening import open_store; open_store('memory:'); "
+        "import sys; from lamella.websocket.stores import open_store; open_store('memory:'); "
         "print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

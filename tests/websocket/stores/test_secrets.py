@@ -11,7 +11,7 @@ import pytest
 import redis as redis_py
 
 from lamella.errors import StoreError
-from lamella.websocket.opening import open_store
+from lamella.websocket.stores import open_store
 from lamella.websocket.stores.address import parse
 from lamella.websocket.stores.sql import SqlStore, Statement
 from tests.websocket.stores.conftest import Place

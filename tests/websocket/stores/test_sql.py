@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from lamella.websocket.opening import open_store
 from lamella.websocket.store import Member
+from lamella.websocket.stores import open_store
 from lamella.websocket.stores.sql import SqlStore, Statement
 from tests.websocket.stores.conftest import Place
 

@@ -174,7 +174,7 @@ def _service(app: ASGIApp, settings: Settings) -> Service:
 def _store(url: str) -> dict[str, str]:
     """The kind of the connection store, or why it cannot be opened; nothing connects to it."""
     from lamella.errors import SettingError
-    from lamella.websocket.opening import open_store
+    from lamella.websocket.stores import open_store
     from lamella.websocket.stores.address import parse
 
     try:
