@@ -13,8 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
+from lamella.front_doors.answer import Answer
 from lamella.local import Environment, EnvironmentState, LocalFunction, Throttled
-from lamella.local.invocation import Answer, Invocation
+from lamella.local.invocation import Invocation
 from lamella.local.managed_api import ManagedApi, Unavailable
 from lamella.local.traffic import Traffic
 from tests.local.conftest import Configure
@@ -314,7 +315,7 @@ async def test_an_answer_that_runs_over_its_deadline_is_late(
     async def slowly() -> AsyncIterator[bytes]:
         yield b"1"
         api.expire(sent)
-        await sent.answer.fail({"errorType": "Sandbox.Timedout"})
+        sent.answer.fail({"errorType": "Sandbox.Timedout"})
         yield b"2"
 
     late = await client.post(response("r1"), content=slowly())

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from lamella.local.invocation import Answer, Invocation
+from lamella.front_doors.answer import Answer
+from lamella.local.invocation import Invocation
 from lamella.local.runtime_api import MAX_PAYLOAD, RuntimeApi
 from lamella.local.traffic import Traffic
 from tests.local.conftest import Configure

@@ -17,8 +17,7 @@ from lamella.front_doors import (
     RestApi,
 )
 from lamella.front_doors.prelude import read_prelude
-from lamella.local import Environment
-from lamella.local.invocation import InvokeResult
+from lamella.local import Environment, InvokeResult
 
 DOMAIN = "app.example.com"
 """What clients type: an alias of a load balancer, a custom domain elsewhere."""

@@ -16,6 +16,7 @@ import pytest
 
 import lamella
 from lamella.errors import AppImportError, InvocationError, LifespanError, SettingError
+from lamella.front_doors.names import FRONT_DOORS
 from lamella.testing import (
     AsyncLambdaTransport,
     HttpApi,
@@ -24,7 +25,6 @@ from lamella.testing import (
     RestApi,
     events,
 )
-from lamella.testing.sources import OTHER_NAMES, SOURCES
 from lamella.types import Receive, Scope, Send
 
 Script = Callable[[Scope, Receive, Send], Any]
@@ -80,7 +80,7 @@ def client(app: Any, source: Any = "url", **arguments: Any) -> httpx.Client:
     return httpx.Client(transport=transport, base_url=transport.base_url)
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", FRONT_DOORS)
 def test_a_request_goes_in_and_a_response_comes_out(source: str) -> None:
     with client(App(echo), source) as http:
         response = http.post("/a%20b?x=1&y=2", content=b"\xff\x00", headers={"x-a": "red"})
@@ -92,7 +92,7 @@ def test_a_request_goes_in_and_a_response_comes_out(source: str) -> None:
     assert ["x-a", "red"] in seen["headers"]
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", FRONT_DOORS)
 def test_binary_answers_are_decoded(source: str) -> None:
     async def script(scope: Scope, receive: Receive, send: Send) -> None:
         await answer(send, b"\x89PNG\xff", headers=[(b"content-type", b"image/png")])
@@ -103,7 +103,7 @@ def test_binary_answers_are_decoded(source: str) -> None:
 
 def test_one_lifespan_for_all_requests_and_a_request_id_for_each() -> None:
     app = App(echo)
-    with client(app, "http-api") as http:
+    with client(app, "http") as http:
         assert app.phases == ["startup"]
         ids = {http.get("/").json()["request_id"] for _ in range(3)}
         assert (len(ids), app.phases) == (3, ["startup"])
@@ -131,7 +131,7 @@ def test_the_base_url_has_the_stage() -> None:
 def test_outside_of_the_stage_the_source_answers_itself(caplog: pytest.LogCaptureFixture) -> None:
     with client(App(echo), "rest") as http:
         assert http.get("https://api.example/x").status_code == 403
-    assert "(rest) answers 403 itself: the path is outside of the stage" in caplog.text
+    assert "rest: 403 for GET /x, because the path is outside of the stage" in caplog.text
 
 
 def test_settings_are_those_of_the_adapter() -> None:
@@ -298,11 +298,35 @@ def test_other_events_reach_the_same_environment() -> None:
         transport.invoke(event)
 
 
-def test_names_of_sources() -> None:
-    for name in [*OTHER_NAMES, "HTTP_API", "Function URL"]:
-        LambdaTransport(App(echo), source=name)
-    with pytest.raises(ValueError, match=r"'apigw' is no event source. Names: url, http, http-v1"):
+def test_another_name_than_a_front_door_s() -> None:
+    with pytest.raises(ValueError, match=r"no front door 'apigw'. Choose one of url \(Lambda Func"):
         LambdaTransport(App(echo), source="apigw")
+
+
+@pytest.mark.parametrize(("invoke_mode", "date"), [("buffered", 1), ("response_stream", 1)])
+def test_every_response_has_one_date(invoke_mode: Any, date: int) -> None:
+    with client(App(echo), "url", invoke_mode=invoke_mode) as http:
+        assert len(http.get("/").headers.get_list("date")) == date
+
+
+def test_an_event_is_measured_in_utf_8() -> None:
+    """Four megabytes of text are within six, although JSON could also escape each letter."""
+    with client(App(echo), "url") as http:
+        text = "\u00e9" * 2_000_000
+        response = http.post("/", content=text.encode(), headers={"content-type": "text/plain"})
+    assert response.status_code != 413
+
+
+def test_a_source_s_time_limit() -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0.5)
+
+    with client(App(script), RestApi(time_limit=0.1)) as http:
+        response = http.get("/")
+    assert (response.status_code, response.json()) == (
+        504,
+        {"message": "Endpoint request timed out"},
+    )
 
 
 @pytest.mark.anyio

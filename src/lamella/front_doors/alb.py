@@ -57,6 +57,8 @@ class LoadBalancer(FrontDoor):
 
     multi_value: bool = False
     name: ClassVar[str] = "alb"
+    label: ClassVar[str] = "Application Load Balancer"
+    host: ClassVar[str] = f"local-1234567890.{REGION}.elb.amazonaws.com"
     max_body: ClassVar[int] = MAX_BYTES
 
     def event(self, request: HttpRequest) -> dict[str, Any]:

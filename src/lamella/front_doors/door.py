@@ -77,16 +77,24 @@ class Malformed(Exception):
 class Refused(Exception):
     """The source answers the request itself."""
 
-    def __init__(self, trouble: Trouble) -> None:
-        super().__init__(trouble.value)
+    def __init__(self, trouble: Trouble, detail: str = "") -> None:
+        super().__init__(detail or trouble.value)
         self.trouble = trouble
+        self.detail = detail
 
 
 class FrontDoor(abc.ABC):
-    """One event source. `max_body` is bytes, `time_limit` seconds or None (none of its own)."""
+    """One event source. `max_body` is bytes, `time_limit` seconds or None (none of its own).
+
+    `label` is what AWS calls it, `host` the host name that it would have on AWS.
+    """
 
     name: ClassVar[str]
+    label: ClassVar[str]
+    host: ClassVar[str]
     max_body: ClassVar[int] = MAX_EVENT
+    needs_prelude: ClassVar[bool] = True
+    """Whether a streamed answer must have one."""
     streaming: bool = False
     time_limit: float | None = None
 

@@ -43,6 +43,8 @@ class HttpApi(FrontDoor):
     base: str = ""
     time_limit: float | None = 30.0
     name: ClassVar[str] = "http"
+    label: ClassVar[str] = "API Gateway HTTP API"
+    host: ClassVar[str] = DOMAIN
 
     def event(self, request: HttpRequest) -> dict[str, Any]:
         """rawPath percent-decoded; cookies moved out of the headers."""

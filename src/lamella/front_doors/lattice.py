@@ -51,6 +51,8 @@ class Lattice(FrontDoor):
 
     version: int = 2
     name: ClassVar[str] = "lattice"
+    label: ClassVar[str] = "VPC Lattice"
+    host: ClassVar[str] = f"local-svc-0123456789abcdef0.7d67968.vpc-lattice-svcs.{REGION}.on.aws"
 
     def event(self, request: HttpRequest) -> dict[str, Any]:
         """V1: path with the query, texts; V2: path without it, lists of values."""

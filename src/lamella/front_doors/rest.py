@@ -83,6 +83,8 @@ class RestApi(FrontDoor):
     binary_media_types: tuple[str, ...] = ("*/*",)
     time_limit: float | None = None
     name: ClassVar[str] = "rest"
+    label: ClassVar[str] = "API Gateway REST API"
+    host: ClassVar[str] = DOMAIN
 
     def __post_init__(self) -> None:
         if self.time_limit is None:

@@ -31,6 +31,9 @@ class FunctionUrl(FrontDoor):
 
     streaming: bool = True
     name: ClassVar[str] = "url"
+    label: ClassVar[str] = "Lambda Function URL"
+    host: ClassVar[str] = DOMAIN
+    needs_prelude: ClassVar[bool] = False
 
     def event(self, request: HttpRequest) -> dict[str, Any]:
         """rawPath as sent, requestContext.http.path decoded; cookies in both places."""

@@ -9,10 +9,11 @@ Never part of the layer.
 
 from __future__ import annotations
 
+from lamella.front_doors.answer import Answer, InvokeResult
+from lamella.front_doors.delivery import Throttled
 from lamella.local.config import FunctionConfig
 from lamella.local.environment import Environment, EnvironmentState
-from lamella.local.function import LocalFunction, Throttled
-from lamella.local.invocation import Answer, InvokeResult
+from lamella.local.function import LocalFunction
 from lamella.local.sandbox import Failure
 from lamella.local.snapshot import Snapshot
 

@@ -12,12 +12,13 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from lamella.front_doors.answer import parse_error
 from lamella.front_doors.door import ACCOUNT_ID
 from lamella.local.api_server import ApiServer
 from lamella.local.config import FunctionConfig
 from lamella.local.extensions import Extensions
 from lamella.local.http11 import Connection
-from lamella.local.invocation import Invocation, parse_error
+from lamella.local.invocation import Invocation
 from lamella.local.replies import Refused, Reply, accepted, json_reply
 from lamella.local.traffic import Traffic
 from lamella.local.waits import first_of

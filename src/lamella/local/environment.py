@@ -22,9 +22,9 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any
 
+from lamella.front_doors.answer import Answer, InvokeResult
 from lamella.local.config import FunctionConfig
-from lamella.local.invocation import Answer, Invocation, InvokeResult
-from lamella.local.options import InvokeOptions, build_invocation
+from lamella.local.invocation import Invocation, InvokeOptions, build_invocation
 from lamella.local.process import LineCallback
 from lamella.local.report import end_line, init_report_line, report_line, start_line
 from lamella.local.restored import RestoredSandbox
@@ -170,7 +170,7 @@ class Environment:
             try:
                 await self._invocation(event, options, answer)
             finally:
-                await answer.fail(STOPPED.error)  # only if something went wrong on our side
+                answer.fail(STOPPED.error)  # only if something went wrong on our side
                 answer.finish()
 
     async def _invocation(
@@ -187,7 +187,7 @@ class Environment:
         duration = time.monotonic() - started
         used = None if self._sandbox is None else self._sandbox.max_memory_mb
         if failure is not None:
-            await answer.fail(failure.error)
+            answer.fail(failure.error)
             if failure.fatal and not self.config.managed:  # there, see _watch
                 await self._reset(self._sandbox)
             self._say(f"{answer.request_id} {failure.message}")

@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
+from lamella.front_doors.answer import Answer, InvokeResult
+from lamella.front_doors.delivery import Throttled
 from lamella.local.config import FunctionConfig
 from lamella.local.environment import Environment, print_line
-from lamella.local.invocation import Answer, InvokeResult
 from lamella.local.process import LineCallback
 from lamella.local.sandbox import Failure
 from lamella.local.snapshot import Snapshot
@@ -25,11 +26,6 @@ FINISHING_GRACE = 0.1
 """Seconds that an event waits for an environment which has answered and is about to ask for the
 next one, before another is started. Over loopback a client's next request is quicker than that;
 on AWS the network's latency covers it."""
-
-
-class Throttled(Exception):
-    """All environments are busy and the limit does not allow another: Lambda's 429. On managed
-    instances, no slot is free: its Runtime.Unavailable, at the front door a 429 as well."""
 
 
 class LocalFunction:
@@ -187,7 +183,7 @@ class LocalFunction:
     async def _failed(self, environment: Environment, failure: Failure) -> Answer:
         await self._discard(environment)
         answer = Answer("")
-        await answer.fail(failure.error)
+        answer.fail(failure.error)
         answer.finish()
         return answer
 

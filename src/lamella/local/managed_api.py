@@ -76,7 +76,7 @@ class ManagedApi(Api):
         """Fail what runs: the environment shuts down, and what comes still is a 400."""
         running, self._running = self._running, {}
         for invocation in running.values():
-            await invocation.answer.fail(error)
+            invocation.answer.fail(error)
 
     async def _get_next(self, connection: Connection, _: str) -> Reply | None:
         if self._states.state is State.STARTED:
@@ -100,13 +100,13 @@ class ManagedApi(Api):
         try:
             reply = await receive(connection, invocation.answer, is_streamed(connection))
         except BrokenOff as broken:
-            await invocation.answer.fail(broken.error)
+            invocation.answer.fail(broken.error)
             raise
         except Refused as refused:
             if not invocation.answer.ended:
                 message = f"The response was refused: {refused}"
                 mode = failure("Runtime.InvalidResponseModeHeader", message)
-                await invocation.answer.fail(mode)
+                invocation.answer.fail(mode)
             raise
         finally:
             self._settled(request_id)
@@ -117,7 +117,7 @@ class ManagedApi(Api):
         invocation = self._matching(connection, request_id)
         error, body = await reported_error(connection, "Function.Unknown")
         # An answer that is being streamed breaks off: here /error is allowed in the middle of it.
-        await invocation.answer.fail(error, body)
+        invocation.answer.fail(error, body)
         self._settled(request_id)
         return accepted()
 

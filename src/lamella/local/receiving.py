@@ -6,8 +6,8 @@ from typing import Any
 
 import h11
 
+from lamella.front_doors.answer import Answer
 from lamella.local.http11 import Connection, Truncated
-from lamella.local.invocation import Answer
 from lamella.local.replies import Refused, Reply, accepted
 
 MAX_PAYLOAD = 6 * 1024 * 1024 + 100
@@ -69,7 +69,7 @@ async def _buffer(connection: Connection, answer: Answer) -> None:
             f"Response payload size ({size} bytes) exceeded maximum allowed payload size "
             f"({MAX_PAYLOAD} bytes)."
         )
-        await answer.fail(failure("Function.ResponseSizeTooLarge", message))
+        answer.fail(failure("Function.ResponseSizeTooLarge", message))
         message = f"Exceeded maximum allowed payload size ({MAX_PAYLOAD} bytes)."
         raise Refused(413, "RequestEntityTooLarge", message)
     if not answer.ended:  # it may have run over its deadline while the body came in

@@ -76,7 +76,7 @@ class RuntimeApi(Api):
         self._states.move(State.READY)
         self.extensions.closed = True
         if self._current is not None and self._broken is not None:
-            await self._current.answer.fail(self._broken)
+            self._current.answer.fail(self._broken)
         self._current = self._broken = None
         if self._pending is not None:
             return _event_reply(self._take(self._pending))
@@ -108,7 +108,7 @@ class RuntimeApi(Api):
         self._states.move(State.FAILING)
         try:
             error, body = await reported_error(connection, "Function.Unknown")
-            await invocation.answer.fail(error, body)
+            invocation.answer.fail(error, body)
         finally:
             self._states.move(State.ANSWERED)
         return accepted()

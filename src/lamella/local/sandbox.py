@@ -141,7 +141,7 @@ class Sandbox:
             self._freeze()
             return None
         failure = await self._lost(process) if ended == 1 else timeout_failure(limit)
-        await invocation.answer.fail(_with_request(failure.error, invocation.request_id))
+        invocation.answer.fail(_with_request(failure.error, invocation.request_id))
         return failure
 
     async def lost(self) -> Failure:
@@ -225,7 +225,7 @@ class ManagedSandbox(Sandbox):
         except Unavailable:
             message = "no idle runtimes: every slot of the environment is busy"
             refused = Failure(_error("Runtime.Unavailable", message), "error", fatal=False)
-            await answer.fail(refused.error)
+            answer.fail(refused.error)
             return refused
         ended = await first_of(answer.complete(), process.exited(), timeout=limit)
         if ended == 0:
@@ -235,7 +235,7 @@ class ManagedSandbox(Sandbox):
         else:
             self._managed.expire(invocation)
             failure = timeout_failure(limit)._replace(fatal=False)
-        await answer.fail(_with_request(failure.error, invocation.request_id))
+        answer.fail(_with_request(failure.error, invocation.request_id))
         return failure
 
     async def stop(self) -> None:

@@ -1,6 +1,6 @@
 """A test kit: events as AWS makes them, and httpx transports that answer as Lambda would.
 
-    with httpx.Client(transport=(lambda_ := LambdaTransport(app, source="http-api")),
+    with httpx.Client(transport=(lambda_ := LambdaTransport(app, source="http")),
                       base_url=lambda_.base_url) as client:
         assert client.get("/items/5").json() == {"id": 5}
 
@@ -18,14 +18,14 @@ from lamella.testing import events
 from lamella.testing.context import LambdaContext
 
 if TYPE_CHECKING:
+    from lamella.front_doors import Edge as Edge
     from lamella.front_doors import FunctionUrl as FunctionUrl
     from lamella.front_doors import HttpApi as HttpApi
+    from lamella.front_doors import HttpApiV1 as HttpApiV1
     from lamella.front_doors import Lattice as Lattice
     from lamella.front_doors import LoadBalancer as LoadBalancer
     from lamella.front_doors import RestApi as RestApi
     from lamella.local.websockets.api import WebSocketApi as WebSocketApi
-    from lamella.testing.edge import Edge as Edge
-    from lamella.testing.http_api_v1 import HttpApiV1 as HttpApiV1
     from lamella.testing.transports import AsyncLambdaTransport as AsyncLambdaTransport
     from lamella.testing.transports import LambdaTransport as LambdaTransport
     from lamella.testing.websockets import WebSocketServer as WebSocketServer
@@ -34,10 +34,10 @@ _TRANSPORTS = "lamella.testing.transports"
 _DOORS = "lamella.front_doors"
 _HOMES = {
     "AsyncLambdaTransport": _TRANSPORTS,
-    "Edge": "lamella.testing.edge",
+    "Edge": _DOORS,
     "FunctionUrl": _DOORS,
     "HttpApi": _DOORS,
-    "HttpApiV1": "lamella.testing.http_api_v1",
+    "HttpApiV1": _DOORS,
     "LambdaTransport": _TRANSPORTS,
     "Lattice": _DOORS,
     "LoadBalancer": _DOORS,

@@ -17,18 +17,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from lamella.front_doors import (
+    Edge,
     FrontDoor,
     FunctionUrl,
     HttpApi,
+    HttpApiV1,
     HttpRequest,
     Lattice,
     LoadBalancer,
     RestApi,
 )
 from lamella.local.websockets import events as websocket
-from lamella.testing.edge import Edge
-from lamella.testing.http_api_v1 import HttpApiV1
-from lamella.testing.sources import host
 from lamella.types import Event
 
 if TYPE_CHECKING:
@@ -236,7 +235,7 @@ def http_request(
     pairs = [(name.lower(), value) for name, value in _items(headers)]
     names = {name for name, _ in pairs}
     if "host" not in names:
-        pairs.insert(0, ("host", host(door)))
+        pairs.insert(0, ("host", door.host))
     if json is not None:
         body = json_module.dumps(json)
         if "content-type" not in names:

@@ -7,7 +7,8 @@ cycles and sinks.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,12 @@ except ImportError as error:
         "The transports of lamella.testing need httpx: pip install lamella[testing]."
     ) from error
 
-from lamella.errors import InvocationError
 from lamella.front_doors import FrontDoor, HttpRequest
+from lamella.front_doors.delivery import BrokenOff, Delivery, Rest, deliver
+from lamella.front_doors.names import front_door
 from lamella.testing.context import LambdaContext
-from lamella.testing.environment import Answer, Delivery, Environment, StreamBroken
+from lamella.testing.function import InProcessFunction
 from lamella.testing.runner import Runner
-from lamella.testing.sources import front_door, host
 from lamella.types import AnyASGIApp, Event, Result
 
 if TYPE_CHECKING:
@@ -31,12 +32,14 @@ if TYPE_CHECKING:
 
     from lamella.settings import SettingArguments
 
+logger = logging.getLogger("lamella.testing")
+
 
 class AsyncLambdaTransport(httpx.AsyncBaseTransport):
     """For `httpx.AsyncClient`: the application runs on the test's own asyncio loop.
 
-    `app` is the application, or its name as in `ASGI_APP`. `source` is a name such as "url",
-    "http-api", "rest" or "alb", or a front door with its options, `RestApi(stage="live")`.
+    `app` is the application, or its name as in `ASGI_APP`. `source` is a front door's name, as
+    of `lamella run --front-door`, or one with its options, `RestApi(stage="live")`.
     `context` is the model of each invocation's context, its `timeout` the function's. Every other
     keyword is a setting, as for `lamella.Adapter`; with `invoke_mode="response_stream"` answers
     stream where the source streams.
@@ -54,29 +57,29 @@ class AsyncLambdaTransport(httpx.AsyncBaseTransport):
         context: LambdaContext | None = None,
         **settings: Unpack[SettingArguments],
     ) -> None:
-        self._door = front_door(source)
-        self._environment = Environment(app, self._door, context or LambdaContext(), settings)
+        self._door = source if isinstance(source, FrontDoor) else front_door(source)
+        self._function = InProcessFunction(app, context or LambdaContext(), settings)
 
     @property
     def base_url(self) -> str:
         """Where the application's root is, stage included: the client's `base_url`."""
-        return self._door.base_url(f"https://{host(self._door)}")
+        return self._door.base_url(f"https://{self._door.host}")
 
     async def invoke(self, event: Event) -> Result:
         """The result of any event, a queue's for example. Raises `InvocationError`."""
-        return _result(await self._environment.invoke(event))
+        return await self._function.invoke(event)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await request.aread()
-        return _response(await self._environment.request(_request(request)), _AsyncBody)
+        return _response(await _delivered(self._door, self._function, request), _AsyncBody)
 
     async def __aenter__(self) -> Self:
-        await self._environment.start()
+        await self._function.start()
         return self
 
     async def aclose(self) -> None:
         """Wait for the last invocation's work and run lifespan shutdown."""
-        await self._environment.close()
+        await self._function.close()
 
 
 class LambdaTransport(httpx.BaseTransport):
@@ -93,28 +96,28 @@ class LambdaTransport(httpx.BaseTransport):
         context: LambdaContext | None = None,
         **settings: Unpack[SettingArguments],
     ) -> None:
-        self._door = front_door(source)
-        self._environment = Environment(app, self._door, context or LambdaContext(), settings)
+        self._door = source if isinstance(source, FrontDoor) else front_door(source)
+        self._function = InProcessFunction(app, context or LambdaContext(), settings)
         self._runner: Runner | None = None
 
     @property
     def base_url(self) -> str:
         """Where the application's root is, stage included: the client's `base_url`."""
-        return self._door.base_url(f"https://{host(self._door)}")
+        return self._door.base_url(f"https://{self._door.host}")
 
     def invoke(self, event: Event) -> Result:
         """The result of any event, a queue's for example. Raises `InvocationError`."""
-        return _result(self._loop().run(self._environment.invoke(event)))
+        return self._loop().run(self._function.invoke(event))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.read()
         runner = self._loop()
-        delivery = runner.run(self._environment.request(_request(request)))
+        delivery = runner.run(_delivered(self._door, self._function, request))
         return _response(delivery, partial(_Body, runner=runner))
 
     def __enter__(self) -> Self:
         try:
-            self._loop().run(self._environment.start())
+            self._loop().run(self._function.start())
         except BaseException:
             self.close()
             raise
@@ -125,7 +128,7 @@ class LambdaTransport(httpx.BaseTransport):
         if self._runner is not None:
             runner, self._runner = self._runner, None
             try:
-                runner.run(self._environment.close())
+                runner.run(self._function.close())
             finally:
                 runner.close()
 
@@ -138,82 +141,69 @@ class LambdaTransport(httpx.BaseTransport):
 class _AsyncBody(httpx.AsyncByteStream):
     """A streamed body, piece by piece as the application sends it."""
 
-    def __init__(self, first: bytes, answer: Answer) -> None:
+    def __init__(self, first: bytes, rest: Rest) -> None:
         self._first = first
-        self._answer = answer
+        self._rest = rest
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._first:
             yield self._first
         try:
-            async for piece in self._answer:
+            async for piece in self._rest:
                 yield piece
-        except StreamBroken as error:
+        except BrokenOff as error:
             raise httpx.RemoteProtocolError(str(error)) from error
 
     async def aclose(self) -> None:
-        self._answer.leave()
+        self._rest.abandon()
 
 
 class _Body(httpx.SyncByteStream):
     """The same for callers without a loop."""
 
-    def __init__(self, first: bytes, answer: Answer, runner: Runner) -> None:
+    def __init__(self, first: bytes, rest: Rest, runner: Runner) -> None:
         self._first = first
-        self._answer = answer
+        self._rest = rest
         self._runner = runner
 
     def __iter__(self) -> Iterator[bytes]:
         if self._first:
             yield self._first
+        pieces = self._rest.__aiter__()
+
+        async def next_piece() -> bytes | None:
+            return await anext(pieces, None)
+
         try:
-            while (piece := self._runner.run(_next(self._answer))) is not None:
+            while (piece := self._runner.run(next_piece())) is not None:
                 yield piece
-        except StreamBroken as error:
+        except BrokenOff as error:
             raise httpx.RemoteProtocolError(str(error)) from error
 
     def close(self) -> None:
-        self._runner.call(self._answer.leave)
+        self._runner.call(self._rest.abandon)
 
 
-async def _next(answer: Answer) -> bytes | None:
-    async for piece in answer:
-        return piece
-    return None
-
-
-def _request(request: httpx.Request) -> HttpRequest:
-    raw_path, _, query = request.url.raw_path.decode("ascii").partition("?")
-    raw = request.headers.raw
+async def _delivered(door: FrontDoor, function: InProcessFunction, sent: httpx.Request) -> Delivery:
+    raw_path, _, query = sent.url.raw_path.decode("ascii").partition("?")
+    raw = sent.headers.raw
     headers = [(n.decode("latin-1").lower(), v.decode("utf-8", "replace")) for n, v in raw]
-    return HttpRequest(
-        method=request.method,
+    request = HttpRequest(
+        method=sent.method,
         raw_path=raw_path,
         query=query,
         headers=headers,
-        body=request.content,
-        scheme=request.url.scheme,
+        body=sent.content,
+        scheme=sent.url.scheme,
         client_ip="203.0.113.7",
-        port=request.url.port or (443 if request.url.scheme == "https" else 80),
+        port=sent.url.port or (443 if sent.url.scheme == "https" else 80),
     )
+    return await deliver(door, function, request, logger.warning, matched=True)
 
 
-def _response(delivery: Delivery, body: Any) -> httpx.Response:
-    head, answer = delivery
+def _response(delivery: Delivery, body: Callable[[bytes, Rest], Any]) -> httpx.Response:
+    head, rest = delivery
     headers = [(n.encode("latin-1"), v.encode("latin-1", "replace")) for n, v in head.headers]
-    if answer is None:
+    if rest is None:
         return httpx.Response(head.status, headers=headers, content=head.body)
-    return httpx.Response(head.status, headers=headers, stream=body(head.body, answer))
-
-
-def _result(answer: Answer) -> Result:
-    import json
-
-    if answer.error is not None:
-        raise answer.error
-    if answer.payload is None:
-        raise InvocationError(
-            "The event's source streams: send a request with the client, or leave out "
-            'invoke_mode="response_stream".'
-        )
-    return json.loads(answer.payload)
+    return httpx.Response(head.status, headers=headers, stream=body(head.body, rest))

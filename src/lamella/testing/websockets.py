@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
-import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from lamella.front_doors import HttpApi
 from lamella.front_doors.door import REGION
-from lamella.local.invocation import Answer
 from lamella.settings import from_arguments
 from lamella.testing.context import LambdaContext
-from lamella.testing.environment import Environment
+from lamella.testing.function import InProcessFunction
 from lamella.testing.runner import Runner
 from lamella.types import AnyASGIApp
 from lamella.websocket import hub
@@ -99,8 +95,7 @@ class WebSocketServer:
             listening = stack.enter_context(bound_socket(0))
             origin = origin_of(listening)
             region = stack.enter_context(_signing())
-            environment = await stack.enter_async_context(self._environment(origin))
-            function = _Function(environment)
+            function = await stack.enter_async_context(self._function(origin))
             credentials = _OwnCredentials()
             gateway = WebSocketGateway(function, self._api, logger.warning, credentials, region)
             server = LocalServer(gateway, listening, websockets=True)
@@ -143,42 +138,16 @@ class WebSocketServer:
         return self._running
 
     @contextlib.asynccontextmanager
-    async def _environment(self, origin: str) -> AsyncIterator[Environment]:
+    async def _function(self, origin: str) -> AsyncIterator[InProcessFunction]:
         defaults = {"websocket_store": "memory:", "websocket_endpoint": self._api.endpoint(origin)}
-        environment = Environment(
-            self._app, HttpApi(), self._context, {**defaults, **self._settings}, concurrent=True
-        )
+        settings = {**defaults, **self._settings}
+        function = InProcessFunction(self._app, self._context, settings, concurrent=True)
         try:
-            await environment.start()
-            yield environment
-            await environment.close()
+            await function.start()
+            yield function
+            await function.close()
         finally:
             await hub.close()
-
-
-class _Function:
-    """Implements a gateway's `Function`: events in this process."""
-
-    def __init__(self, environment: Environment) -> None:
-        self._environment = environment
-
-    async def open(self, event: bytes | dict[str, Any]) -> Answer:
-        """Serve one event, which comes as JSON to an invocation."""
-        text = event if isinstance(event, bytes) else json.dumps(event)
-        result = await self._environment.invoke(json.loads(text))
-        answer = Answer(str(uuid.uuid4()))
-        if result.payload is not None:
-            answer.begin(False, "application/json")
-            await answer.write(result.payload)
-            answer.end()
-        else:
-            await answer.fail(_described(result.error))
-        return answer
-
-
-def _described(error: BaseException | None) -> dict[str, Any]:
-    kind = getattr(error, "error_type", type(error).__name__)
-    return {"errorType": kind, "errorMessage": str(error)}
 
 
 @contextlib.asynccontextmanager

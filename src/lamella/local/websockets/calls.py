@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, NamedTuple
 
+from lamella.front_doors.answer import Answer
+from lamella.front_doors.delivery import Function, Throttled
 from lamella.front_doors.door import Malformed, Pairs, Trouble
 from lamella.front_doors.results import (
     as_object,
@@ -13,9 +15,6 @@ from lamella.front_doors.results import (
     parsed,
     status_code,
 )
-from lamella.local.function import Throttled
-from lamella.local.gateway import Function
-from lamella.local.invocation import Answer
 from lamella.local.process import LineCallback
 
 
@@ -66,8 +65,7 @@ class Integration:
             answer.abandon()
             raise Failed(Trouble.TIMEOUT, f"no answer within {self._limit} s") from error
         if answer.error is not None:
-            kind, words = answer.error.get("errorType", ""), answer.error.get("errorMessage", "")
-            raise Failed(Trouble.FUNCTION_ERROR, f"{kind}: {words}")
+            raise Failed(Trouble.FUNCTION_ERROR, answer.failure)
         return payload
 
 

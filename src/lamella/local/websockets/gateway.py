@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from lamella.front_doors import HttpApi
+from lamella.front_doors.delivery import Function, whole
 from lamella.front_doors.door import MAX_EVENT, HttpRequest, Refused, json_response
-from lamella.local.gateway import Function, Gateway, request_of, respond
+from lamella.local.gateway import Gateway, body_of, request_of, respond
 from lamella.local.process import LineCallback
 from lamella.local.websockets.api import WebSocketApi
 from lamella.local.websockets.calls import Integration
@@ -105,11 +106,10 @@ class WebSocketGateway:
             del self._connections[handshake.connection_id]
 
     async def _manage(self, scope: Scope, raw_id: str, receive: Receive, send: Send) -> None:
-        body = bytearray()
         try:
-            async for piece in Request(scope, receive).stream():
-                body += piece[: MAX_EVENT - len(body)]  # what is longer is refused anyway
+            body = await body_of(scope, receive, MAX_EVENT)  # what is longer is refused anyway
         except ClientDisconnect:
             return
-        response = await self._management.answer(request_of(scope, bytes(body)), raw_id)
-        await respond(response, [], send)
+        request = request_of(scope, body)
+        response = await self._management.answer(request, raw_id)
+        await respond(whole(response, request, []), send)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from lamella.front_doors import HttpApi, HttpRequest, HttpResponse
-from lamella.front_doors.door import ACCOUNT_ID, API_ID
-from lamella.front_doors.http import DOMAIN
+from lamella.front_doors.door import ACCOUNT_ID, API_ID, HttpRequest, HttpResponse
+from lamella.front_doors.http import DOMAIN, HttpApi
 from lamella.front_doors.payload_v2 import decoded_path
 from lamella.front_doors.requests import (
     clock,
@@ -36,6 +35,8 @@ class HttpApiV1(HttpApi):
     base64 answer is decoded. Format:
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
     """
+
+    label: ClassVar[str] = "API Gateway HTTP API, payload format 1.0"
 
     def event(self, request: HttpRequest) -> dict[str, Any]:
         """Header names as an HTTP/2 client sends them; query maps percent-decoded."""

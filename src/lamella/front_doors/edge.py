@@ -9,8 +9,15 @@ import base64
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from lamella.front_doors import FrontDoor, HttpRequest, HttpResponse, Malformed, Trouble
-from lamella.front_doors.door import Pairs, html_response
+from lamella.front_doors.door import (
+    FrontDoor,
+    HttpRequest,
+    HttpResponse,
+    Malformed,
+    Pairs,
+    Trouble,
+    html_response,
+)
 from lamella.front_doors.requests import end_to_end, listed, with_length
 from lamella.front_doors.results import as_object, parsed, scalar, sendable
 
@@ -26,6 +33,8 @@ class Edge(FrontDoor):
 
     event_type: str = "viewer-request"
     name: ClassVar[str] = "edge"
+    label: ClassVar[str] = "Lambda@Edge"
+    host: ClassVar[str] = DOMAIN
 
     def event(self, request: HttpRequest) -> dict[str, Any]:
         """`uri` and `querystring` as sent; headers as lists of objects; the body base64."""

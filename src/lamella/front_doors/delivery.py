@@ -1,0 +1,176 @@
+"""From a client's request to its response: what every front door does around its two translations.
+
+    delivery = await deliver(door, function, request, log)
+
+The rules, and where they come from:
+
+- A request whose body is over the door's limit, or whose event is over 6 MB as UTF-8 text, is
+  refused before the function is asked: Lambda's quota for synchronous invocations,
+  https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
+- The door's time limit ends with a whole answer, or with the head of a streamed one. The function
+  runs on: AWS stops no invocation when its caller gives up. The start of an environment does not
+  count here; on AWS it does.
+- A stream begins with a prelude; a Function URL also takes one without, as a 200,
+  https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html. A door whose
+  prelude is bad answers as its `trouble` says: a REST API with 500,
+  https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode-lambda.html.
+- A stream that breaks off has sent its head, so the connection ends early.
+- Every response has a date. One that is whole has a content-length, but for 1xx, 204 and 304, which
+  have no body either (RFC 9110, sections 6.6.1, 8.6 and 6.4.1); the answer to HEAD has none too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from email.utils import formatdate
+from typing import Any, NamedTuple, Protocol
+
+from lamella.front_doors.answer import Answer
+from lamella.front_doors.door import (
+    MAX_EVENT,
+    FrontDoor,
+    HttpRequest,
+    HttpResponse,
+    Malformed,
+    Pairs,
+    Refused,
+    Trouble,
+)
+from lamella.front_doors.prelude import CONTENT_TYPE, read_prelude
+
+Log = Callable[[str], None]
+"""Takes one line."""
+
+
+class Throttled(Exception):
+    """All environments are busy and the limit does not allow another: Lambda's 429. On managed
+    instances, no slot is free: its Runtime.Unavailable, at the front door a 429 as well."""
+
+
+class BrokenOff(Exception):
+    """The function failed in the middle of a streamed answer; AWS cuts the connection."""
+
+
+class Function(Protocol):
+    """What is behind a front door."""
+
+    async def open(self, event: bytes | dict[str, Any]) -> Answer:
+        """Send one event; the answer can be read while it comes in. Raises Throttled."""
+
+
+class Rest:
+    """What follows of a streamed answer, for one iteration; `silent` where no body may be sent.
+
+    Iterating raises BrokenOff where the function fails.
+    """
+
+    def __init__(self, answer: Answer, pieces: AsyncIterator[bytes], silent: bool) -> None:
+        self._answer = answer
+        self._pieces = pieces
+        self._silent = silent
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._pieces:
+            if not self._silent:
+                yield piece
+        if self._answer.error is not None:
+            raise BrokenOff(f"the stream broke off: {self._answer.failure}")
+
+    def abandon(self) -> None:
+        """The client is gone."""
+        self._answer.abandon()
+
+
+class Delivery(NamedTuple):
+    """What the client gets; with a `rest`, the response's body is only its beginning."""
+
+    response: HttpResponse
+    rest: Rest | None = None
+
+
+async def deliver(
+    door: FrontDoor, function: Function, request: HttpRequest, log: Log, *, matched: bool = False
+) -> Delivery:
+    """Answer a request by the rules above; the log gets a line for what the door answers itself.
+
+    Whether a stream is expected is the door's option, as on AWS; with `matched` it is as the
+    function answers.
+    """
+    answer: Answer | None = None
+    try:
+        answer = await function.open(event_of(door, request))
+        return await asyncio.wait_for(_received(door, answer, request, matched), door.time_limit)
+    except Refused as refused:
+        trouble, detail = refused.trouble, refused.detail
+    except Throttled as throttled:
+        trouble, detail = Trouble.THROTTLED, str(throttled)
+    except asyncio.TimeoutError:
+        trouble, detail = Trouble.TIMEOUT, f"no answer within {door.time_limit} s"
+    except Malformed as malformed:
+        trouble, detail = Trouble.MALFORMED, str(malformed)
+    if answer is not None:
+        answer.abandon()
+    response = door.trouble(trouble)
+    because = f"{trouble.value}: {detail}" if detail else trouble.value
+    log(
+        f"{door.name}: {response.status} for {request.method} {request.raw_path}, because {because}"
+    )
+    return Delivery(whole(response, request, door.added_headers(request)))
+
+
+def event_of(door: FrontDoor, request: HttpRequest) -> bytes:
+    """The event of a request as JSON. Raises Refused."""
+    if len(request.body) > door.max_body:
+        raise Refused(Trouble.TOO_LARGE, f"the body is over {door.max_body} bytes")
+    event = json.dumps(door.event(request), ensure_ascii=False).encode("utf-8", "surrogateescape")
+    if len(event) > MAX_EVENT:
+        raise Refused(Trouble.TOO_LARGE, f"the event has {len(event)} bytes, over {MAX_EVENT}")
+    return event
+
+
+def whole(response: HttpResponse, request: HttpRequest, added: Pairs) -> HttpResponse:
+    """A complete response as it leaves the door, with the headers that this has `added`."""
+    length = [] if _bodiless(response) else [("content-length", str(len(response.body)))]
+    silent = _bodiless(response) or request.method == "HEAD"
+    body = b"" if silent else response.body
+    return _dated(HttpResponse(response.status, response.headers + added + length, body))
+
+
+def _bodiless(response: HttpResponse) -> bool:
+    return response.status < 200 or response.status in (204, 304)
+
+
+def _dated(response: HttpResponse) -> HttpResponse:
+    if any(name == "date" for name, _ in response.headers):
+        return response
+    return response._replace(headers=[("date", formatdate(usegmt=True)), *response.headers])
+
+
+async def _received(
+    door: FrontDoor, answer: Answer, request: HttpRequest, matched: bool
+) -> Delivery:
+    """What the function's answer becomes. Raises Refused, Malformed."""
+    head = await answer.head()
+    if head.status == "error":
+        raise Refused(Trouble.FUNCTION_ERROR, answer.failure)
+    pieces, added = answer.__aiter__(), door.added_headers(request)
+    if not (head.streamed if matched else door.streaming):
+        payload = b"".join([piece async for piece in pieces])
+        if answer.error is not None:
+            raise Refused(Trouble.FUNCTION_ERROR, answer.failure)
+        return Delivery(whole(door.response(payload, request), request, added))
+    try:
+        if head.content_type.partition(";")[0].strip() == CONTENT_TYPE:
+            prelude, first = await read_prelude(pieces)
+        elif door.needs_prelude:
+            raise Malformed(f"the content type is {head.content_type!r}, not {CONTENT_TYPE!r}")
+        else:
+            prelude, first = {"headers": {"content-type": head.content_type}}, b""
+        start = door.stream_head(prelude)
+    except Malformed as malformed:
+        raise Refused(Trouble.BAD_PRELUDE, str(malformed)) from malformed
+    silent = _bodiless(start) or request.method == "HEAD"
+    response = HttpResponse(start.status, start.headers + added, b"" if silent else first)
+    return Delivery(_dated(response), Rest(answer, pieces, silent))
