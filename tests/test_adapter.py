@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -11,8 +12,10 @@ import threading
 import warnings
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -360,6 +363,63 @@ def test_a_margin_larger_than_the_time_left_leaves_time_to_answer(adapt: Any) ->
 
 def test_HEAD_has_no_body(adapt: Any) -> None:
     assert adapt(Echo())(url_event(method="HEAD"), CONTEXT)["body"] == ""
+
+
+@pytest.mark.parametrize("status", [204, 205, 304])
+@pytest.mark.parametrize("name", builders.HTTP_EVENTS)
+def test_a_status_without_content_has_neither_body_nor_length(
+    adapt: Any, name: str, status: int
+) -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(
+            {
+                "type": "http.response.start",
+                "status": HTTPStatus(status),
+                "headers": [(b"content-length", b"4"), (b"content-type", b"text/plain")],
+            }
+        )
+        await send({"type": "http.response.body", "body": b"null"})
+
+    result = adapt(Echo(script))(builders.HTTP_EVENTS[name](), CONTEXT)
+    assert "content-length" not in json.dumps(result)
+    if name == "edge":
+        assert result.keys() == {"status", "headers"}
+        assert result["status"] == str(status)
+    else:
+        assert json.dumps([result["statusCode"], result["body"]]) == f'[{status}, ""]'
+
+
+@pytest.mark.parametrize(
+    "remaining",
+    [None, "soon", True, float("nan"), MagicMock()],
+    ids=["none", "text", "true", "nan", "mock"],
+)
+def test_a_context_without_a_time_has_no_deadline(adapt: Any, remaining: Any) -> None:
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: remaining)
+    assert adapt(Echo())(url_event(), context)["statusCode"] == 200
+
+
+@pytest.mark.parametrize(
+    "context",
+    [None, {}, object(), MagicMock(), SimpleNamespace(get_remaining_time_in_millis=30_000)],
+    ids=["none", "dict", "object", "mock", "a-number-for-a-method"],
+)
+@pytest.mark.parametrize("event", [url_event(), SQS_EVENT], ids=["url", "sqs"])
+def test_any_context_will_do(adapt: Any, context: Any, event: Any) -> None:
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["aws.context"] is context
+        logging.getLogger("lamella").warning("with the context's request id")
+        await answer(send, {})
+
+    assert adapt(Echo(script))(event, context) is not None
+
+
+def test_a_context_whose_method_raises_has_no_deadline(adapt: Any) -> None:
+    def remaining() -> int:
+        raise NotImplementedError
+
+    context = SimpleNamespace(get_remaining_time_in_millis=remaining)
+    assert adapt(Echo())(url_event(), context)["statusCode"] == 200
 
 
 @pytest.mark.parametrize(

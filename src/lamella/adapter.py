@@ -11,6 +11,7 @@ import atexit
 import os
 import threading
 from collections.abc import Coroutine
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from lamella.errors import AppImportError, InvocationError
@@ -23,7 +24,7 @@ from lamella.response.wire import PAYLOAD_LIMIT, encode_result
 from lamella.served import set_served
 from lamella.service import Service
 from lamella.settings import Settings, from_arguments
-from lamella.types import AnyASGIApp, ASGIApp, Event, Result
+from lamella.types import AnyASGIApp, Event, Result
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -57,7 +58,14 @@ class Adapter:
         # Decorators of a handler read its name (Powertools' Tracer does).
         self.__name__ = self.__qualname__ = "handler"
         if isinstance(app, str):
-            app = _imported(app)
+            try:
+                app = import_app(app_reference(app, {}))
+            except AppImportError as error:
+                cause = error.__cause__
+                if cause is None:
+                    raise
+                # awslambdaric reports the traceback of what is raised, not that of its cause.
+                raise error.with_traceback(cause.__traceback__) from cause
         # awslambdaric cannot stream, so the setting for the bootstrap way has no say here.
         self._service = Service(app, settings._replace(invoke_mode="buffered"))
         set_served(self._service.served)
@@ -94,22 +102,25 @@ class Adapter:
         set_current(invocation)
         cycle = service.open(invocation, outcome)
         if cycle is not None:
-            left = _seconds_left(context)
+            left = seconds_left(context)
             await supervise(cycle, service.app, service.settings, left, self._alarm)
         return outcome.result()
 
     def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run on the adapter's loop, from whatever thread, whether or not a loop runs in it."""
         with self._lock:
-            if _loop_runs_here():
-                return self._run_aside(coroutine)
-            return self._loop.run_until_complete(coroutine)
+            try:
+                asyncio.get_running_loop()
+            except RuntimeError:
+                free = True
+            else:
+                free = False  # no thread runs two loops at once
+            if free:
+                return self._loop.run_until_complete(coroutine)
+            from concurrent.futures import ThreadPoolExecutor
 
-    def _run_aside(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(1) as executor:
-            return executor.submit(self._loop.run_until_complete, coroutine).result()
+            with ThreadPoolExecutor(1) as executor:
+                return executor.submit(self._loop.run_until_complete, coroutine).result()
 
 
 class CollectedOutcome:
@@ -123,7 +134,11 @@ class CollectedOutcome:
 
     def send(self, result: Result) -> None:
         """Keep the result. Raises `ResponseTooLarge`."""
-        if _may_be_large(result):
+        # JSON writes a character in six bytes at most (\u0000), so most answers need no second
+        # look. What has no status code is the pass-through's, and of any shape.
+        http = isinstance(result, dict) and "statusCode" in result
+        body = result.get("body", "") if http else None
+        if not isinstance(body, str) or len(body) * 6 > PAYLOAD_LIMIT:
             encode_result(result)
         self._result = result
 
@@ -138,34 +153,10 @@ class CollectedOutcome:
         return self._result
 
 
-def _imported(reference: str) -> ASGIApp:
-    """Import, and raise an error of the application's own with the traceback that led to it.
-
-    awslambdaric reports the traceback of what is raised, and not that of its cause.
-    """
+def seconds_left(context: Any) -> float:
+    """The time that a context object tells; NO_DEADLINE where it tells none, as mocks may not."""
     try:
-        return import_app(app_reference(reference, {}))
-    except AppImportError as error:
-        if error.__cause__ is not None:
-            raise error.with_traceback(error.__cause__.__traceback__) from error.__cause__
-        raise
-
-
-def _loop_runs_here() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _may_be_large(result: Result) -> bool:
-    # JSON writes a character in six bytes at most (\\u0000), so most answers need no second look.
-    # What has no status code is the pass-through's, and of any shape.
-    body = result.get("body", "") if isinstance(result, dict) and "statusCode" in result else None
-    return not isinstance(body, str) or len(body) * 6 > PAYLOAD_LIMIT
-
-
-def _seconds_left(context: Any) -> float:
-    remaining = getattr(context, "get_remaining_time_in_millis", None)
-    return remaining() / 1000 if callable(remaining) else NO_DEADLINE
+        left = context.get_remaining_time_in_millis()
+    except Exception:  # whatever a mock raises: no such method, or none yet
+        return NO_DEADLINE
+    return left / 1000 if type(left) in (int, float) and isfinite(left) else NO_DEADLINE

@@ -19,6 +19,7 @@ from lamella.response.sinks import BufferedSink, StreamedSink, plain
 from lamella.response.wire import Limit, encode_result
 from lamella.served import Served
 from lamella.settings import Settings
+from lamella.sources.fields import asks_for_head
 from lamella.sources.preparation import Preparation
 from lamella.sources.registry import Codec, Family, Source, StreamingCodec, find, load
 from lamella.types import AnyASGIApp, Event, Request, Response, Scope
@@ -66,23 +67,28 @@ class Service:
 
     def _open_http(self, source: Source, invocation: Invocation, outcome: Outcome) -> Cycle | None:
         event, codec = invocation.event, load(source)
-        streams = source.name in self._streamed
-        sink: Sink
-        if streams:  # only on the way in whose outcomes can
-            stream = cast(StreamingOutcome, outcome).stream()
-            sink = StreamedSink(stream, cast(StreamingCodec, codec).prelude)
-        else:
-            sink = BufferedSink(partial(self._deliver, source, codec, event, outcome))
         try:
             request = codec.decode(event)
         except BadEvent as error:
+            # What is wrong with the event is for the log, not for the client.
             logger.warning("Malformed event (%s): %s", source.name, error)
-            _refuse(event, error, sink)
+            sink = self._sink(source, codec, event, outcome, asks_for_head(event))
+            sink.fail(error.status, str(error) if error.status == 413 else _MALFORMED)
             return None
         request = self._preparation.prepare(request, invocation.trace_id)
-        if self._compress is not None and request.method != "HEAD":
-            sink = self._compress(sink, request.headers, streams)
+        sink = self._sink(source, codec, event, outcome, request.method == "HEAD")
+        if self._compress is not None:
+            sink = self._compress(sink, request.headers, source.name in self._streamed)
         return self._http_cycle(request, invocation, sink, outcome)
+
+    def _sink(
+        self, source: Source, codec: Codec, event: Event, outcome: Outcome, head: bool
+    ) -> Sink:
+        """Where the answer to an HTTP request goes; `head`: without its body."""
+        if source.name in self._streamed:  # only on the way in whose outcomes can
+            stream = cast(StreamingOutcome, outcome).stream()
+            return StreamedSink(stream, cast(StreamingCodec, codec).prelude, head)
+        return BufferedSink(partial(self._deliver, source, codec, event, outcome), head)
 
     def _open_event(self, invocation: Invocation, outcome: Outcome) -> Cycle | None:
         """An event that is not HTTP: its failures are the invocation's, for Lambda to retry."""
@@ -134,10 +140,6 @@ class Service:
             from lamella.response.filters import WithoutHeaders
 
             sink = WithoutHeaders(sink, settings.exclude_headers)
-        if request.method == "HEAD":
-            from lamella.response.filters import WithoutBody
-
-            sink = WithoutBody(sink)
         if settings.error_status:
             from lamella.response.filters import FailingStatus
 
@@ -182,17 +184,6 @@ class Service:
         except InvocationError as error:
             outcome.fail(error)
         return response.status
-
-
-def _refuse(event: Event, error: BadEvent, sink: Sink) -> None:
-    """Answer a malformed event: what is wrong with it is for the log, not for a client."""
-    from lamella.sources.fields import asks_for_head
-
-    if asks_for_head(event):
-        from lamella.response.filters import WithoutBody
-
-        sink = WithoutBody(sink)
-    sink.fail(error.status, str(error) if error.status == 413 else _MALFORMED)
 
 
 _MALFORMED = "Bad Request: the event is malformed."

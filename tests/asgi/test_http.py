@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -181,15 +182,20 @@ async def test_an_error_after_the_response_is_only_a_log_record(
         ),
         *(
             pytest.param([{**START, "headers": [header]}], "are not allowed", id=f"E23-{header}")
-            for header in [(b"x-a", b"1\nb"), (b"x-a", b"1\0"), (b"x-a\r\n", b"1")]
+            for header in [(b"x-a", b"1\nb"), (b"x-a", b"1\0")]
         ),
         pytest.param(
             [{**START, "headers": [(b"x-a", b"1\r\nset-cookie: a=b")]}],
             "CR, LF and NUL are not allowed",
             id="header-with-CRLF",
         ),
-        pytest.param(
-            [{**START, "headers": [(b"x a", b"1")]}], "refused", id="header-name-with-space"
+        *(
+            pytest.param(
+                [{**START, "headers": [(name, b"1")]}],
+                f"Response header name {re.escape(repr(name))} is refused: a name is letters",
+                id=f"name-{name!r}",
+            )
+            for name in [b"x y", b"", b"x-a\r\n", b"x:", b"\xe9", b"x\x01", b"x\x7f", b"x\x1b[0m"]
         ),
     ],
 )
@@ -209,6 +215,23 @@ async def test_a_wrong_message_is_refused_where_it_is_sent(
     await run(app)
     assert [type(exception) for exception in refused] == [ApplicationError]
     assert re.search(error, str(refused[0]))
+
+
+async def test_a_header_name_is_any_token() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({**START, "headers": [(b"X!#$%&'*+-.^_`|~9", b"1")]})
+        await send(END)
+
+    assert (await run(app)).calls[0] == ("start", 200, [(b"x!#$%&'*+-.^_`|~9", b"1")])
+
+
+async def test_a_status_is_a_number_whatever_enumeration_it_is_of() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({**START, "status": HTTPStatus.CREATED})
+        await send(END)
+
+    status = (await run(app)).calls[0][1]
+    assert (type(status), status) == (int, 201)
 
 
 async def test_abandon_answers_and_tells_the_application() -> None:

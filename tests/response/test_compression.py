@@ -77,6 +77,7 @@ def test_negotiation(accepted: str, offered: str, expected: str | None) -> None:
         pytest.param([TEXT, (b"cache-control", b"no-transform")], 200, False, id="no-transform"),
         pytest.param([TEXT], 206, False, id="partial"),
         pytest.param([TEXT], 304, False, id="not-modified"),
+        pytest.param([TEXT], 205, False, id="reset-content"),
     ],
 )
 def test_what_is_coded(headers: Headers, status: int, expected: bool) -> None:
@@ -115,6 +116,24 @@ async def test_a_buffered_answer_is_coded_whole(
         (b"content-encoding", coding.encode()),
         (b"vary", b"accept-encoding"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ([], b"accept-encoding"),
+        ([b"Accept-Encoding"], b"Accept-Encoding"),
+        ([b"origin"], b"origin, accept-encoding"),
+        ([b"origin", b"cookie,accept-encoding"], b"origin, cookie,accept-encoding"),
+        ([b"*"], b"*"),
+    ],
+)
+async def test_vary_is_one_header_that_names_the_coding_once(
+    sent: list[bytes], expected: bytes
+) -> None:
+    headers = [TEXT, *((b"vary", value) for value in sent)]
+    response = await coded("gzip", "gzip", headers, [BODY])
+    assert [value for name, value in response.headers if name == b"vary"] == [expected]
 
 
 async def test_a_client_that_accepts_nothing_gets_the_answer_as_it_is() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from lamella.errors import InvocationError
-from lamella.response.filters import FailingStatus, WithoutBody, WithoutHeaders
+from lamella.response.filters import FailingStatus, WithoutHeaders
 from lamella.response.sinks import BufferedSink
 from lamella.settings import from_arguments
 from lamella.types import Response
@@ -23,15 +23,6 @@ def keep(delivered: list[Response]) -> Callable[[Response], int]:
         return response.status
 
     return deliver
-
-
-async def test_without_body_keeps_the_headers() -> None:
-    delivered: list[Response] = []
-    sink = WithoutBody(BufferedSink(keep(delivered)))
-    sink.start(200, [(b"content-length", b"6")])
-    await sink.write(b"abc")
-    await sink.end(b"def")
-    assert delivered == [Response(200, [(b"content-length", b"6")], b"")]
 
 
 async def test_E21_excluded_headers_never_leave() -> None:

@@ -35,9 +35,9 @@ def prelude(status: int, headers: Headers) -> dict[str, Any]:
     return {"statusCode": status, "headers": {k.decode(): v.decode() for k, v in headers}}
 
 
-def opened() -> tuple[StreamedSink, RecordingStream]:
+def opened(*, head: bool = False) -> tuple[StreamedSink, RecordingStream]:
     stream = RecordingStream()
-    return StreamedSink(stream, prelude), stream
+    return StreamedSink(stream, prelude, head), stream
 
 
 def split(data: bytes) -> tuple[dict[str, Any], bytes]:
@@ -67,22 +67,50 @@ async def test_headers_leave_alone_when_the_body_is_late() -> None:
     assert stream.writes[1:] == [b"event"]
 
 
-@pytest.mark.parametrize("status", [200, 204, 302, 304])
+@pytest.mark.parametrize("status", [200, 302, 404])
 async def test_an_empty_body_carries_its_length(status: int) -> None:
     sink, stream = opened()
     sink.start(status, [])
-    await asyncio.sleep(0 if status == 200 else HEADERS_PATIENCE * 2)
+    await asyncio.sleep(HEADERS_PATIENCE * 2 if status == 302 else 0)
     await sink.end(b"")
     metadata, body = split(stream.writes[0])
     assert metadata["headers"] == {"content-length": "0"}
     assert body == b""
 
 
-async def test_a_length_of_the_application_s_own_stays() -> None:
+@pytest.mark.parametrize("headers", [[], [(b"content-length", b"5")]])
+@pytest.mark.parametrize("body", [[b""], [b"12345"], [b"123", b"45"]])
+async def test_head_has_the_length_of_get_or_none(headers: Headers, body: list[bytes]) -> None:
+    """RFC 9110, section 8.6: a length is that of the answer to GET, and 0 would be none."""
+    sink, stream = opened(head=True)
+    sink.start(200, headers)
+    for part in body[:-1]:
+        await sink.write(part)
+    await sink.end(body[-1])
+    expected = {name.decode(): value.decode() for name, value in headers}
+    assert split(b"".join(stream.writes)) == ({"statusCode": 200, "headers": expected}, b"")
+
+
+async def test_head_of_a_failure_has_neither_text_nor_length() -> None:
+    sink, stream = opened(head=True)
+    sink.fail(500, "Internal Server Error")
+    metadata, body = split(stream.writes[0])
+    assert metadata["headers"] == {"content-type": "text/plain; charset=utf-8"}
+    assert body == b""
+
+
+@pytest.mark.parametrize("body", [[b""], [b"null"], [b"nu", b"ll"]])
+@pytest.mark.parametrize("status", [204, 205, 304])
+async def test_a_status_without_content_has_neither_body_nor_length(
+    status: int, body: list[bytes]
+) -> None:
     sink, stream = opened()
-    sink.start(200, [(b"content-length", b"5")])  # a HEAD request's answer
-    await sink.end(b"")
-    assert split(stream.writes[0])[0]["headers"] == {"content-length": "5"}
+    sink.start(status, [(b"etag", b'"1"'), (b"content-length", b"4")])
+    for part in body[:-1]:
+        await sink.write(part)
+    await sink.end(body[-1])
+    headers = {"etag": '"1"'}
+    assert split(b"".join(stream.writes)) == ({"statusCode": status, "headers": headers}, b"")
 
 
 async def test_an_error_before_the_first_byte_is_an_ordinary_500() -> None:

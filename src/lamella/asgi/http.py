@@ -16,11 +16,11 @@ import logging
 import time
 from collections.abc import Iterable
 from enum import Enum
-from typing import Any
+from functools import lru_cache
 
 from lamella.errors import ApplicationError, ClientDisconnected
 from lamella.ports import Sink
-from lamella.types import ASGIApp, Headers, Message, Scope
+from lamella.types import TOKEN, ASGIApp, Headers, Message, Scope
 
 logger = logging.getLogger("lamella")
 
@@ -78,7 +78,12 @@ class HTTPCycle:
         except Exception as error:
             self._fail(error)
         else:
-            self._check_complete()
+            if self.state is State.REQUEST:
+                self._fail(ApplicationError("The application returned without a response."))
+            elif self.state is State.RESPONSE:
+                self._fail(
+                    ApplicationError("The application returned before its response was whole.")
+                )
 
     def abandon(self, status: int, reason: str) -> None:
         """End the response without the application: `status` where nothing has left yet.
@@ -109,14 +114,35 @@ class HTTPCycle:
         Raises `ApplicationError` for a message that the state does not allow or that is
         malformed, `ClientDisconnected` (an OSError) once the client is gone.
         """
-        kind = message["type"]
-        state = self.state
+        kind, state = message["type"], self.state
         if state is State.RESPONSE and kind == "http.response.body":
-            await self._send_body(message)
+            data = message.get("body", b"")
+            if not isinstance(data, bytes):
+                if not isinstance(data, (bytearray, memoryview)):
+                    raise ApplicationError(
+                        f"http.response.body has a {type(data).__name__}: send bytes."
+                    )
+                data = bytes(data)
+            await self._deliver(data, message.get("more_body", False))
         elif state is State.REQUEST and kind == "http.response.start":
-            self._send_start(message)
+            status = message["status"]
+            if not isinstance(status, int) or not 200 <= status <= 599:
+                raise ApplicationError(
+                    f"http.response.start has status {status!r}: send an integer from 200 to 599."
+                )
+            headers = checked_headers(message.get("headers") or ())
+            self.state = State.RESPONSE
+            self._sink.start(int(status), headers)  # an http.HTTPStatus has a text of its own
         elif state is State.RESPONSE and kind == "http.response.pathsend":
-            await self._send_file(message["path"])
+            # /var/task, /opt and /tmp are local disks: a read of one chunk is shorter than a
+            # thread switch; other requests run between two chunks.
+            with open(message["path"], "rb") as file:  # noqa: ASYNC230  as the comment says
+                chunk = file.read(FILE_CHUNK)
+                while following := file.read(FILE_CHUNK):
+                    await self._deliver(chunk, more=True)
+                    await asyncio.sleep(0)
+                    chunk = following
+            await self._deliver(chunk, more=False)
         elif state is State.GONE:
             raise ClientDisconnected("The client is gone: its response has ended.")
         else:
@@ -124,46 +150,14 @@ class HTTPCycle:
                 f"Expected {_EXPECTED[state]}, but the application sent {kind!r} ({state.value})."
             )
 
-    def _send_start(self, message: Message) -> None:
-        status = message["status"]
-        if not isinstance(status, int) or not 200 <= status <= 599:
-            raise ApplicationError(
-                f"http.response.start has status {status!r}: send an integer from 200 to 599."
-            )
-        headers = checked_headers(message.get("headers") or ())
-        self.state = State.RESPONSE
-        self._sink.start(status, headers)
-
-    async def _send_body(self, message: Message) -> None:
-        data = message.get("body", b"")
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise ApplicationError(f"http.response.body has a {type(data).__name__}: send bytes.")
-        if not isinstance(data, bytes):
-            data = bytes(data)
-        if message.get("more_body", False):
-            await self._deliver(self._sink.write, data)
-        else:
+    async def _deliver(self, data: bytes, more: bool) -> None:
+        if not more:
             self._move(State.COMPLETE)
-            await self._deliver(self._sink.end, data)
-
-    async def _deliver(self, take: Any, data: bytes) -> None:
         try:
-            await take(data)
+            await (self._sink.write(data) if more else self._sink.end(data))
         except ClientDisconnected:
             self._move(State.GONE)
             raise
-
-    async def _send_file(self, path: str) -> None:
-        # /var/task, /opt and /tmp are local disks: a read of one chunk is shorter than a thread
-        # switch; other requests run between two chunks.
-        with open(path, "rb") as file:  # noqa: ASYNC230  as the comment above says
-            chunk = file.read(FILE_CHUNK)
-            while following := file.read(FILE_CHUNK):
-                await self._deliver(self._sink.write, chunk)
-                await asyncio.sleep(0)
-                chunk = following
-        self._move(State.COMPLETE)
-        await self._deliver(self._sink.end, chunk)
 
     def _move(self, state: State) -> None:
         """The response is over."""
@@ -171,12 +165,6 @@ class HTTPCycle:
         self.ended_at = time.monotonic()
         if self._over is not None:
             self._over.set()
-
-    def _check_complete(self) -> None:
-        if self.state is State.REQUEST:
-            self._fail(ApplicationError("The application returned without a response."))
-        elif self.state is State.RESPONSE:
-            self._fail(ApplicationError("The application returned before its response was whole."))
 
     def _fail(self, error: BaseException) -> None:
         if self.state is State.COMPLETE:
@@ -207,35 +195,36 @@ _EXPECTED = {
 def checked_headers(headers: Iterable[Iterable[bytes]]) -> Headers:
     """Response headers as pairs of bytes with lower-case names.
 
-    Raises `ApplicationError` for what is no pair of bytes, and for CR, LF or NUL: passed on, they
-    would let a value from outside write headers of its own (RFC 9110, section 5.5).
+    Raises `ApplicationError` for what is no pair of bytes, for a name that is no token, and for CR,
+    LF or NUL in a value: passed on, they would let a value from outside write headers of its own
+    (RFC 9110, section 5.5).
     """
     checked: Headers = []
     for header in headers:
         try:
             name, value = header
         except (TypeError, ValueError):
-            raise _not_a_pair(header) from None
+            name = value = None  # type: ignore[assignment]  # refused by the next line
         if not isinstance(name, bytes) or not isinstance(value, bytes):
-            raise _not_a_pair(header)
-        if b"\n" in value or b"\r" in value or b"\0" in value or not _is_token(name):
+            raise ApplicationError(
+                f"Response header {header!r} is not a pair of bytes: send (name, value), both "
+                "encoded."
+            )
+        if b"\n" in value or b"\r" in value or b"\0" in value:
             raise ApplicationError(
                 f"Response header {name!r} with value {value!r} is refused: "
-                "CR, LF and NUL are not allowed in headers."
+                "CR, LF and NUL are not allowed in a header's value."
             )
-        checked.append((name.lower(), value))
+        checked.append((lower_name(name), value))
     return checked
 
 
-def _not_a_pair(header: object) -> ApplicationError:
-    return ApplicationError(
-        f"Response header {header!r} is not a pair of bytes: send (name, value), both encoded."
-    )
-
-
-_NOT_TOKEN = b'\0\t\n\r "(),/:;<=>?@[\\]{}'
-
-
-def _is_token(name: bytes) -> bool:
-    """Whether a header name holds none of the characters of RFC 9110, section 5.6.2."""
-    return bool(name) and name.isascii() and len(name.translate(None, _NOT_TOKEN)) == len(name)
+@lru_cache(maxsize=512)
+def lower_name(name: bytes) -> bytes:
+    """A response header's name in lower case. Raises `ApplicationError` where it is no token."""
+    if not name or name.translate(None, TOKEN):
+        raise ApplicationError(
+            f"Response header name {name!r} is refused: a name is letters, digits and "
+            "!#$%&'*+-.^_`|~ (RFC 9110, section 5.6.2)."
+        )
+    return name.lower()

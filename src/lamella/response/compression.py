@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lamella.errors import SettingError
 from lamella.response.filters import Wrapper
+from lamella.response.sinks import NO_CONTENT
 from lamella.types import Headers
 
 if TYPE_CHECKING:
@@ -68,48 +70,42 @@ def find_coders(codings: tuple[str, ...]) -> dict[str, Callable[[], Coder]]:
     "auto" means every coding that a library is there for. Raises `SettingError` for a coding
     that is asked for by name and has none.
     """
-    wanted = tuple(LIBRARIES) if "auto" in codings else codings
-    found = {coding: _find_library(coding) for coding in wanted}
-    missing = [coding for coding, factory in found.items() if factory is None]
-    if missing and "auto" not in codings:
-        names = " or ".join(name for name, _ in LIBRARIES[missing[0]])
-        raise SettingError(
-            f"ASGI_COMPRESSION asks for {missing[0]!r}, but the function carries no library for "
-            f"it: add {names} to its requirements, or use auto."
-        )
-    return {coding: factory for coding, factory in found.items() if factory is not None}
-
-
-def _find_library(coding: str) -> Callable[[], Coder] | None:
-    for name, make in LIBRARIES[coding]:
-        try:
-            module = importlib.import_module(name)
-        except ImportError:
-            continue
-        return lambda make=make, module=module: make(module)  # type: ignore[misc]  # bound early
-    return None
+    found: dict[str, Callable[[], Coder]] = {}
+    for coding in tuple(LIBRARIES) if "auto" in codings else codings:
+        for name, make in LIBRARIES[coding]:
+            try:
+                found[coding] = partial(make, importlib.import_module(name))
+            except ImportError:
+                continue
+            break
+        if coding not in found and "auto" not in codings:
+            names = " or ".join(name for name, _ in LIBRARIES[coding])
+            raise SettingError(
+                f"ASGI_COMPRESSION asks for {coding!r}, but the function carries no library for "
+                f"it: add {names} to its requirements, or use auto."
+            )
+    return found
 
 
 def negotiate(accept_encoding: bytes, offered: tuple[str, ...]) -> str | None:
-    """The coding of `offered` that the client likes best; None where it wants none of them."""
-    weights = dict(_weight(part) for part in accept_encoding.decode("latin-1").lower().split(","))
+    """The coding of `offered` that the client likes best; None where it wants none of them.
+
+    Of codings with the same weight the first counts. A weight that is no number from 0 to 1 is 0
+    (RFC 9110, section 12.4.2).
+    """
+    weights: dict[str, float] = {}
+    for part in accept_encoding.decode("latin-1").lower().split(","):
+        coding, *parameters = (word.strip() for word in part.split(";"))
+        weight = next((word[2:].strip() for word in parameters if word.startswith("q=")), "1")
+        digits = weight.replace(".", "", 1)
+        number = float(weight) if digits.isascii() and digits.isdigit() else 0.0
+        weights[coding] = number if number <= 1 else 0.0
     anything_else = weights.get("*", 0.0)
     ranked = [(weights.get(coding, anything_else), coding) for coding in offered]
     best = max((weight for weight, _ in ranked), default=0.0)
     if best <= 0 or best < weights.get("identity", 0.0):
         return None
     return next(coding for weight, coding in ranked if weight == best)
-
-
-def _weight(part: str) -> tuple[str, float]:
-    """One coding and its weight, 0 where the weight is none (RFC 9110, section 12.4.2)."""
-    coding, *parameters = (word.strip() for word in part.split(";"))
-    weights = [word[2:].strip() for word in parameters if word.startswith("q=")]
-    if not weights:
-        return coding, 1.0
-    digits = weights[0].replace(".", "", 1)
-    weight = float(weights[0]) if digits.isascii() and digits.isdigit() else 0.0
-    return coding, weight if weight <= 1 else 0.0
 
 
 class Compression:
@@ -146,7 +142,7 @@ class CompressedSink(Wrapper):
             if self._coding is not None and self._make is not None:
                 self._coder = self._make()
                 headers = coded_headers(headers, self._coding.encode())
-            headers = [*headers, (b"vary", b"accept-encoding")]
+            headers = varied(headers)
         self._sink.start(status, headers)
 
     async def write(self, data: bytes) -> None:
@@ -162,9 +158,17 @@ class CompressedSink(Wrapper):
         await self._sink.end(data)
 
 
+def varied(headers: Headers) -> Headers:
+    """The headers, with one `vary` that names accept-encoding (or is `*`, which covers it)."""
+    names = b", ".join(value for name, value in headers if name == b"vary")
+    if not {b"*", b"accept-encoding"} & {name.strip().lower() for name in names.split(b",")}:
+        names += b", accept-encoding" if names else b"accept-encoding"
+    return [*(pair for pair in headers if pair[0] != b"vary"), (b"vary", names)]
+
+
 def worth_coding(status: int, headers: Headers) -> bool:
     """Whether an answer may be coded, and would get smaller by it."""
-    if status < 200 or status in (204, 206, 304):
+    if status == 206 or status in NO_CONTENT:
         return False
     fields = dict(headers)
     if b"content-encoding" in fields or b"no-transform" in fields.get(b"cache-control", b""):
@@ -172,11 +176,7 @@ def worth_coding(status: int, headers: Headers) -> bool:
     length = fields.get(b"content-length", b"")
     if length.isdigit() and int(length) < MINIMUM_SIZE:
         return False
-    return _compressible(fields.get(b"content-type", b""))
-
-
-def _compressible(content_type: bytes) -> bool:
-    media_type = content_type.partition(b";")[0].strip().lower()
+    media_type = fields.get(b"content-type", b"").partition(b";")[0].strip().lower()
     return media_type.startswith(b"text/") or media_type.endswith(_COMPRESSIBLE_ENDINGS)
 
 

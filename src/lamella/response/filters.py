@@ -40,21 +40,6 @@ class Wrapper:
         self._sink.withdraw()
 
 
-class WithoutBody(Wrapper):
-    """For HEAD: the headers of the answer, without its body (RFC 9110, section 9.3.2)."""
-
-    async def write(self, data: bytes) -> None:
-        """Drop a part of the body."""
-
-    async def end(self, data: bytes) -> None:
-        """Complete the response without its body."""
-        await self._sink.end(b"")
-
-    def fail(self, status: int, message: str, error: BaseException | None = None) -> None:
-        """Fail without a text."""
-        self._sink.fail(status, "", error)
-
-
 class WithoutHeaders(Wrapper):
     """For `ASGI_EXCLUDE_HEADERS`: drops the headers that are named."""
 

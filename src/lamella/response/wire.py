@@ -51,7 +51,11 @@ LAMBDA_LIMIT = Limit(
 def encode_result(result: Result, limit: Limit = LAMBDA_LIMIT) -> bytes:
     """A buffered result as JSON bytes. Raises `ResponseTooLarge`, `InvocationError`."""
     try:
-        payload = _to_utf8(result)
+        try:
+            payload = encode_json(result).encode()
+        except UnicodeEncodeError:
+            # Half a surrogate pair has no UTF-8, but JSON can spell it: all letters as escapes.
+            payload = _encode_ascii(result).encode()
     except (TypeError, ValueError) as error:
         raise InvocationError(f"The result cannot be written as JSON: {error}") from error
     if len(payload) > limit.size:
@@ -61,14 +65,6 @@ def encode_result(result: Result, limit: Limit = LAMBDA_LIMIT) -> bytes:
             "or answer with a link to it."
         )
     return payload
-
-
-def _to_utf8(result: Result) -> bytes:
-    try:
-        return encode_json(result).encode()
-    except UnicodeEncodeError:
-        # Half a surrogate pair has no UTF-8, but JSON can spell it: every letter as an escape.
-        return _encode_ascii(result).encode()
 
 
 def encode_prelude(metadata: dict[str, Any]) -> bytes:
