@@ -35,9 +35,11 @@ def main(argv: list[str] | None = None) -> None:
 def _measure(python: str, machine: dict[str, Any], options: argparse.Namespace) -> Report:
     versions = site.versions(python)
     with tempfile.TemporaryDirectory(prefix="lamella-bench-") as folder:
-        place = site.prepare(python, options.layer, Path(folder))
+        place = site.prepare(python, options.layer, Path(folder), options.lwa)
         if not site.has_bytecode(place):
             print(f"The layer has no bytecode for {place.minor}: it starts slowly", file=sys.stderr)
+        if place.web_adapter is None:
+            print("Web Adapter is left out: --lwa FILE names its binary", file=sys.stderr)
         rows = run.rows(place, QUICK if options.quick else FULL, options.only or run.PARTS)
     rows.append(run.layer_row(options.layer.stat().st_size))
     return Report(".".join(map(str, place.version)), versions, rows, report.today(), machine)
@@ -56,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="a smoke run: figures mean nothing")
     parser.add_argument("--only", action="append", choices=run.PARTS, help="only these parts")
     parser.add_argument("--layer", type=Path, default=site.LAYER, help="the layer's zip file")
+    parser.add_argument(
+        "--lwa", type=Path, metavar="FILE", help="AWS Lambda Web Adapter's binary, with uvicorn"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the tables in this page")
     return parser

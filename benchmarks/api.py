@@ -97,13 +97,13 @@ class Connection:
 
     def _chunks(self) -> tuple[bytes, float]:
         """A chunked body (RFC 9112, section 7.1), and when its first chunk was there."""
-        body, first_at = b"", 0.0
+        body, first_at = bytearray(), 0.0
         while size := int(self._until(b"\r\n"), 16):
             body += self._exactly(size + 2)[:-2]
             first_at = first_at or time.monotonic()
         while self._until(b"\r\n") != b"\r\n":
             pass  # trailers
-        return body, first_at
+        return bytes(body), first_at
 
     def _until(self, end: bytes) -> bytes:
         while (found := self._buffer.find(end)) < 0:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from benchmarks import BenchmarkError
 from benchmarks.api import TAKEN, Call, RuntimeApi
-from benchmarks.ways import Site, command, variables
+from benchmarks.ways import PORT, Site, commands, free_port, variables
 
 PATIENCE = 60  # seconds for a process to make its next call
 FUNCTION_TIMEOUT = 30  # seconds
@@ -58,14 +58,19 @@ class Environment:
         site = self._site
         self._api = RuntimeApi()
         environ = variables(self.way, site, self._app, self._api.address) | self._settings
+        port = free_port()
+        environ = {name: value.replace(PORT, port) for name, value in environ.items()}
         self.started_at = time.monotonic()
-        self._process = subprocess.Popen(
-            command(self.way, site),
-            cwd=site.task,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr.fileno(),
-        )
+        self._processes = [
+            subprocess.Popen(
+                [word.replace(PORT, port) for word in argv],
+                cwd=site.task,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr.fileno(),
+            )
+            for argv in commands(self.way, site, self._app)
+        ]
         return self
 
     def __exit__(
@@ -74,14 +79,15 @@ class Environment:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._process.kill()
-        self._process.wait()
+        for process in self._processes:
+            process.kill()
+            process.wait()
         self._api.close()
 
     @property
-    def pid(self) -> int:
-        """The process id."""
-        return self._process.pid
+    def pids(self) -> list[int]:
+        """The process ids."""
+        return [process.pid for process in self._processes]
 
     def ready(self) -> float:
         """Wait until the process asks for an invocation; the monotonic time at which it did."""
@@ -109,22 +115,28 @@ class Environment:
         return Answer(call.body, "transfer-encoding" in call.headers, call.first_at, call.at)
 
     def cpu(self) -> float:
-        """Seconds of CPU that the process used so far, user and system.
+        """Seconds of CPU that the processes used so far, user and system.
 
-        The process's own clock (clock_getcpuclockid(3)) counts in nanoseconds, and it counts
+        A process's own clock (clock_getcpuclockid(3)) counts in nanoseconds, and it counts
         threads that have ended: awslambdaric makes one for each invocation from Python 3.12 on.
         Child processes that have ended count by ticks of 10 ms; none of the ways has any.
         """
-        pid = self._process.pid
-        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[13:15]
-        return time.clock_gettime(~pid << 3 | _CPUCLOCK_SCHED) + sum(map(int, ticks)) / 100
+        seconds = 0.0
+        for pid in self.pids:
+            ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[13:15]
+            seconds += time.clock_gettime(~pid << 3 | _CPUCLOCK_SCHED) + sum(map(int, ticks)) / 100
+        return seconds
 
     def memory(self, field: str) -> float:
-        """MiB of resident memory: `VmRSS` now, `VmHWM` at the peak (proc_pid_status(5))."""
-        for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
-            if line.startswith(field + ":"):
-                return int(line.split()[1]) / 1024
-        raise BenchmarkError(f"/proc/{self._process.pid}/status has no {field}.")
+        """MiB of resident memory: `VmRSS` now, `VmHWM` at the peak (proc_pid_status(5)).
+
+        Of two processes the sum, although each may have its peak at another time.
+        """
+        kilobytes = 0
+        for pid in self.pids:
+            status = Path(f"/proc/{pid}/status").read_text()
+            kilobytes += int(status.partition(f"{field}:")[2].split()[0])
+        return kilobytes / 1024
 
     def _unexpected(self, call: Call) -> BenchmarkError:
         body = call.body[:2000].decode(errors="replace")
@@ -134,12 +146,13 @@ class Environment:
         for _ in range(PATIENCE):
             if call := self._api.call(timeout=1):
                 return call
-            if self._process.poll() is not None:
+            if any(process.poll() is not None for process in self._processes):
                 break
+        ended = [process for process in self._processes if process.returncode is not None]
+        argv = (ended or self._processes)[0].args
         raise BenchmarkError(
             f"{self.way} made no call to the Runtime API, and its process "
-            f"{'runs on' if self._process.returncode is None else 'has ended'}: "
-            f"{' '.join(command(self.way, self._site))}. What it printed is above."
+            f"{'has ended' if ended else 'runs on'}: {argv!r}. What it printed is above."
         )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections.abc import Mapping
 
 _DOMAIN = "abcdefghijklmnopqrstuvwxyz012345.lambda-url.eu-central-1.on.aws"
 _AGENT = (
@@ -36,24 +37,26 @@ _HEADERS = {
 }
 
 
-def get(path: str, query: str = "") -> bytes:
-    """The event of a GET request, as JSON."""
-    return _event("GET", path, query, None)
+def get(path: str, query: str = "", headers: Mapping[str, str] = {}) -> bytes:
+    """The event of a GET request, as JSON; `headers` besides a browser's."""
+    return _event("GET", path, query, None, headers)
 
 
 def post(path: str, body: bytes) -> bytes:
     """The event of a POST request with a binary body, which comes as base64."""
-    return _event("POST", path, "", body)
+    return _event("POST", path, "", body, {})
 
 
-def _event(method: str, path: str, query: str, body: bytes | None) -> bytes:
+def _event(
+    method: str, path: str, query: str, body: bytes | None, headers: Mapping[str, str]
+) -> bytes:
     event = {
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": path,
         "rawQueryString": query,
         "cookies": _COOKIES,
-        "headers": dict(_HEADERS),
+        "headers": {**_HEADERS, **headers},
         "requestContext": {
             "accountId": "anonymous",
             "apiId": _DOMAIN.partition(".")[0],

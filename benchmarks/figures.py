@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import Any, NamedTuple
 
-from benchmarks.ways import ADAPTERS, BOOTSTRAP, FLOOR
+from benchmarks.ways import ADAPTERS, BOOTSTRAP, FLOOR, MANGUM, WEB_ADAPTER
 
 
 class Target(NamedTuple):
@@ -54,40 +54,41 @@ class Row(NamedTuple):
         }
 
 
-COLUMNS = ("what", FLOOR, *ADAPTERS, "ratio", "target", "met")
+BESIDE = (MANGUM, WEB_ADAPTER)
+"""The peers that the bootstrap's figures are divided by."""
 
 
 def table(rows: list[Row]) -> str:
-    """The rows as a Markdown table: median (lowest to highest)."""
-    cells = [[*COLUMNS], ["---"] * len(COLUMNS), *map(_cells, rows)]
+    """The rows as a Markdown table: median (lowest to highest); ways without a figure are left out.
+
+    The columns "of ...'s" are the bootstrap's ratio to a peer.
+    """
+    ways = [way for way in (FLOOR, *ADAPTERS) if any(way in row.figures for row in rows)]
+    peers = [way for way in BESIDE if way in ways]
+    head = ["what", *ways, *(f"of {way}'s" for way in peers), "target", "met"]
+    cells = [head, ["---"] * len(head), *(_cells(row, ways, peers) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = (" | ".join(map(str.ljust, line, widths)) for line in cells)
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def _cells(row: Row) -> list[str]:
-    figures = [_cell(row.figures.get(way, [])) for way in (FLOOR, *ADAPTERS)]
-    return [f"{row.what}, {row.unit}", *figures, *_verdict(row)]
+def _cells(row: Row, ways: list[str], peers: list[str]) -> list[str]:
+    ratios = [row.ratio(BOOTSTRAP, way) if row.figures.get(way) else None for way in peers]
+    shown = ["-" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
+    target = "-"
+    if row.target is not None:
+        limit = f"{row.target.limit:.2f}" if row.target.beside else f"{row.target.limit:g}"
+        unit = f" of {row.target.beside}'s" if row.target.beside else f" {row.unit}"
+        target = f"at most {limit}{unit}"
+    met = {True: "yes", False: "no", None: "-"}[row.met()]
+    figures = [_cell(row.figures.get(way, [])) for way in ways]
+    return [f"{row.what}, {row.unit}", *figures, *shown, target, met]
 
 
 def _cell(values: list[float]) -> str:
-    if not values:
-        return "-"
-    if len(values) == 1:
-        return _short(values[0])
+    if len(values) < 2:
+        return _short(values[0]) if values else "-"
     return f"{_short(median(values))} ({_short(min(values))} to {_short(max(values))})"
-
-
-def _verdict(row: Row) -> list[str]:
-    beside = row.target.beside if row.target and row.target.beside else ADAPTERS[0]
-    ratio = row.ratio(BOOTSTRAP, beside) if row.figures.get(beside) else None
-    shown = "-" if ratio is None else f"{ratio:.2f}"
-    if row.target is None:
-        return [shown, "-", "-"]
-    unit = f" of {row.target.beside}'s" if row.target.beside else f" {row.unit}"
-    limit = f"{row.target.limit:.2f}" if row.target.beside else f"{row.target.limit:g}"
-    met = {True: "yes", False: "no", None: "-"}[row.met()]
-    return [shown, f"at most {limit}{unit}", met]
 
 
 def _short(value: float) -> str:

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from benchmarks import BenchmarkError, event, site
-from benchmarks.ways import BOOTSTRAP, MANGUM, Site, command, variables
+from benchmarks.ways import BOOTSTRAP, MANGUM, Site, commands, variables
 
 SLOTS = 64
 WAIT = 0.05  # seconds that the endpoint awaits
@@ -96,7 +96,7 @@ async def measure(place: Site, way: str, seconds: float) -> tuple[float, float]:
         "AWS_LAMBDA_LOG_FORMAT": "JSON",
     }
     process = subprocess.Popen(  # noqa: ASYNC220  once, before anything is measured
-        command(way, place),
+        commands(way, place, APP)[0],
         cwd=place.task,
         env=variables(way, place, APP, address) | managed,
         stdin=subprocess.DEVNULL,

@@ -11,14 +11,30 @@ from benchmarks.ways import ASYNCIO, FLOOR, Site
 
 BARE = "bare:app"
 FASTAPI = "fastapi_json:app"
+DJANGO = "django_json:app"
 
-REQUESTS = {BARE: event.get("/"), FASTAPI: event.get("/items/42", "tag=blue&page=2")}
+TARGETS = {
+    BARE: ("/", ""),
+    FASTAPI: ("/items/42", "tag=blue&page=2"),
+    DJANGO: ("/items/42", "tag=blue&page=2"),
+}
+"""Path and query of each application's request."""
 BODIES = {
     BARE: b'{"hello":"world"}',
     FASTAPI: b'{"id":42,"name":"from the lifespan","tags":["blue"]}',
+    DJANGO: b'{"id": 42, "name": "from Django", "tags": ["blue"]}',
 }
+HEADERS: dict[str, dict[str, str]] = {
+    "plain": {},
+    "8 KB": {"x-large": "x" * 8000},
+    "1,000": {f"x-header-{number}": "value" for number in range(1000)},
+}
+"""Headers besides a browser's, by name of the row."""
 
 NO_LIFESPAN = {"ASGI_LIFESPAN": "off"}
+
+LIFESPAN: dict[str, dict[str, str]] = {BARE: {}, FASTAPI: {}, DJANGO: NO_LIFESPAN}
+"""Django has no lifespan, and Mangum would log that for each invocation."""
 
 ECHO = bytes(range(256)) * 18000
 """4.6 MB, 6.1 as base64: with the event around it below 6,291,556 bytes, Lambda's limit."""
@@ -33,25 +49,75 @@ class Counts(NamedTuple):
     starts: int  # rounds of starts
     answers: int  # invocations of one process
     few: int  # rounds of what varies little
+    firsts: int  # rounds of starts with a first request
 
 
-FULL = Counts(warm_up=500, invocations=2500, rounds=5, starts=21, answers=5, few=3)
-QUICK = Counts(warm_up=20, invocations=100, rounds=2, starts=2, answers=1, few=1)
+FULL = Counts(warm_up=500, invocations=2500, rounds=5, starts=21, answers=5, few=3, firsts=7)
+QUICK = Counts(warm_up=20, invocations=100, rounds=2, starts=2, answers=1, few=1, firsts=1)
 
 
-def warm(site: Site, way: str, app: str, counts: Counts) -> float:
+def request(app: str, headers: str = "plain") -> bytes:
+    """The event of an application's request; `headers` is a key of `HEADERS`."""
+    return event.get(*TARGETS[app], headers=HEADERS[headers])
+
+
+def warm(site: Site, way: str, app: str, counts: Counts, event: bytes) -> float:
     """Microseconds of CPU per warm invocation."""
-    request = REQUESTS[app]
-    with Environment(site, way, app) as environment:
+    with Environment(site, way, app, **LIFESPAN[app]) as environment:
         for _ in range(counts.warm_up):
-            answer = environment.invoke(request)
+            answer = environment.invoke(event)
         _check(way, answer, BODIES[BARE if way == FLOOR else app])
         environment.ready()
         before = environment.cpu()
         for _ in range(counts.invocations):
-            environment.invoke(request)
+            environment.invoke(event)
         environment.ready()
         return (environment.cpu() - before) / counts.invocations * 1e6
+
+
+def echo(site: Site, way: str, size: int, counts: Counts) -> float:
+    """Microseconds of CPU per echo of a binary body of `size` bytes."""
+    body = (ECHO[:251] * (size // 251 + 1))[:size]
+    sent, number = (
+        event.post("/echo", body),
+        max(counts.invocations * 100_000 // (size + 250_000), 3),
+    )
+    with Environment(site, way, "echo:app", **NO_LIFESPAN) as environment:
+        for _ in range(3):
+            _check(way, environment.invoke(sent), body)
+        environment.ready()
+        before = environment.cpu()
+        for _ in range(number):
+            environment.invoke(sent)
+        environment.ready()
+        return (environment.cpu() - before) / number * 1e6
+
+
+def first_answer(site: Site, way: str, app: str) -> tuple[float, float, float]:
+    """Milliseconds of CPU: from start to the first answer, of the first request, of the second."""
+    sent = request(app)
+    with Environment(site, way, app, **LIFESPAN[app]) as environment:
+        environment.ready()
+        started = environment.cpu()
+        _check(way, environment.invoke(sent), BODIES[app])
+        environment.ready()
+        first = environment.cpu()
+        _check(way, environment.invoke(sent), BODIES[app])
+        environment.ready()
+        return first * 1000, (first - started) * 1000, (environment.cpu() - first) * 1000
+
+
+def flood(site: Site, way: str) -> float:
+    """Milliseconds of CPU of a streamed answer of 100 MB."""
+    settings = {"ASGI_INVOKE_MODE": "response_stream", "AWS_LWA_INVOKE_MODE": "response_stream"}
+    with Environment(site, way, "flood:app", **settings, **NO_LIFESPAN) as environment:
+        environment.ready()
+        before = environment.cpu()
+        body = environment.invoke(request(BARE)).body()
+        environment.ready()
+        if len(body) != 100_000_000:
+            raise BenchmarkError(f"{way} streamed {len(body):,} bytes of 100,000,000.")
+        return (environment.cpu() - before) * 1000
 
 
 def start(site: Site, way: str) -> tuple[float, float]:
@@ -60,33 +126,33 @@ def start(site: Site, way: str) -> tuple[float, float]:
         at = environment.ready()
         cpu = environment.cpu()
         if way != ASYNCIO:
-            _check(way, environment.invoke(REQUESTS[BARE]), BODIES[BARE])
+            _check(way, environment.invoke(request(BARE)), BODIES[BARE])
         return cpu * 1000, (at - environment.started_at) * 1000
 
 
 def answer_delay(site: Site, way: str, counts: Counts) -> float:
     """Milliseconds from the last body message to the whole answer; 300 ms of work follow."""
     with Environment(site, way, "background:app", **NO_LIFESPAN) as environment:
-        answers = [environment.invoke(REQUESTS[BARE]) for _ in range(counts.answers)]
+        answers = [environment.invoke(request(BARE)) for _ in range(counts.answers)]
     return median((answer.at - _noted(answer)) * 1000 for answer in answers)
 
 
 def first_byte(site: Site, way: str, counts: Counts) -> float:
     """Milliseconds from the first body message to the answer's first byte; 160 ms follow."""
-    settings = {"ASGI_INVOKE_MODE": "response_stream", **NO_LIFESPAN}
-    with Environment(site, way, "stream:app", **settings) as environment:
-        answers = [environment.invoke(REQUESTS[BARE]) for _ in range(counts.answers)]
+    settings = {"ASGI_INVOKE_MODE": "response_stream", "AWS_LWA_INVOKE_MODE": "response_stream"}
+    with Environment(site, way, "stream:app", **settings, **NO_LIFESPAN) as environment:
+        answers = [environment.invoke(request(BARE)) for _ in range(counts.answers)]
     return median((answer.first_at - _noted(answer)) * 1000 for answer in answers)
 
 
 def memory(site: Site, way: str) -> tuple[float, float]:
     """MiB of resident memory before, and at the peak of three echoes of 6 MB."""
-    request = event.post("/echo", ECHO)
+    sent = event.post("/echo", ECHO)
     with Environment(site, way, "echo:app", **NO_LIFESPAN) as environment:
         environment.ready()
         before = environment.memory("VmRSS")
         for _ in range(3):
-            _check(way, environment.invoke(request), ECHO)
+            _check(way, environment.invoke(sent), ECHO)
             environment.ready()
         return before, environment.memory("VmHWM")
 

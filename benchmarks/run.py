@@ -7,19 +7,22 @@ from collections.abc import Callable, Iterable
 
 from benchmarks import measures
 from benchmarks.figures import Row, Target
-from benchmarks.measures import BARE, FASTAPI, Counts
-from benchmarks.ways import ADAPTERS, ASYNCIO, BOOTSTRAP, FLOOR, MANGUM, Site
+from benchmarks.measures import BARE, DJANGO, FASTAPI, Counts
+from benchmarks.ways import ASYNCIO, BOOTSTRAP, FLOOR, HANDLER, MANGUM, Site
 
-PARTS = ("warm", "start", "answer", "stream", "memory")
+PARTS = ("warm", "bodies", "start", "first", "answer", "stream", "flood", "memory")
 
 
 def rows(site: Site, counts: Counts, parts: Iterable[str] = PARTS) -> list[Row]:
     """Measure `parts`, in the order given. Raises `BenchmarkError`."""
     measured = {
         "warm": _warm,
+        "bodies": _bodies,
         "start": _start,
+        "first": _first,
         "answer": _answer,
         "stream": _stream,
+        "flood": _flood,
         "memory": _memory,
     }
     return [row for part in parts for row in measured[part](site, counts)]
@@ -39,25 +42,44 @@ def alternate(
     return [{way: [each[n] for each in found[way]] for way in ways} for n in values]
 
 
+WARM = (
+    ("bare app", BARE, "plain", 0.40),
+    ("FastAPI", FASTAPI, "plain", 0.50),
+    ("Django", DJANGO, "plain", None),
+    ("bare app, 8 KB of headers", BARE, "8 KB", None),
+    ("bare app, 1,000 headers", BARE, "1,000", None),
+)
+"""Warm rows: their name, application and headers, and the target beside Mangum."""
+
+
 def _warm(site: Site, counts: Counts) -> list[Row]:
-    both = [
-        alternate(
-            f"warm, {name}",
-            (FLOOR, *ADAPTERS),
-            counts.rounds,
-            lambda way, app=app: (measures.warm(site, way, app, counts),),  # type: ignore[misc]
-        )[0]
-        for name, app in (("bare", BARE), ("FastAPI", FASTAPI))
-    ]
-    what = "CPU per warm invocation"
-    return [
-        Row(f"{what}, bare app", "µs", both[0], Target(0.40, MANGUM)),
-        Row(f"{what}, FastAPI", "µs", both[1], Target(0.50, MANGUM)),
-    ]
+    found = []
+    for name, app, headers, limit in WARM:
+        event = measures.request(app, headers)
+
+        def measure(way: str, app: str = app, event: bytes = event) -> tuple[float]:
+            return (measures.warm(site, way, app, counts, event),)
+
+        (figures,) = alternate(f"warm, {name}", (FLOOR, *site.adapters), counts.rounds, measure)
+        target = Target(limit, MANGUM) if limit else None
+        found.append(Row(f"CPU per warm invocation, {name}", "µs", figures, target))
+    return found
+
+
+def _bodies(site: Site, counts: Counts) -> list[Row]:
+    found = []
+    for name, size in (("1 KB", 1_000), ("100 KB", 100_000), ("1 MB", 1_000_000)):
+
+        def measure(way: str, size: int = size) -> tuple[float]:
+            return (measures.echo(site, way, size, counts),)
+
+        (figures,) = alternate(f"echo, {name}", site.adapters, counts.few, measure)
+        found.append(Row(f"CPU per echo of {name}", "µs", figures))
+    return found
 
 
 def _start(site: Site, counts: Counts) -> list[Row]:
-    ways = (FLOOR, ASYNCIO, *ADAPTERS)
+    ways = (FLOOR, ASYNCIO, *site.adapters)
     for way in ways:  # not counted: fills the file cache, and writes bytecode that is missing
         measures.start(site, way)
     cpu, wall = alternate("start", ways, counts.starts, lambda way: measures.start(site, way))
@@ -72,25 +94,50 @@ def _start(site: Site, counts: Counts) -> list[Row]:
     return found
 
 
+def _first(site: Site, counts: Counts) -> list[Row]:
+    found = []
+    for name, app in (("bare app", BARE), ("FastAPI", FASTAPI), ("Django", DJANGO)):
+
+        def measure(way: str, app: str = app) -> tuple[float, float, float]:
+            return measures.first_answer(site, way, app)
+
+        values = alternate(f"first answer, {name}", site.adapters, counts.firsts, measure)
+        whole, first, second = values
+        found += [
+            Row(f"CPU from start to the end of the first answer, {name}", "ms", whole),
+            Row(f"CPU of the first request, {name}", "ms", first),
+            Row(f"CPU of the second request, {name}", "ms", second),
+        ]
+    return found
+
+
 def _answer(site: Site, counts: Counts) -> list[Row]:
     (figures,) = alternate(
-        "answer", ADAPTERS, counts.few, lambda way: (measures.answer_delay(site, way, counts),)
+        "answer", site.adapters, counts.few, lambda way: (measures.answer_delay(site, way, counts),)
     )
     return [Row("answer before a 300 ms background task", "ms", figures, Target(10))]
 
 
 def _stream(site: Site, counts: Counts) -> list[Row]:
     (figures,) = alternate(
-        "stream", ADAPTERS, counts.few, lambda way: (measures.first_byte(site, way, counts),)
+        "stream", site.adapters, counts.few, lambda way: (measures.first_byte(site, way, counts),)
     )
     return [Row("first byte of a 160 ms stream", "ms", figures, Target(5))]
 
 
+def _flood(site: Site, counts: Counts) -> list[Row]:
+    ways = [way for way in site.adapters if way not in (MANGUM, HANDLER)]  # these cannot stream
+    (figures,) = alternate("flood", ways, counts.few, lambda way: (measures.flood(site, way),))
+    return [Row("CPU of a 100 MB stream", "ms", figures)]
+
+
 def _memory(site: Site, counts: Counts) -> list[Row]:
-    before, peak = alternate("memory", ADAPTERS, counts.few, lambda way: measures.memory(site, way))
+    before, peak = alternate(
+        "memory", site.adapters, counts.few, lambda way: measures.memory(site, way)
+    )
     return [
         Row("memory before the first invocation", "MiB", before),
-        Row("peak memory, 6 MB echo", "MiB", peak),
+        Row("peak memory, 4.6 MB echo", "MiB", peak),
     ]
 
 

@@ -16,7 +16,7 @@ from layer import archive, pythons
 ROOT = Path(__file__).resolve().parent.parent
 LAYER = ROOT / "dist" / "lamella-layer.zip"
 REQUIREMENTS = ROOT / "requirements" / "dev.txt"
-NEEDED = ("awslambdaric", "fastapi", "mangum")
+NEEDED = ("awslambdaric", "django", "fastapi", "mangum", "uvicorn")
 
 _VERSIONS = """
 import json, sys
@@ -31,17 +31,22 @@ print(json.dumps(found))
 """
 
 
-def prepare(python: str, layer: Path, folder: Path) -> Site:
+def prepare(python: str, layer: Path, folder: Path, web_adapter: Path | None = None) -> Site:
     """Unpack the layer and compile the functions below `folder`, for `python`.
 
-    Raises `BenchmarkError` where the layer is not built.
+    `web_adapter` is the binary of AWS Lambda Web Adapter, to measure beside. Raises
+    `BenchmarkError` where the layer is not built, or there is no such file.
     """
     found = pythons.probe(python)
     if found is None:
         raise BenchmarkError(f"{python} is no CPython 3.10 or later that runs.")
     if not layer.is_file():
         raise BenchmarkError(f"{layer} does not exist: build it with `make layer`.")
-    site = Site(found.path, found.version, folder / "opt", folder / "task")
+    if web_adapter is not None and not os.access(web_adapter, os.X_OK):
+        raise BenchmarkError(
+            f"--lwa {web_adapter} is no executable file: name Web Adapter's binary."
+        )
+    site = Site(found.path, found.version, folder / "opt", folder / "task", web_adapter)
     archive.unpack(layer, site.opt)
     shutil.copytree(Path(__file__).parent / "functions", site.task)
     mode = ("--invalidation-mode", "unchecked-hash")

@@ -59,7 +59,7 @@ def _run(environment: Environment, invocations: int) -> Usage:
     for number in range(invocations):
         environment.invoke(turn[number % len(turn)])
     environment.ready()
-    return Usage(environment.memory("VmRSS"), len(os.listdir(f"/proc/{environment.pid}/fd")))
+    return Usage(environment.memory("VmRSS"), len(os.listdir(f"/proc/{environment.pids[0]}/fd")))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,24 @@
-"""The ways to run a function, each with its command and its environment variables."""
+"""The ways to run a function, each with its processes and its environment variables."""
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import NamedTuple
 
 FLOOR = "floor"
 ASYNCIO = "import asyncio"
 MANGUM = "Mangum"
+WEB_ADAPTER = "Web Adapter"
 BOOTSTRAP = "Lamella bootstrap"
+SERVE = "Lamella one line"
 HANDLER = "Lamella handler"
 
-ADAPTERS = (MANGUM, BOOTSTRAP, HANDLER)
+ADAPTERS = (MANGUM, WEB_ADAPTER, BOOTSTRAP, SERVE, HANDLER)
 """The ways that run an application."""
+
+RIC_WAYS = {MANGUM: "mangum_way.handler", SERVE: "", HANDLER: "lamella.handler"}
+"""The ways under awslambdaric, and their handlers; "" has the application's name in it."""
 
 
 class Site(NamedTuple):
@@ -22,6 +28,13 @@ class Site(NamedTuple):
     version: tuple[int, int, int]
     opt: Path
     task: Path
+    web_adapter: Path | None = None
+    """AWS Lambda Web Adapter's binary, where there is one to measure beside."""
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """The ways that run an application here."""
+        return tuple(way for way in ADAPTERS if way != WEB_ADAPTER or self.web_adapter)
 
     @property
     def minor(self) -> str:
@@ -29,20 +42,43 @@ class Site(NamedTuple):
         return f"{self.version[0]}.{self.version[1]}"
 
 
-def command(way: str, site: Site) -> list[str]:
-    """What Lambda would start. Raises KeyError for an unknown way."""
+def commands(way: str, site: Site, app: str) -> list[list[str]]:
+    """The processes that Lambda would start. Raises KeyError for an unknown way.
+
+    Web Adapter is an external extension, which Lambda starts before the runtime: here the
+    runtime's place is a web server's.
+    """
     ric = [site.python, "-m", "awslambdaric"]
-    return {
-        FLOOR: [site.python, f"{site.task}/floor.py"],
-        ASYNCIO: [site.python, f"{site.task}/import_asyncio.py"],
-        MANGUM: [*ric, "mangum_way.handler"],
-        BOOTSTRAP: [f"{site.opt}/bootstrap", site.python, "/var/runtime/bootstrap.py"],
-        HANDLER: [*ric, "lamella.handler"],
-    }[way]
+    if way == WEB_ADAPTER:
+        server = [site.python, "-m", "uvicorn", "--log-level", "warning", "--no-access-log"]
+        return [[str(site.web_adapter)], [*server, "--loop", "asyncio", "--port", PORT, app]]
+    return [
+        {
+            FLOOR: [site.python, f"{site.task}/floor.py"],
+            ASYNCIO: [site.python, f"{site.task}/import_asyncio.py"],
+            BOOTSTRAP: [f"{site.opt}/bootstrap", site.python, "/var/runtime/bootstrap.py"],
+        }.get(way)
+        or [*ric, handler(way, app)]
+    ]
+
+
+def handler(way: str, app: str) -> str:
+    """The function's handler; the bootstrap and Web Adapter use none."""
+    return RIC_WAYS.get(way, "unused.handler") or f"lamella.serve.{app}"
+
+
+PORT = "{port}"
+"""Stands for the web server's port in `commands` and `variables`."""
+
+
+def free_port() -> str:
+    """A port of loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return str(server.getsockname()[1])
 
 
 def variables(way: str, site: Site, app: str, api_address: str) -> dict[str, str]:
-    """The process's variables: Lambda's, and the one setting. Nothing of this shell's.
+    """The processes' variables: Lambda's, and the settings. Nothing of this shell's.
 
     AWS_EXECUTION_ENV matters: by it awslambdaric asks for /next in a thread, from 3.12 on.
     Names and values: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html.
@@ -64,12 +100,17 @@ def variables(way: str, site: Site, app: str, api_address: str) -> dict[str, str
         "LANG": "en_US.UTF-8",
         "PATH": f"{Path(site.python).parent}:/usr/local/bin:/usr/bin:/bin:/opt/bin",
         "TZ": ":UTC",
-        "_HANDLER": command(way, site)[-1] if way in (MANGUM, HANDLER) else "unused.handler",
-        "ASGI_APP": app,
+        "_HANDLER": handler(way, app),
+        # Not uvloop, which the environment may carry: each way is to have the same loop.
+        "ASGI_LOOP": "asyncio",
     }
+    if way != SERVE:
+        found["ASGI_APP"] = app
     if way == BOOTSTRAP:
         found["AWS_LAMBDA_EXEC_WRAPPER"] = f"{site.opt}/bootstrap"
-    if way == HANDLER:
+    if way == WEB_ADAPTER:
+        found |= {"AWS_LWA_PORT": PORT, "AWS_LWA_READINESS_CHECK_PATH": "/"}
+    if way in (SERVE, HANDLER):
         # The managed runtime's own bootstrap.py puts the layers on sys.path.
         found["PYTHONPATH"] = f"{site.opt}/python"
     return found

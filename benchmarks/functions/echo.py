@@ -11,7 +11,11 @@ async def app(
     receive: Callable[[], Awaitable[dict[str, Any]]],
     send: Callable[[dict[str, Any]], Awaitable[None]],
 ) -> None:
-    body = (await receive())["body"]
+    message = await receive()
+    body = message["body"]
+    while message.get("more_body"):  # a web server hands a body on as it comes
+        message = await receive()
+        body += message["body"]
     headers = [(b"content-type", b"application/octet-stream")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

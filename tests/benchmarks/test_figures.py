@@ -48,7 +48,6 @@ def test_the_table_shows_median_and_range_and_verdict() -> None:
         "1.0 (1.0 to 2.0)",
         "10.0 (10.0 to 40.0)",
         "4.0 (2.0 to 8.0)",
-        "-",
         "0.20",
         "at most 0.40 of Mangum's",
         "yes",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from benchmarks import BenchmarkError, measures, site
 from benchmarks.environment import Environment
 from benchmarks.measures import Counts
-from benchmarks.ways import ADAPTERS, ASYNCIO, BOOTSTRAP, FLOOR, MANGUM, Site
+from benchmarks.ways import ASYNCIO, BOOTSTRAP, FLOOR, HANDLER, MANGUM, SERVE, Site
 from layer import build
 
-FEW = Counts(warm_up=2, invocations=5, rounds=1, starts=1, answers=1, few=1)
+OURS = (BOOTSTRAP, SERVE, HANDLER)
+
+FEW = Counts(warm_up=2, invocations=5, rounds=1, starts=1, answers=1, few=1, firsts=1)
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +26,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Site:
     return site.prepare(sys.executable, folder / "layer.zip", folder)
 
 
-@pytest.mark.parametrize("way", [FLOOR, *ADAPTERS])
+@pytest.mark.parametrize("way", [FLOOR, *OURS, MANGUM])
 def test_cpu_per_invocation(place: Site, way: str) -> None:
-    assert measures.warm(place, way, measures.FASTAPI, FEW) > 0
+    assert measures.warm(place, way, measures.FASTAPI, FEW, measures.request(measures.FASTAPI)) > 0
 
 
 @pytest.mark.parametrize("way", [FLOOR, ASYNCIO, MANGUM, BOOTSTRAP])
@@ -44,6 +47,25 @@ def test_the_bootstrap_answers_before_the_background_task_and_mangum_after(place
 def test_the_bootstrap_streams_and_mangum_does_not(place: Site) -> None:
     assert measures.first_byte(place, BOOTSTRAP, FEW) < 160
     assert measures.first_byte(place, MANGUM, FEW) >= 160
+
+
+@pytest.mark.parametrize("way", [MANGUM, *OURS])
+def test_the_first_request_costs_more_than_the_second(place: Site, way: str) -> None:
+    whole, first, second = measures.first_answer(place, way, measures.DJANGO)
+
+    assert whole > first > second > 0
+
+
+def test_a_body_is_echoed_and_a_large_answer_is_streamed(place: Site) -> None:
+    assert measures.echo(place, BOOTSTRAP, 100_000, FEW) > 0
+    assert measures.flood(place, SERVE) > 0
+
+
+def test_a_peer_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "layer.zip").touch()
+
+    with pytest.raises(BenchmarkError, match="name Web Adapter's binary"):
+        site.prepare(sys.executable, tmp_path / "layer.zip", tmp_path, tmp_path / "adapter")
 
 
 def test_memory_has_its_peak_in_the_echo(place: Site) -> None:
@@ -67,7 +89,7 @@ def test_cpu_of_threads_that_have_ended_counts(place: Site) -> None:
     with Environment(place, BOOTSTRAP, "threads:app", **measures.NO_LIFESPAN) as environment:
         environment.ready()
         before = environment.cpu()
-        environment.invoke(measures.REQUESTS[measures.BARE])
+        environment.invoke(measures.request(measures.BARE))
 
         assert environment.cpu() - before >= 0.05
 
