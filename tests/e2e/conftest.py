@@ -53,8 +53,7 @@ def start(request: pytest.FixtureRequest, opt: Path, python: Python) -> StartJud
 def start_local(opt: Path, python: Python) -> StartLocal:
     """Start the function under the local Lambda only: for what AWS's emulator cannot show.
 
-    `options` are LocalJudge's and FunctionConfig's: `{"concurrency": 64}`; `{"snap_start": True}`,
-    and `{"snapshot_of": judge}` for another environment restored from the same snapshot.
+    `options` are LocalJudge's and FunctionConfig's: `{"concurrency": 64}`, `{"snap_start": True}`.
     """
 
     @asynccontextmanager

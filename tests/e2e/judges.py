@@ -70,8 +70,7 @@ class Judge(Protocol):
 class LocalJudge:
     """Our local Lambda: one environment. `options` are FunctionConfig's.
 
-    With `concurrency`, on managed instances; with `snapshot_of`, restored from the same snapshot
-    as that judge's environment, which must be running.
+    With `concurrency`, on managed instances.
     """
 
     def __init__(
@@ -81,7 +80,6 @@ class LocalJudge:
         task_root: Path,
         environ: dict[str, str],
         concurrency: int | None = None,
-        snapshot_of: LocalJudge | None = None,
         **options: Any,
     ) -> None:
         self.config = FunctionConfig(
@@ -89,11 +87,9 @@ class LocalJudge:
             python=python,
             environment=environ,
             max_concurrency=concurrency,
-            snap_start=snapshot_of is not None or options.pop("snap_start", False),
             **{"timeout": TIMEOUT, "wrapper": opt / "bootstrap", **options},
         )
-        snapshot = None if snapshot_of is None else snapshot_of.environment.snapshot
-        self.environment: Environment = Environment(self.config, lambda line: None, snapshot)
+        self.environment = Environment(self.config, lambda line: None)
 
     async def __aenter__(self) -> LocalJudge:
         await self.environment.start()

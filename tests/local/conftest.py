@@ -33,15 +33,6 @@ def wrapper(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bootstrap(wrapper: Path) -> Path:
-    """The same as a shell script that starts the interpreter it is given, as Lamella's does."""
-    script = wrapper.with_name("bootstrap.sh")
-    script.write_text(f'#!/bin/sh\nexec "$1" {wrapper}\n')
-    script.chmod(0o755)
-    return script
-
-
-@pytest.fixture
 def configure(tmp_path: Path, wrapper: Path) -> Configure:
     """A FunctionConfig of the fake runtime; `environment` and others as keyword arguments."""
     (tmp_path / "task").mkdir()

@@ -12,7 +12,6 @@ import base64
 import http.client
 import json
 import os
-import random
 import signal
 import socket
 import sys
@@ -135,19 +134,6 @@ def overrun(request_id: str, event: Event, _headers: dict[str, str]) -> None:
         say("late", end, str(status), json.loads(body)["errorType"])
 
 
-def draw(request_id: str, _event: Event, _headers: dict[str, str]) -> None:
-    """Answer with what a snapshot shares between its clones, and what it must not."""
-    database = "none"
-    for connection in DATABASE:
-        try:
-            connection.sendall(b"?")
-            database = "alive"
-        except OSError:
-            database = "dead"
-    about = {"random": random.random(), "token": TOKEN, "pid": os.getpid(), "database": database}
-    respond(request_id, about)
-
-
 def flood(request_id: str, event: Event, _headers: dict[str, str]) -> None:
     """Stream `megabytes` as fast as the server takes them."""
     body = Stream(request_id, "application/octet-stream")
@@ -160,7 +146,7 @@ ACTIONS = {
     action.__name__: action
     for action in (
         *(echo, environ, result, error, sleep, late, crash),
-        *(stream, flood, overrun, draw),
+        *(stream, flood, overrun),
     )
 }
 
@@ -183,13 +169,6 @@ def from_api(event: Event) -> Event:
     return {"do": "result", "result": {"statusCode": 200, "body": json.dumps(event)}}
 
 
-TOKEN = os.urandom(8).hex()
-"""Made once, in init."""
-
-DATABASE: list[socket.socket] = []
-"""A connection that was opened in init, if FAKE_DATABASE names a port."""
-
-
 def main() -> None:
     init()
     if os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] == "snap-start":
@@ -202,13 +181,8 @@ def main() -> None:
 
 def restore() -> None:
     fault = os.environ.get("FAKE_HOOK", "")
-    if "FAKE_DATABASE" in os.environ:
-        port = int(os.environ["FAKE_DATABASE"])
-        DATABASE.append(socket.create_connection(("127.0.0.1", port)))
     if fault == "before":
         fail("init", "Runtime.BeforeSnapshotError", 64)
-    if fault == "threads":
-        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
     status, _, _ = call("GET", f"{RUNTIME}/restore/next")
     say("restored", str(status))
     if fault == "after":

@@ -7,7 +7,6 @@ import json
 import re
 import signal
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -159,12 +158,8 @@ def test_managed_instances(start: Start) -> None:
     assert not is_running(pid)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="SnapStart is played with Linux's fork")
-def test_snap_start(start: Start, bootstrap: Path, tmp_path: Path) -> None:
-    layer = tmp_path / "layer"
-    layer.mkdir()
-    bootstrap.rename(layer / "bootstrap")
-    cli = start(*DOOR, "--snap-start", "--layer", str(layer))
+def test_snap_start(start: Start) -> None:
+    cli = start(*DOOR, "--snap-start")
     with client(cli.url()) as connection:
         pids = {event(cli, "CONNECT")["pid"]}
         cli.line("^REPORT")

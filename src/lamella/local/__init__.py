@@ -15,7 +15,6 @@ from lamella.local.config import FunctionConfig
 from lamella.local.environment import Environment, EnvironmentState
 from lamella.local.function import LocalFunction
 from lamella.local.sandbox import Failure
-from lamella.local.snapshot import Snapshot
 
 __all__ = [
     "Answer",
@@ -25,6 +24,5 @@ __all__ = [
     "FunctionConfig",
     "InvokeResult",
     "LocalFunction",
-    "Snapshot",
     "Throttled",
 ]

@@ -35,13 +35,11 @@ class Api:
         self,
         config: FunctionConfig,
         traffic: Traffic,
-        server: ApiServer | None = None,
         extensions: Extensions | None = None,
     ) -> None:
         self._config = config
         self._traffic = traffic
-        self.server = server or ApiServer()
-        self.server.exchange = self._exchange
+        self.server = ApiServer(self._exchange)
         self.extensions = Extensions() if extensions is None else extensions
         self.idle = asyncio.Event()
         self.init_failed = asyncio.Event()
@@ -60,6 +58,9 @@ class Api:
     def dispatch(self, invocation: Invocation) -> None:
         """Hand `invocation` to the runtime."""
         raise NotImplementedError
+
+    def restore(self) -> None:
+        """Answer /restore/next, where the runtime waits in it."""
 
     def _route(self, method: str, path: str, handler: Handler) -> None:
         """Answer `path`, a regular expression with at most one group, with `handler`."""

@@ -20,8 +20,8 @@ class FunctionConfig:
     of the variables. Times are seconds, memory MB (2**20 bytes).
 
     `max_concurrency` makes it a function on managed instances, with so many invocations at a
-    time in one environment; `snap_start` one whose environments are restored from a snapshot
-    (see snapshot.py). Lambda allows one of the two. `init_timeout` None is Lambda's own limit.
+    time in one environment; `snap_start` one whose runtime is held in /restore/next between its
+    init and its first event. Lambda allows one of the two. `init_timeout` None is Lambda's own.
     """
 
     task_root: Path
@@ -47,8 +47,6 @@ class FunctionConfig:
             raise ValueError(f"max_concurrency={self.max_concurrency}: it must be 1 or more")
         if self.managed and self.snap_start:
             raise ValueError("managed instances (max_concurrency) know no SnapStart: choose one")
-        if self.snap_start and self.wrapper is None:
-            raise ValueError("snap_start needs a wrapper, which starts the interpreter it is given")
 
     @property
     def managed(self) -> bool:

@@ -5,8 +5,10 @@ runs over a time limit is replaced within the next invocation, under the functio
 Lambda resets a sandbox; https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html.
 
 On demand it serves one event at a time. On managed instances as many as the runtime has slots,
-it is never frozen, and a process that exits is replaced at once. With SnapStart, "init" is a
-restore of a snapshot, which is made at the first start.
+it is never frozen, and a process that exits is replaced at once. With SnapStart a restore follows
+each init: the runtime is held in /restore/next, and goes on in the same process. On AWS many
+environments are restored from the memory of one init, and all their connections are lost; neither
+is played here.
 """
 
 from __future__ import annotations
@@ -27,13 +29,15 @@ from lamella.local.config import FunctionConfig
 from lamella.local.invocation import Invocation, InvokeOptions, build_invocation
 from lamella.local.process import LineCallback
 from lamella.local.report import end_line, init_report_line, report_line, start_line
-from lamella.local.restored import RestoredSandbox
 from lamella.local.sandbox import STOPPED, Failure, ManagedSandbox, Sandbox
-from lamella.local.snapshot import RESTORE_LIMIT, Snapshot
 from lamella.local.traffic import Traffic
 from lamella.local.waits import first_of
 
 MAX_LOG_LINES = 10_000
+
+RESTORE_LIMIT = 10.0
+"""Seconds from the restore to the first /next, hooks included,
+https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html."""
 
 
 class EnvironmentState(enum.Enum):
@@ -51,16 +55,10 @@ class Environment:
 
     A failed init does not raise: see `init_error`. `log` gets each line that the process or
     Lambda writes (default: standard output), and `logs` keeps the last 10,000 of them;
-    `traffic` is what crossed the Runtime API. With SnapStart, `snapshot` is what to restore;
-    without one it takes one itself, and `snapshot` can be given to others.
+    `traffic` is what crossed the Runtime API.
     """
 
-    def __init__(
-        self,
-        config: FunctionConfig,
-        log: LineCallback | None = None,
-        snapshot: Snapshot | None = None,
-    ) -> None:
+    def __init__(self, config: FunctionConfig, log: LineCallback | None = None) -> None:
         self.config = config
         self.state = EnvironmentState.DEAD
         self.init_error: Failure | None = None
@@ -79,10 +77,6 @@ class Environment:
         self._cold_init: float | None = None
         self._running = 0
         self._opening = 0  # events that are on their way to a slot
-        self._owns_snapshot = config.snap_start and snapshot is None
-        if self._owns_snapshot:
-            snapshot = Snapshot(config, self.traffic, self._say)
-        self.snapshot = snapshot
 
     async def __aenter__(self) -> Environment:
         await self.start()
@@ -109,7 +103,7 @@ class Environment:
         return self._sandbox.slots - self._opening
 
     async def start(self) -> Failure | None:
-        """Run the init phase (10 s on demand), or the restore (10 s); why it failed, or None."""
+        """Run the init phase (10 s on demand), and the restore; why it failed, or None."""
         async with self._turn, self._starting:
             failure = STOPPED if self._stopping else await self._init(None)
             self._become(EnvironmentState.DEAD if failure else EnvironmentState.IDLE)
@@ -148,15 +142,11 @@ class Environment:
         """End the process as Lambda's shutdown phase does; running invocations fail."""
         self._stopping = True
         self.state = EnvironmentState.STOPPING
-        if self._owns_snapshot and self.snapshot is not None:
-            await self.snapshot.cancel()
         await self._reset(self._sandbox)
         if self._serving:
             await asyncio.wait(self._serving)
         async with self._turn, self._starting:
             await self._reset(self._sandbox)
-        if self._owns_snapshot and self.snapshot is not None:
-            await self.snapshot.stop()
         self.state = EnvironmentState.DEAD
 
     async def _until_slot(self) -> None:
@@ -219,17 +209,19 @@ class Environment:
 
     async def _init(self, limit: float | None) -> Failure | None:
         """Start a sandbox within `limit` seconds, or in the time that its own phase has."""
-        if self.snapshot is not None:
-            self.init_error = failure = await self.snapshot.start()
-            if failure is not None or self._stopping:
-                return failure or STOPPED
-            limit = RESTORE_LIMIT
+        snap_start = self.config.snap_start
         self._become(EnvironmentState.INIT)
-        restored = self.snapshot is not None
-        self._say(f"{'RESTORE' if restored else 'INIT'}_START Runtime Version: local")
+        self._say("INIT_START Runtime Version: local")
         started = time.monotonic()
-        sandbox = self._sandbox = self._new_sandbox()
-        failure = await sandbox.init(self.config.init_limit if limit is None else limit)
+        kind = ManagedSandbox if self.config.managed else Sandbox
+        sandbox = self._sandbox = kind(self.config, self.traffic, self._say)
+        # With SnapStart this init stands for one that was long ago, when the version was published.
+        phase = self.config.init_limit if limit is None or snap_start else limit
+        failure, restored = await sandbox.init(phase), False
+        if failure is None and snap_start:
+            self._say("RESTORE_START Runtime Version: local")
+            started, restored = time.monotonic(), True
+            failure = await sandbox.restore(RESTORE_LIMIT)
         self.init_error = failure
         self._cold_init = time.monotonic() - started
         if failure is not None:
@@ -239,12 +231,6 @@ class Environment:
         elif isinstance(sandbox, ManagedSandbox):
             self._in_background(self._watch(sandbox))
         return failure
-
-    def _new_sandbox(self) -> Sandbox:
-        arguments = (self.config, self.traffic, self._say)
-        if self.snapshot is not None:
-            return RestoredSandbox(*arguments, self.snapshot)
-        return ManagedSandbox(*arguments) if self.config.managed else Sandbox(*arguments)
 
     async def _watch(self, sandbox: Sandbox) -> None:
         """Managed instances replace an unhealthy environment, whether it has work or not."""
@@ -284,7 +270,7 @@ class Environment:
             memory=self.config.memory,
             used=used,
             init=init,
-            restored=self.snapshot is not None,
+            restored=self.config.snap_start,
             status=failure.status if failure else "",
             error_type=failure.error_type if failure and failure.status == "error" else "",
         )

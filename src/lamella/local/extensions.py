@@ -66,13 +66,6 @@ class Extensions:
         self._by_id[extension.identifier] = extension
         return extension
 
-    def restored(self) -> Extensions:
-        """The same extensions in an environment restored from a snapshot of this one."""
-        copy = Extensions(self._allowed)
-        for identifier, extension in self._by_id.items():
-            copy._by_id[identifier] = Extension(extension.name, extension.subscribed)
-        return copy
-
     def identify(self, identifier: str) -> Extension:
         """The extension behind a Lambda-Extension-Identifier. Raises Refused (403)."""
         if not identifier:

@@ -1,7 +1,7 @@
 """A function that scales as Lambda does: one environment for each event that runs at a time.
 
-With SnapStart they are all restored from one snapshot. On managed instances there is one
-environment for many events, and no other is started when it is full.
+On managed instances there is one environment for many events, and no other is started when it
+is full.
 """
 
 from __future__ import annotations
@@ -15,11 +15,9 @@ from typing import Any
 from lamella.front_doors.answer import Answer, InvokeResult
 from lamella.front_doors.delivery import Throttled
 from lamella.local.config import FunctionConfig
-from lamella.local.environment import Environment, print_line
+from lamella.local.environment import Environment
 from lamella.local.process import LineCallback
 from lamella.local.sandbox import Failure
-from lamella.local.snapshot import Snapshot
-from lamella.local.traffic import Traffic
 from lamella.local.waits import first_of
 
 FINISHING_GRACE = 0.1
@@ -56,7 +54,6 @@ class LocalFunction:
         self._warm: list[Environment] = []  # the most recently used one last
         self._busy: dict[Environment, set[Answer]] = {}
         self._all: set[Environment] = set()
-        self._snapshot: Snapshot | None = None
         self._generation = 0
         self._starting = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -117,11 +114,8 @@ class LocalFunction:
         """Use new environments from now on; busy ones end when their events are done."""
         self._generation += 1
         outdated, self._warm = self._warm, []
-        snapshot, self._snapshot = self._snapshot, None
         idle = [environment for environment in outdated if environment not in self._busy]
         await asyncio.gather(*(self._discard(environment) for environment in idle))
-        if snapshot is not None:
-            await self._drop(snapshot)
 
     async def stop(self) -> None:
         """Stop every environment, for good; leaves no process behind."""
@@ -129,8 +123,6 @@ class LocalFunction:
         await asyncio.gather(*(self._discard(environment) for environment in self._all))
         if self._tasks:
             await asyncio.wait(self._tasks)
-        if self._snapshot is not None:
-            await self._snapshot.stop()
 
     async def _begin(
         self, environment: Environment, event: bytes | dict[str, Any], options: dict[str, Any]
@@ -163,9 +155,7 @@ class LocalFunction:
         # Managed instances start the new environment before the outdated one has ended.
         if len(self._warm if self.config.managed else self._all) >= self.concurrency:
             raise Throttled(self._full())
-        if self.config.snap_start and self._snapshot is None:
-            self._snapshot = Snapshot(self.config, Traffic(), self._log or print_line)
-        environment = Environment(self.config, self._log, self._snapshot)
+        environment = Environment(self.config, self._log)
         self._all.add(environment)
         return environment
 
@@ -208,14 +198,6 @@ class LocalFunction:
     async def _discard(self, environment: Environment) -> None:
         self._all.discard(environment)
         await environment.stop()
-        if environment.snapshot is not None:
-            await self._drop(environment.snapshot)
-
-    async def _drop(self, snapshot: Snapshot) -> None:
-        """End a snapshot that nothing is restored from any more."""
-        needed = any(other.snapshot is snapshot for other in self._all)
-        if snapshot is not self._snapshot and not needed:
-            await snapshot.stop()
 
     def _in_background(self, work: Any) -> None:
         task = asyncio.ensure_future(work)

@@ -38,7 +38,6 @@ class Connection:
         self._reader = reader
         self._writer = writer
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
-        self.client = int(writer.get_extra_info("peername")[1])
         self.exchange = Exchange("", "", [], 0.0)
 
     async def request(self) -> Exchange | None:
@@ -54,15 +53,7 @@ class Connection:
         headers = [(name.decode("ascii"), value.decode("latin-1")) for name, value in event.headers]
         path = event.target.decode("ascii")
         self.exchange = Exchange(event.method.decode("ascii"), path, headers, time.monotonic())
-        self.exchange.client = self.client
         return self.exchange
-
-    def head(self) -> bytes:
-        """The bytes of the current request, which must have no body: for another connection."""
-        exchange = self.exchange
-        lines = [f"{exchange.method} {exchange.path} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in exchange.headers]
-        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
     async def body(self) -> AsyncIterator[bytes]:
         """The pieces of the request's body as they arrive; trailers go to `exchange`.

@@ -6,9 +6,8 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from lamella.local.config import FunctionConfig
 
@@ -38,21 +37,6 @@ class WrapperError(Exception):
         self.exit_code = exit_code
 
 
-class Leader(Protocol):
-    """The first process of a group, ours or one that we adopted."""
-
-    @property
-    def pid(self) -> int:
-        """Its process id, which is also the group's."""
-
-    @property
-    def returncode(self) -> int | None:
-        """The exit code, the negative signal number, or None while it runs."""
-
-    async def wait(self) -> int:
-        """Wait for its end."""
-
-
 def check_wrapper(config: FunctionConfig) -> None:
     """Do the checks of the managed runtime's start script. Raises WrapperError."""
     wrapper = config.wrapper
@@ -65,22 +49,14 @@ def check_wrapper(config: FunctionConfig) -> None:
 
 
 class RuntimeProcess:
-    """A process group of its own, whose output goes line by line to a callback.
+    """A process group of its own, whose output goes line by line to a callback: see `start`."""
 
-    Made by `start`, or by `hold` of a group that somebody else has started.
-    """
-
-    def __init__(
-        self,
-        leader: Leader,
-        outputs: Sequence[asyncio.StreamReader | None],
-        on_line: LineCallback,
-    ) -> None:
+    def __init__(self, leader: asyncio.subprocess.Process, on_line: LineCallback) -> None:
         self._leader = leader
         self._leash: asyncio.subprocess.Process | None = None
         self._readers = [
             asyncio.ensure_future(_read_lines(stream, on_line))
-            for stream in outputs
+            for stream in (leader.stdout, leader.stderr)
             if stream is not None
         ]
         self._end: asyncio.Future[None] = asyncio.ensure_future(self._attend())
@@ -88,19 +64,15 @@ class RuntimeProcess:
 
     @classmethod
     async def start(
-        cls,
-        config: FunctionConfig,
-        variables: dict[str, str],
-        on_line: LineCallback,
-        argv: Sequence[str] | None = None,
+        cls, config: FunctionConfig, variables: dict[str, str], on_line: LineCallback
     ) -> RuntimeProcess:
-        """Start the runtime in the task root; `argv` replaces the configuration's.
+        """Start the runtime in the task root; whatever goes wrong, it is not left behind.
 
         Raises WrapperError, or OSError of exec.
         """
         check_wrapper(config)
-        process = await asyncio.create_subprocess_exec(
-            *(argv or config.argv),
+        leader = await asyncio.create_subprocess_exec(
+            *config.argv,
             cwd=config.task_root,
             env=variables,
             stdin=asyncio.subprocess.DEVNULL,
@@ -108,19 +80,9 @@ class RuntimeProcess:
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
-        return await cls.hold(process, (process.stdout, process.stderr), on_line)
-
-    @classmethod
-    async def hold(
-        cls,
-        leader: Leader,
-        outputs: Sequence[asyncio.StreamReader | None],
-        on_line: LineCallback,
-    ) -> RuntimeProcess:
-        """Take over a running group; whatever goes wrong, it is not left behind."""
-        held = cls(leader, outputs, on_line)
+        process = cls(leader, on_line)
         try:
-            held._leash = await asyncio.create_subprocess_exec(
+            process._leash = await asyncio.create_subprocess_exec(
                 *("/bin/sh", "-c", LEASH, str(leader.pid)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.DEVNULL,
@@ -128,11 +90,11 @@ class RuntimeProcess:
                 start_new_session=True,
             )
         except BaseException:
-            held._signal(signal.SIGKILL)
+            process._signal(signal.SIGKILL)
             raise
         if leader.returncode is not None:
-            await held._end_leash()
-        return held
+            await process._end_leash()
+        return process
 
     @property
     def pid(self) -> int:

@@ -25,7 +25,6 @@ from lamella.local.interpreter import InterpreterError, inspected
 from lamella.local.layer import LayerError, opened_layer
 from lamella.local.sandbox import Failure
 from lamella.local.server import LocalServer, bound_socket, origin_of
-from lamella.local.snapshot import NOT_LINUX
 from lamella.local.waits import first_of
 from lamella.local.websockets.api import WebSocketApi
 from lamella.local.websockets.gateway import WebSocketGateway
@@ -89,7 +88,9 @@ class Options:
     "--managed", type=click.IntRange(1, 1600), metavar="N",
     help="On managed instances: one environment, N events at a time.",
 )  # fmt: skip
-@click.option("--snap-start", is_flag=True, help="Environments are restored from a snapshot.")
+@click.option(
+    "--snap-start", is_flag=True, help="Hold the runtime in /restore/next before its first event."
+)
 @click.option("--reload/--no-reload", default=True, help="New environments when code changes.")
 @click.option("--stage", help='Stage of rest and websocket ("prod"), or http ("$default").')
 @click.option("--base", default="", help="Base path of a custom domain, for rest and http.")
@@ -169,8 +170,6 @@ def make_config(options: Options, layer: Path, door: Door) -> FunctionConfig:
     """The function's configuration. Raises click.ClickException for what is not there."""
     if not options.task_root.is_dir():
         raise click.ClickException(f"--task-root {options.task_root} is not a directory")
-    if options.snap_start and sys.platform != "linux":
-        raise click.ClickException(NOT_LINUX.format(sys.platform))
     try:
         python = inspected(options.python)
     except InterpreterError as error:

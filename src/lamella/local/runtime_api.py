@@ -5,9 +5,9 @@ https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. The environment 
 into the invocation's answer. `idle` is set while the runtime and all its extensions hang in
 their /next and nothing is left to do: the moment at which Lambda freezes the sandbox.
 
-With SnapStart there are /restore/next and /restore/error, and a runtime has two lives: until
-the snapshot it hangs in /restore/next (`idle`, too); the API of a restored clone is told to
-answer (`restoring`), and its runtime goes on to /next.
+With SnapStart there are /restore/next and /restore/error. A runtime that has asked for the first
+waits there (`idle`, too), which is where Lambda takes its snapshot; `restore` answers it, and the
+runtime goes on to /next. One that never asks is restored as it is, as Lambda has it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ import asyncio
 from typing import Any
 
 from lamella.local.api import Api, handed, reported_error
-from lamella.local.api_server import ApiServer
 from lamella.local.config import FunctionConfig
-from lamella.local.extensions import Extensions
 from lamella.local.http11 import Connection
 from lamella.local.invocation import Invocation
 from lamella.local.receiving import MAX_PAYLOAD, BrokenOff, is_streamed, receive
@@ -32,22 +30,14 @@ __all__ = ["MAX_PAYLOAD", "RuntimeApi"]
 class RuntimeApi(Api):
     """See the module's docstring and Api."""
 
-    def __init__(
-        self,
-        config: FunctionConfig,
-        traffic: Traffic,
-        server: ApiServer | None = None,
-        extensions: Extensions | None = None,
-        restoring: bool = False,
-    ) -> None:
-        super().__init__(config, traffic, server, extensions)
+    def __init__(self, config: FunctionConfig, traffic: Traffic) -> None:
+        super().__init__(config, traffic)
         self._states = RuntimeStates()
-        self._restoring = restoring
         self._pending: Invocation | None = None
         self._current: Invocation | None = None
         self._broken: dict[str, Any] | None = None
         self._next: asyncio.Future[Invocation] | None = None
-        self._snapshot = False  # whether the runtime hangs in /restore/next
+        self._restored: asyncio.Future[None] | None = None  # what /restore/next waits for
         invocation = "/2018-06-01/runtime/invocation"
         self._route("GET", f"{invocation}/next", self._get_next)
         self._route("POST", f"{invocation}/([^/]+)/response", self._response)
@@ -69,6 +59,13 @@ class RuntimeApi(Api):
         if self._next is not None:
             self._next.set_result(self._take(invocation))
             self._next = None
+
+    def restore(self) -> None:
+        """See Api."""
+        if self._restored is not None:
+            self.idle.clear()
+            self._restored.set_result(None)
+            self._restored = None
 
     async def _get_next(self, connection: Connection, _: str) -> Reply | None:
         if self._states.state is State.RUNNING and self._current is not None:
@@ -121,15 +118,14 @@ class RuntimeApi(Api):
     async def _restore_next(self, connection: Connection, _: str) -> Reply | None:
         self._states.move(State.RESTORE_READY)
         self.extensions.closed = True
-        if self._restoring:
-            self._states.move(State.RESTORING)
-            return Reply(200)
-        self._snapshot = True
+        self._restored = restored = asyncio.get_running_loop().create_future()
         self._settle()
-        await connection.peer_closed()  # a snapshot is never answered, only its clones are
-        self._snapshot = False
-        self.idle.clear()
-        return None
+        if not await handed(restored, connection):
+            self._restored = None
+            self.idle.clear()
+            return None
+        self._states.move(State.RESTORING)
+        return Reply(200)
 
     async def _restore_error(self, connection: Connection, _: str) -> Reply:
         return await self._fail(connection, State.RESTORE_ERROR)
@@ -156,7 +152,8 @@ class RuntimeApi(Api):
         return pending
 
     def _settle(self) -> None:
-        waits = self._snapshot or (self._next is not None and self._pending is None)
+        waits = self._next is not None and self._pending is None
+        waits = waits or self._restored is not None
         if waits and self.extensions.all_waiting:
             self.idle.set()
 

@@ -7,7 +7,6 @@ own error types and words; a new process needs a new Sandbox.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from lamella.local.api import Api
@@ -72,21 +71,14 @@ SHUT_DOWN = Failure(
 class Sandbox:
     """See the module's docstring. `init` comes first, then any number of `run`, then `stop`.
 
-    `argv` replaces the configuration's command line.
+    With SnapStart `restore` comes after `init`.
     """
 
     grace = SIGTERM_GRACE
 
-    def __init__(
-        self,
-        config: FunctionConfig,
-        traffic: Traffic,
-        on_line: LineCallback,
-        argv: Sequence[str] | None = None,
-    ) -> None:
+    def __init__(self, config: FunctionConfig, traffic: Traffic, on_line: LineCallback) -> None:
         self._config = config
         self._on_line = on_line
-        self._argv = argv
         self._traffic = traffic
         self._api: Api = self._new_api()
         self._process: RuntimeProcess | None = None
@@ -106,9 +98,15 @@ class Sandbox:
         return None if self._process is None else self._process.max_memory_mb()
 
     async def init(self, limit: float) -> Failure | None:
-        """Start the process and wait until it and its extensions call /next; `limit` seconds."""
+        """Start the process and wait until it and its extensions call /next; `limit` seconds.
+
+        With SnapStart it waits in /restore/next then, unless it never asks for that.
+        """
         try:
-            process = self._process = await self._launch()
+            await self._api.server.start()
+            variables = process_variables(self._config, self._api.server.address)
+            process = await RuntimeProcess.start(self._config, variables, self._on_line)
+            self._process = process
         except WrapperError as error:
             self._on_line(str(error))
             return exit_failure(error.exit_code, str(error))
@@ -118,6 +116,20 @@ class Sandbox:
             await process.stop()
             await self._api.server.close()
             return STOPPED
+        message = f"Init phase timed out after {limit:.2f} seconds"
+        return await self._until_idle(process, limit, _error("Sandbox.Timedout", message))
+
+    async def restore(self, limit: float) -> Failure | None:
+        """Answer /restore/next and wait until the runtime calls /next; `limit` seconds."""
+        process = self._running()
+        process.thaw()
+        self._api.restore()
+        message = f"Restore and after-restore hooks took longer than {limit:.2f} seconds"
+        return await self._until_idle(process, limit, _error("SnapStartTimeoutException", message))
+
+    async def _until_idle(
+        self, process: RuntimeProcess, limit: float, late: dict[str, Any]
+    ) -> Failure | None:
         waits = (self._api.idle.wait(), self._api.init_failed.wait(), process.exited())
         ended = await first_of(*waits, self._stopping.wait(), timeout=limit)
         if self._stopping.is_set():
@@ -125,7 +137,14 @@ class Sandbox:
         if ended == 0:
             self._freeze()
             return None
-        return await self._init_failure(process, limit, timed_out=ended is None)
+        if ended is None:
+            return Failure(late, "timeout")
+        # A runtime reports and then exits, or exits with its report still in the socket.
+        await first_of(process.exited(), timeout=DRAIN_LIMIT)
+        await self._api.server.drained(DRAIN_LIMIT)
+        if self._api.init_error is not None:
+            return Failure(self._api.init_error, "error", process.exit_code)
+        return exit_failure(process.exit_code or 0)
 
     async def run(self, invocation: Invocation, limit: float) -> Failure | None:
         """One invocation, until the runtime calls /next again; `limit` seconds.
@@ -159,28 +178,6 @@ class Sandbox:
         if self._process is not None:
             await self._process.stop(self.grace if len(self._api.extensions) else 0.0)
         await self._api.server.close()
-
-    async def _launch(self) -> RuntimeProcess:
-        """Start API and process. Raises WrapperError, OSError."""
-        await self._api.server.start()
-        variables = process_variables(self._config, self._api.server.address)
-        return await RuntimeProcess.start(self._config, variables, self._on_line, self._argv)
-
-    async def _init_failure(
-        self, process: RuntimeProcess, limit: float, timed_out: bool
-    ) -> Failure:
-        if timed_out:
-            return self._init_timeout(limit)
-        # A runtime reports and then exits, or exits with its report still in the socket.
-        await first_of(process.exited(), timeout=DRAIN_LIMIT)
-        await self._api.server.drained(DRAIN_LIMIT)
-        if self._api.init_error is not None:
-            return Failure(self._api.init_error, "error", process.exit_code)
-        return exit_failure(process.exit_code or 0)
-
-    def _init_timeout(self, limit: float) -> Failure:
-        message = f"Init phase timed out after {limit:.2f} seconds"
-        return Failure(_error("Sandbox.Timedout", message), "timeout")
 
     async def _lost(self, process: RuntimeProcess) -> Failure:
         await self._api.server.drained(DRAIN_LIMIT)

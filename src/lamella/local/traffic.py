@@ -22,7 +22,7 @@ class Exchange:
     """One request and what it was answered; times are `time.monotonic()`, sizes bytes.
 
     `chunks` holds the first 1000 only; `received` counts the whole body. `status` is None
-    while the request is unanswered. `client` is the runtime's port: one for each connection.
+    while the request is unanswered.
     """
 
     method: str
@@ -34,7 +34,6 @@ class Exchange:
     trailers: list[tuple[str, str]] = field(default_factory=list)
     status: int | None = None
     answered_at: float | None = None
-    client: int = 0
     _open_chunk: int = 0
 
     def header(self, name: str) -> str:
