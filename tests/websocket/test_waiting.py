@@ -1,11 +1,10 @@
-"""When a run is over: what its tasks wait for, and what becomes of those that never end."""
+"""When a run is over: where its tasks wait, and what becomes of those that never end."""
 
 from __future__ import annotations
 
 import asyncio
-import collections
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -13,7 +12,6 @@ import anyio.abc
 import pytest
 
 from lamella.types import Message, Receive, Scope, Send
-from lamella.websocket import quiet
 from tests.websocket.api_gateway import listening
 from tests.websocket.driver import driving, read_ahead, side_by_side
 
@@ -115,7 +113,7 @@ async def test_a_handler_beside_its_reader_is_waited_for(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("ask", ASKS)
-async def test_who_has_a_task_at_hand_has_not_what_it_waits_for(ask: Ask) -> None:
+async def test_a_worker_that_nobody_else_knows_is_waited_for(ask: Ask) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         queue: asyncio.Queue[Message] = asyncio.Queue()
 
@@ -166,7 +164,7 @@ async def test_a_task_of_an_endpoint_is_waited_for(ask: Ask) -> None:
 answers: list[asyncio.Queue[str]] = []
 
 
-async def test_what_a_module_holds_is_at_nobodys_hand() -> None:
+async def test_a_job_over_a_queue_of_the_module_is_waited_for() -> None:
     """A queue of the module is fed by a thread, and no task of the run can wake the job."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -219,62 +217,6 @@ async def test_jobs_over_a_socket_at_hand_are_waited_for() -> None:
         assert drive.sent() == ["x"]
 
 
-async def test_no_lazy_object_does_its_work_because_it_is_at_hand() -> None:
-    """As Django's SimpleLazyObject, which would ask the database for a user."""
-    looked: list[str] = []
-
-    def load(_: object) -> Any:
-        looked.append("at its class")
-        raise RuntimeError("SynchronousOnlyOperation")
-
-    lazy = type("Lazy", (), {"__class__": property(load)})
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        user = lazy()
-        await receive()
-        await send({"type": "websocket.accept"})
-        jobs = set()
-
-        async def job() -> None:
-            await send({"type": "websocket.send", "text": await from_a_thread()})
-
-        while True:
-            await receive()
-            jobs.add(asyncio.ensure_future(job()))
-            assert user is not None
-
-    async with driving(app) as drive:
-        await drive.connect()
-        assert (await drive.message("x")).status == 200
-    assert drive.sent() == ["answer"]
-    assert not looked
-
-
-@pytest.mark.parametrize(
-    "kind", [list, tuple, set, dict, collections.deque, collections.OrderedDict]
-)
-def test_nothing_large_is_searched(kind: Any) -> None:
-    large = kind((n, n) for n in range(quiet.LARGE + 1))
-    assert list(quiet._reached(large)) == [large]
-    holder = type("Holder", (), {})()
-    holder.rows = large
-    assert len(list(quiet._reached(holder))) < 10
-
-
-async def with_a_queue(receive: Receive, send: Send) -> None:
-    """The writer is started by the first message."""
-    queue: asyncio.Queue[str] = asyncio.Queue()
-
-    async def write() -> None:
-        while True:
-            await send({"type": "websocket.send", "text": await queue.get()})
-
-    writing = None
-    while True:
-        queue.put_nowait((await receive())["text"])
-        writing = writing or asyncio.ensure_future(write())
-
-
 async def with_a_memory_stream(receive: Receive, send: Send) -> None:
     inward, outward = anyio.create_memory_object_stream[str](10)
 
@@ -305,6 +247,132 @@ async def with_timeouts(receive: Receive, send: Send) -> None:
     await side_by_side(read(), write())
 
 
+class Protocol:
+    """A handler with state: the reader and the writer share it, and not the queue itself."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self.receive, self.send = receive, send
+        self.ready = asyncio.Event()
+        self.texts: list[str] = []
+
+    async def write(self) -> None:
+        while True:
+            while self.texts:
+                await self.send({"type": "websocket.send", "text": self.texts.pop(0)})
+            self.ready = asyncio.Event()
+            await self.ready.wait()
+
+    async def read(self) -> None:
+        while True:
+            self.texts.append((await self.receive())["text"])
+            self.ready.set()
+
+
+async def with_state(receive: Receive, send: Send) -> None:
+    protocol = Protocol(receive, send)
+    await side_by_side(protocol.read(), protocol.write())
+
+
+async def with_a_generator(receive: Receive, send: Send) -> None:
+    """As in Quart's tutorial: an asynchronous generator tells nothing of what it awaits."""
+    queue: asyncio.Queue[str] = asyncio.Queue()
+
+    async def texts() -> AsyncIterator[str]:
+        while True:
+            yield await queue.get()
+
+    async def write() -> None:
+        async for text in texts():
+            await send({"type": "websocket.send", "text": text})
+
+    async def read() -> None:
+        while True:
+            queue.put_nowait((await receive())["text"])
+
+    await side_by_side(read(), write())
+
+
+async def with_a_timer(receive: Receive, send: Send) -> None:
+    """A task is not at work only because it wakes up from time to time."""
+    ticks = []
+
+    async def tick() -> None:
+        while True:
+            ticks.append(await asyncio.sleep(0.01))
+
+    async def answer() -> None:
+        while True:
+            text = (await receive())["text"]
+            await asyncio.sleep(0.05)
+            await send({"type": "websocket.send", "text": text})
+
+    await asyncio.gather(answer(), tick())
+
+
+async def with_relays(receive: Receive, send: Send) -> None:
+    """Each hands the message to the next one, and every one of them waits where it waited."""
+    queues = [asyncio.Queue[str]() for _ in range(5)]
+
+    async def relay(inward: asyncio.Queue[str], outward: asyncio.Queue[str]) -> None:
+        while True:
+            outward.put_nowait(await inward.get())
+
+    async def write() -> None:
+        while True:
+            text = await queues[-1].get()
+            await send({"type": "websocket.send", "text": text})
+
+    async def read() -> None:
+        while True:
+            queues[0].put_nowait((await receive())["text"])
+
+    relays = [relay(queues[n], queues[n + 1]) for n in range(4)]
+    await side_by_side(read(), write(), *relays)
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        with_a_memory_stream,
+        with_timeouts,
+        with_state,
+        with_a_generator,
+        with_a_timer,
+        with_relays,
+    ],
+)
+async def test_who_waits_for_the_next_message_holds_no_event(talk: Any) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await talk(receive, send)
+
+    # So long that the test times out where the run waits for it.
+    async with driving(app, background_timeout=1000.0) as drive:
+        drive.timeout = 1000.0
+        await drive.connect()
+        for text in "ab":
+            assert (await asyncio.wait_for(drive.message(text), 10)).status == 200
+    assert drive.sent() == ["a", "b"]
+
+
+# Tasks that come to wait for the next message only after this one has come: they hold the event
+
+
+async def with_a_queue(receive: Receive, send: Send) -> None:
+    """The writer is started by the first message."""
+    queue: asyncio.Queue[str] = asyncio.Queue()
+
+    async def write() -> None:
+        while True:
+            await send({"type": "websocket.send", "text": await queue.get()})
+
+    writing = None
+    while True:
+        queue.put_nowait((await receive())["text"])
+        writing = writing or asyncio.ensure_future(write())
+
+
 subscribed: set[asyncio.Queue[str]] = set()
 
 
@@ -332,48 +400,45 @@ async def with_a_broker(receive: Receive, send: Send) -> None:
     await side_by_side(publish(), forward())
 
 
-class Protocol:
-    """A handler with state: the reader and the writer share it, and not the queue itself."""
-
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self.receive, self.send = receive, send
-        self.ready = asyncio.Event()
-        self.texts: list[str] = []
-
-    async def write(self) -> None:
-        while True:
-            while self.texts:
-                await self.send({"type": "websocket.send", "text": self.texts.pop(0)})
-            self.ready = asyncio.Event()
-            await self.ready.wait()
-
-    async def read(self) -> None:
-        while True:
-            self.texts.append((await self.receive())["text"])
-            self.ready.set()
-
-
-async def with_state(receive: Receive, send: Send) -> None:
-    protocol = Protocol(receive, send)
-    await side_by_side(protocol.read(), protocol.write())
-
-
-@pytest.mark.parametrize(
-    "talk", [with_a_queue, with_a_memory_stream, with_timeouts, with_a_broker, with_state]
-)
-async def test_who_waits_for_the_next_message_holds_no_event(talk: Any) -> None:
+@pytest.mark.parametrize("talk", [with_a_queue, with_a_broker])
+async def test_a_task_that_was_not_there_when_the_message_came_holds_its_event(
+    talk: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.accept"})
         await talk(receive, send)
 
-    # So long that the test times out where the run waits for it.
-    async with driving(app, background_timeout=1000.0) as drive:
-        drive.timeout = 1000.0
+    async with driving(app, background_timeout=0.5) as drive:
         await drive.connect()
         for text in "ab":
-            assert (await asyncio.wait_for(drive.message(text), 10)).status == 200
+            assert (await drive.message(text)).status == 200
     assert drive.sent() == ["a", "b"]
+    assert caplog.text.count("still at work after the application had asked for the next") == 2
+
+
+async def test_work_inside_an_asynchronous_generator_is_not_seen() -> None:
+    """It waits for messages and for its work at one place, as far as a task tells."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def work(queue: asyncio.Queue[Message], send: Send) -> None:
+            async def texts() -> AsyncIterator[str]:
+                while True:
+                    text = (await queue.get())["text"]
+                    await asyncio.sleep(0.1)
+                    yield text
+
+            await queue.get()
+            await send({"type": "websocket.accept"})
+            async for text in texts():
+                await send({"type": "websocket.send", "text": text})
+
+        await read_ahead(receive, send, work)
+
+    async with driving(app) as drive:
+        await drive.connect()
+        await drive.message("x")
+    assert drive.sent() == []
 
 
 # Tasks that push for as long as they are let
@@ -406,6 +471,7 @@ async def test_tasks_that_push_for_ever_end_with_their_run(
             await drive.message("x")
         await asyncio.sleep(1.5 * pause)
         assert not ticking
+    assert "still at work" not in caplog.text
     assert "was dropped" not in caplog.text
     assert "never retrieved" not in caplog.text
 

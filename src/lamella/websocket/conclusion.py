@@ -10,7 +10,7 @@ from lamella.websocket.cycle import State, WebSocketCycle
 
 logger = logging.getLogger("lamella")
 
-_OPEN = (State.CONNECTING, State.CONNECTED, State.RESPONSE)
+_OPEN = (State.CONNECTING, State.GREETING, State.CONNECTED, State.RESPONSE)
 
 
 async def conclude(cycle: WebSocketCycle, connection: Connection, name: str) -> bool:
@@ -28,7 +28,7 @@ async def conclude(cycle: WebSocketCycle, connection: Connection, name: str) -> 
         log_error(error, name, told)
     if cycle.state in _OPEN and connection.is_open and not _is_ours(error):
         await connection.close(1011 if error else 1000, "")
-    if cycle.gone and error is None and cycle.state is State.CLOSED:
+    if cycle.gone and error is None and cycle.state is State.LEFT:
         await connection.forget()  # it has seen the end; else $disconnect is for telling it
     if connection.is_open:
         await connection.save()

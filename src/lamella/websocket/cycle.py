@@ -3,14 +3,18 @@
 States and what moves them (ASGI WebSocket 2.5,
 https://asgi.readthedocs.io/en/latest/specs/www.html#websocket):
 
-    CONNECTING ──websocket.accept──▶ CONNECTED ──websocket.close, client gone──▶ CLOSED
+    CONNECTING ──websocket.accept──▶ GREETING ──receive()──▶ CONNECTED
+        │   │                            └──────────┬────────────┘
+        │   │                                       ├──websocket.close──▶ CLOSED
+        │   │                                       └──$disconnect, client gone──▶ LEFT
         │   └──http.response.start──▶ RESPONSE ──last http.response.body──▶ CLOSED
         └──websocket.close──▶ CLOSED
-    any ──nothing left to receive, abandon()──▶ ENDED
+    any ──nothing left to receive, end()──▶ ENDED
 
-A later event repeats what the application does before it first receives: its `accept` and its
-greeting were delivered when the client connected, so this time they go nowhere. The run ends when
-the application asks for what has not come: it is cancelled, and never told that the client left.
+`_TABLE` has what the application may send in each of them. A later event repeats CONNECTING and
+GREETING: what is sent there was delivered when the client connected, so this time it goes nowhere.
+The run ends when the application asks for what has not come and its tasks rest (tasks.py): it is
+cancelled, and never told that the client left.
 """
 
 from __future__ import annotations
@@ -18,16 +22,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from enum import Enum
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from lamella.asgi.http import FATAL, checked_headers
 from lamella.errors import ApplicationError, ClientDisconnected
 from lamella.life.leftovers import AnyTask
 from lamella.types import ASGIApp, Headers, Message, Scope
-from lamella.websocket.run_tasks import RunTasks, this_task
+from lamella.websocket.tasks import RunTasks
 
 logger = logging.getLogger("lamella")
 
@@ -56,12 +60,14 @@ class Client(Protocol):
 
 
 class State(Enum):
-    """Where the run is."""
+    """Where a WebSocket is in its run, as the application knows it."""
 
     CONNECTING = "waiting for websocket.accept"
+    GREETING = "connected, and not waiting for a message yet"
     CONNECTED = "connected"
     RESPONSE = "waiting for the rest of the response that refuses the client"
     CLOSED = "closed"
+    LEFT = "left by the client"
     ENDED = "ended"
 
 
@@ -87,45 +93,38 @@ class WebSocketCycle:
         self.scope = scope
         self.state = State.CONNECTING
         self.error: BaseException | None = None  # what the application raised
-        self.fatal: BaseException | None = None  # the error that ends the environment
         self.gone = False  # the client was found to be gone
         self.cancelled = False  # the run was cut short
-        self._incoming = deque(incoming)
+        self._incoming = deque([{"type": "websocket.connect"}, *incoming])
         self._inbox = deque(inbox)
         self._client = client
         self._again = again
+        self._application: AnyTask | None = None
         self._tasks = RunTasks(self.name, patience)
-        self._greeting = True
-        self._returned = False
-        self._asked = False  # whether websocket.connect was given
-        self._acceptor: AnyTask | None = None  # the task that sent the accept
-        self._hungry = False  # whether it has asked the client for more than there is
-        self._inbox_open = False  # whether it has asked for the inbox while there was one
+        self._asked = asyncio.Event()  # for more than there is
         self._moved = asyncio.Event()
-        self._starved = asyncio.Event()
         self._disconnect: Message | None = None
-        self._response: tuple[int, Headers] | None = None
-        self._body: list[bytes] = []
+        self._refusal: tuple[int, Headers, list[bytes]] | None = None
 
     async def run(self, app: ASGIApp) -> None:
         """Call the application until it returns, raises, or asks for what is not there.
 
-        What it raised is in `error` and `fatal` afterwards. Cancelled, this cancels the
-        application, and again each time; it returns when the application has ended.
+        What it raised is in `error` afterwards. Cancelled, this cancels the application, and again
+        each time; it returns when the application has ended.
         """
-        task = asyncio.ensure_future(self._call(app))
-        starved = asyncio.ensure_future(self._starve())
+        self._application = task = asyncio.ensure_future(self._call(app))
+        over = asyncio.ensure_future(self._over())
         while not task.done():
             try:
-                await asyncio.wait((task, starved), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((task, over), return_when=asyncio.FIRST_COMPLETED)
                 if not task.done():
                     self.end()
                     await self._tasks.end(task)
             except asyncio.CancelledError:
                 self.cancelled = True
                 task.cancel()
-        starved.cancel()
-        await asyncio.wait((starved,))
+        over.cancel()
+        await asyncio.wait((over,))
 
     def end(self) -> None:
         """From here on what the application sends goes nowhere."""
@@ -138,10 +137,24 @@ class WebSocketCycle:
             if self.state is not State.ENDED:
                 self.error = error
         except BaseException as error:  # raised in a task, SystemExit would stop the event loop
-            self.fatal = _fatal_in(error)
             self.error = error
-        finally:
-            self._returned = True
+
+    async def _over(self) -> None:
+        """Return when the application has asked for more than there is, and all its tasks rest."""
+        await self._asked.wait()
+        if self._tasks.given or self._inbox:
+            await self._tasks.all_rest()
+
+    @property
+    def name(self) -> str:
+        """What log records call this run."""
+        path = self.scope["path"]  # decoded: with a line break, a client could write records
+        return f"WEBSOCKET {path if path.isprintable() else ascii(path)}"
+
+    @property
+    def fatal(self) -> BaseException | None:
+        """The error that ends the environment, where the application raised one."""
+        return None if self.error is None else _fatal_in(self.error)
 
     @property
     def has_left(self) -> bool:
@@ -151,40 +164,35 @@ class WebSocketCycle:
     @property
     def repeats(self) -> bool:
         """Whether what the application does now was done when the client connected."""
-        return self._again and self._greeting
+        return self._again and self.state in (State.CONNECTING, State.GREETING)
 
     @property
     def cleans_up(self) -> bool:
         """Whether the application is being cancelled, although its connection goes on."""
-        return self.state is State.ENDED and not self._returned
+        return self.state is State.ENDED and not self._has_returned()
 
     # What the application calls
 
     async def receive(self) -> Message:
         """websocket.connect, then what has come; after the end of the connection its end."""
         self._tasks.take_part()
-        if not self._asked:
-            self._asked = True
-            return {"type": "websocket.connect"}
+        if self._incoming and self._incoming[0]["type"] == "websocket.connect":
+            return self._incoming.popleft()
         while self.state in (State.CONNECTING, State.RESPONSE):
             await self._change()
-        if self.state is State.CONNECTED and self._greeting:
-            await self._tasks.greeted(self._acceptor)
-        if self.state is State.CLOSED:
+        if self.state is State.GREETING:
+            await self._tasks.settle()
+            if self.state is State.GREETING:
+                self._move(State.CONNECTED)
+        if self.state in (State.CLOSED, State.LEFT):
             await asyncio.sleep(0)  # asked in an endless loop, it can be cancelled
             return self._disconnect or {"type": "websocket.disconnect", "code": ABNORMAL}
-        self._greeting = False
         if self.state is State.ENDED or not self._incoming:
-            self._hungry = True
-            self._moved.set()
-            if not self._inbox_open:
-                self._starved.set()
-            await self._tasks.starve()
+            await self._ask()
         message = self._incoming.popleft()
-        await asyncio.sleep(0)  # tasks that were just started come as far as they do by themselves
         if message["type"] == "websocket.disconnect":
             self._disconnect = message
-            self._move(State.CLOSED)
+            self._move(State.LEFT)
         self._tasks.give()
         return message
 
@@ -193,20 +201,12 @@ class WebSocketCycle:
 
         So it comes after everything that the application does when it connects.
         """
-        self._inbox_open = bool(self._inbox) or self._inbox_open
-        while self._inbox_open and not self._hungry:
+        while self._inbox and not self._asked.is_set():
             await self._change()
-        if self._inbox:
-            self._tasks.give()
-            return self._inbox.popleft()
-        if self._inbox_open:
-            self._starved.set()
-        await self._tasks.starve()
-        raise AssertionError  # the run ends while this waits
-
-    async def _change(self) -> None:
-        self._moved.clear()
-        await self._moved.wait()
+        if not self._inbox:
+            await self._tasks.rest()
+        self._tasks.give()
+        return self._inbox.popleft()
 
     async def send(self, message: Message) -> None:
         """Take one message of the application.
@@ -215,114 +215,128 @@ class WebSocketCycle:
         malformed, `ClientDisconnected` (an OSError) once the client is gone.
         """
         self._tasks.take_part()
+        kind, takes = message["type"], _TABLE[self.state]
         with self.sending():
-            await self._send(message["type"], message)
+            if take := takes.get(kind):
+                await take(self, message)
+            elif self.state is State.ENDED:
+                if self._has_returned():
+                    self._tasks.leave()
+            elif self.state is State.LEFT:
+                raise ClientDisconnected("The client is gone: its WebSocket is closed.")
+            else:
+                *most, last = map(repr, takes) if takes else ["nothing more"]
+                expected = f"{', '.join(most)} or {last}" if most else last
+                raise ApplicationError(
+                    f"Expected {expected}, but the application sent {kind!r} ({self.state.value})."
+                )
 
     def sending(self) -> AbstractContextManager[None]:
         """While the current task sends something, to whomever, the run goes on."""
         return self._tasks.sending()
 
-    async def _send(self, kind: str, message: Message) -> None:
-        if self.state is State.ENDED:
-            if self._returned:
-                self._tasks.leave()
-            self._drop(kind)
-        elif self.state is State.CONNECTING:
-            await self._send_verdict(kind, message)
-        elif self.state is State.CONNECTED and kind in ("websocket.send", "websocket.close"):
-            await self._send_on(kind, message)
-        elif self.state is State.RESPONSE and kind == "websocket.http.response.body":
-            await self._send_response(message)
-        elif self.state is State.CLOSED and self.has_left:
-            if kind != "websocket.close":  # closing what is closed, in a `finally`, is no mistake
-                raise ClientDisconnected("The client is gone: its WebSocket is closed.")
-        else:
-            raise self._unexpected(kind)
-
-    def _unexpected(self, kind: str) -> ApplicationError:
-        return ApplicationError(
-            f"Expected {_EXPECTED[self.state]}, but the application sent {kind!r} "
-            f"({self.state.value})."
-        )
-
     # What its messages come to
 
-    async def _send_verdict(self, kind: str, message: Message) -> None:
-        if kind == "websocket.accept":
-            self._acceptor = this_task()
-            if not self._again:
-                subprotocol = message.get("subprotocol") or None
-                headers = _accept_headers(subprotocol, message.get("headers") or ())
-                await self._client.accept(subprotocol, headers)
-            self._move(State.CONNECTED)
-        elif kind == "websocket.close":
-            self._move(State.CLOSED)
-            await self._client.refuse(403, [], b"")
-        elif kind == "websocket.http.response.start":
-            status, headers = message["status"], checked_headers(message.get("headers") or ())
-            self._response = status, headers
-            self._move(State.RESPONSE)
-        else:
-            raise self._unexpected(kind)
+    async def _accept(self, message: Message) -> None:
+        self._tasks.accept()
+        if not self._again:
+            subprotocol = message.get("subprotocol") or None
+            headers = _accept_headers(subprotocol, message.get("headers") or ())
+            await self._client.accept(subprotocol, headers)
+        self._move(State.GREETING)
 
-    async def _send_response(self, message: Message) -> None:
-        self._body.append(message.get("body", b""))
-        if message.get("more_body", False):
-            return
-        assert self._response is not None
+    async def _refuse(self, _: Message) -> None:
         self._move(State.CLOSED)
-        await self._client.refuse(*self._response, b"".join(self._body))
+        await self._client.refuse(403, [], b"")
 
-    async def _send_on(self, kind: str, message: Message) -> None:
-        if kind == "websocket.close":
+    async def _start_response(self, message: Message) -> None:
+        headers = checked_headers(message.get("headers") or ())
+        self._refusal = message["status"], headers, []
+        self._move(State.RESPONSE)
+
+    async def _continue_response(self, message: Message) -> None:
+        assert self._refusal is not None
+        status, headers, body = self._refusal
+        body.append(message.get("body", b""))
+        if not message.get("more_body", False):
             self._move(State.CLOSED)
-            await self._client.close(*_code_and_reason(message))
-            return
-        data = _data(message)
+            await self._client.refuse(status, headers, b"".join(body))
+
+    async def _send(self, message: Message) -> None:
+        text, data = message.get("text"), message.get("bytes")
+        payload = text if isinstance(text, str) else data
+        if not isinstance(payload, (str, bytes, bytearray, memoryview)):
+            raise ApplicationError(
+                f"websocket.send has text {text!r} and bytes {data!r}: send a str or bytes in one "
+                "of them."
+            )
         if self.repeats:
             return
         try:
-            await self._client.send(data)
+            await self._client.send(payload if isinstance(payload, str) else bytes(payload))
         except ClientDisconnected:
             self.gone = True
-            self._move(State.CLOSED)
+            self._move(State.LEFT)
             raise
         except RunOver:
-            self._starved.set()
-            await self._tasks.starve()
+            await self._ask()
 
-    def _drop(self, kind: str) -> None:
-        if kind == "websocket.send":
-            logger.warning(
-                "%s: what the application sent after its run had ended was dropped.", self.name
-            )
+    async def _close(self, message: Message) -> None:
+        self._move(State.CLOSED)
+        await self._client.close(message.get("code", 1000), message.get("reason") or "")
 
-    @property
-    def name(self) -> str:
-        """What log records call this run."""
-        path = self.scope["path"]  # decoded: with a line break, a client could write records
-        return f"WEBSOCKET {path if path.isprintable() else ascii(path)}"
+    async def _ignore(self, _: Message) -> None:
+        """Closing what is closed, in a `finally`, is no mistake."""
+
+    async def _drop(self, _: Message) -> None:
+        if self._has_returned():
+            self._tasks.leave()
+        logger.warning(
+            "%s: what the application sent after its run had ended was dropped.", self.name
+        )
+
+    # The state
 
     def _move(self, state: State) -> None:
         if self.state is not State.ENDED:
             self.state = state
         self._moved.set()
 
-    # The end of a run
+    async def _change(self) -> None:
+        self._moved.clear()
+        await self._moved.wait()
 
-    async def _starve(self) -> None:
-        """Return when the application has asked for more than there is and has no work left."""
-        await self._starved.wait()
-        if self._tasks.were_given_something:
-            await self._tasks.quiet()
+    async def _ask(self) -> NoReturn:
+        """Ask for more than there is."""
+        self._asked.set()
+        self._moved.set()
+        await self._tasks.rest()
+        raise AssertionError  # the run ends while this waits
+
+    def _has_returned(self) -> bool:
+        return self._application is not None and self._application.done()
 
 
-_EXPECTED = {
-    State.CONNECTING: "'websocket.accept', 'websocket.close' or 'websocket.http.response.start'",
-    State.CONNECTED: "'websocket.send' or 'websocket.close'",
-    State.RESPONSE: "'websocket.http.response.body'",
-    State.CLOSED: "nothing more",
+_TABLE: Mapping[State, Mapping[str, Callable[[WebSocketCycle, Message], Awaitable[None]]]] = {
+    State.CONNECTING: {
+        "websocket.accept": WebSocketCycle._accept,
+        "websocket.close": WebSocketCycle._refuse,
+        "websocket.http.response.start": WebSocketCycle._start_response,
+    },
+    State.GREETING: {
+        "websocket.send": WebSocketCycle._send,
+        "websocket.close": WebSocketCycle._close,
+    },
+    State.CONNECTED: {
+        "websocket.send": WebSocketCycle._send,
+        "websocket.close": WebSocketCycle._close,
+    },
+    State.RESPONSE: {"websocket.http.response.body": WebSocketCycle._continue_response},
+    State.CLOSED: {},
+    State.LEFT: {"websocket.close": WebSocketCycle._ignore},
+    State.ENDED: {"websocket.send": WebSocketCycle._drop},
 }
+"""What the application may send in each state, and what that comes to."""
 
 
 def _accept_headers(subprotocol: str | None, headers: Iterable[Iterable[bytes]]) -> Headers:
@@ -346,18 +360,3 @@ def _fatal_in(error: BaseException) -> BaseException | None:
         return error
     held = getattr(error, "exceptions", ())
     return next((found for each in held if (found := _fatal_in(each))), None)
-
-
-def _code_and_reason(message: Message) -> tuple[int, str]:
-    return message.get("code", 1000), message.get("reason") or ""
-
-
-def _data(message: Message) -> str | bytes:
-    text, data = message.get("text"), message.get("bytes")
-    if isinstance(text, str):
-        return text
-    if isinstance(data, (bytes, bytearray, memoryview)):
-        return bytes(data)
-    raise ApplicationError(
-        f"websocket.send has text {text!r} and bytes {data!r}: send a str or bytes in one of them."
-    )
