@@ -17,7 +17,8 @@ from uuid import uuid4
 from channels.layers import BaseChannelLayer  # type: ignore[import-untyped]  # it has no types
 
 from lamella.errors import WebSocketError
-from lamella.websocket import channel_run, push
+from lamella.websocket import push
+from lamella.websocket.application import run_for_channel
 from lamella.websocket.current import current_run, here, is_repeated, sending
 from lamella.websocket.store import Member
 
@@ -57,7 +58,7 @@ class ConnectionsChannelLayer(BaseChannelLayer):  # type: ignore[misc]  # it has
         if is_repeated():
             return
         async with sending():
-            await channel_run.run(here(), connection_id, dict(message))
+            await run_for_channel(here(), connection_id, dict(message))
 
     async def group_add(self, group: str, channel: str) -> None:
         """Put a connection into a group."""
@@ -75,7 +76,7 @@ class ConnectionsChannelLayer(BaseChannelLayer):  # type: ignore[misc]  # it has
         hub = here()
 
         async def serve(member: Member) -> bool:
-            if await channel_run.run(hub, member.connection_id, dict(message)):
+            if await run_for_channel(hub, member.connection_id, dict(message)):
                 return True
             await hub.store.group_discard(PREFIX + group, member.connection_id)
             return False

@@ -18,7 +18,8 @@ from lamella.errors import StoreError, WebSocketError
 from lamella.service import Service
 from lamella.settings import from_arguments
 from lamella.types import AnyASGIApp, Message, Receive, Scope, Send
-from lamella.websocket import channel_run, current, hub
+from lamella.websocket import current, hub
+from lamella.websocket.application import run_for_channel
 from lamella.websocket.store import Document, Row
 from tests.websocket.api_gateway import listening
 from tests.websocket.driver import (
@@ -145,7 +146,7 @@ async def test_a_run_that_another_task_sends_to_is_finished() -> None:
             while True:
                 await queue.get()
                 async with current.sending():
-                    await channel_run.run(current.here(), ID, {"type": "x"})
+                    await run_for_channel(current.here(), ID, {"type": "x"})
                 await send({"type": "websocket.send", "text": "after"})
 
         await read_ahead(receive, send, work)
@@ -464,7 +465,7 @@ async def test_without_a_stage_the_setting_says_where_to(
     async with driving(accepting(), at_once) as drive:
         assert (await drive(event)).status == 200
     async with driving(accepting(), at_once, websocket_endpoint="") as drive:
-        assert (await drive(event)).status == 500
+        assert (await drive(event)).status == 400
     assert "Set ASGI_WEBSOCKET_ENDPOINT to the URL" in caplog.text
 
 
@@ -684,7 +685,7 @@ async def test_a_script_has_no_consumers_to_run(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr("lamella.served._served", None)
         monkeypatch.setenv("ASGI_WEBSOCKET_STORE", "memory:")
         with pytest.raises(WebSocketError, match="where Lamella serves no application"):
-            await channel_run.run(current.here(), ID, {"type": "x"})
+            await run_for_channel(current.here(), ID, {"type": "x"})
 
 
 async def test_the_end_of_a_run_is_told_to_the_application_before_its_reader(

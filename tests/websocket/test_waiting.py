@@ -294,11 +294,13 @@ async def with_a_generator(receive: Receive, send: Send) -> None:
 
 async def with_a_timer(receive: Receive, send: Send) -> None:
     """A task is not at work only because it wakes up from time to time."""
-    ticks = []
+    ticks = 0
 
     async def tick() -> None:
+        nonlocal ticks
         while True:
-            ticks.append(await asyncio.sleep(0.01))
+            await asyncio.sleep(0.01)
+            ticks += 1
 
     async def answer() -> None:
         while True:

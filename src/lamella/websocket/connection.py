@@ -13,6 +13,9 @@ from lamella.websocket.hub import SETTLING, Delivery, Hub, is_young
 from lamella.websocket.management import encoded
 from lamella.websocket.store import Document
 
+CLOSE = None
+"""What stands for a close among the messages that wait."""
+
 ATTEMPTS = 20
 """How often a session is written again after another event has written it first."""
 
@@ -83,22 +86,29 @@ class Connection:
         """Take the connection from the store: the application knows of its end."""
         await self.hub.store.delete(self.id)
 
-    async def take_waiting(self) -> list[str | None]:
-        """What waits to be sent; None is a close. Given once: others that ask get nothing."""
-        store = self.hub.store
-        document, version = self.document, self._version
+    async def send_waiting(self) -> None:
+        """Send what the application sent before the answer to $connect was out (handler way).
+
+        Of several events only the one that takes it from the store sends it. Raises as `send`.
+        """
+        store, document, version = self.hub.store, self.document, self._version
         while waiting := document.get("waiting"):
             left = {key: value for key, value in document.items() if key != "waiting"}
             if await store.replace(self.id, left, version):
-                self._version = None  # the store's next one is not known
-                del self.document["waiting"]
-                found: list[str | None] = waiting
-                return found
+                break
             row = await store.get(self.id)  # another event has written it
             if row is None:
-                break
+                return
             document, version = row
-        return []
+        else:
+            return
+        self._version = None  # the store's next one is not known
+        self.document.pop("waiting", None)
+        for payload in waiting:
+            if payload is CLOSE:
+                await self.close(1000, "")
+            else:
+                await self.send(payload)
 
     async def save(self) -> None:
         """Keep what the run has changed in the session.

@@ -157,6 +157,11 @@ class WebSocketCycle:
         return None if self.error is None else _fatal_in(self.error)
 
     @property
+    def is_open(self) -> bool:
+        """Whether neither side has closed the WebSocket, and the run was not cut short."""
+        return self.state not in (State.CLOSED, State.LEFT, State.ENDED)
+
+    @property
     def has_left(self) -> bool:
         """Whether the client has left, as far as this run was told."""
         return self.gone or self._disconnect is not None

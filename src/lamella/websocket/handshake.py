@@ -15,15 +15,12 @@ from typing import Any
 from lamella.errors import ClientDisconnected
 from lamella.sources import websocket as codec
 from lamella.types import Headers, Response
-from lamella.websocket.connection import Connection, texts_of
+from lamella.websocket.connection import CLOSE, Connection, texts_of
 from lamella.websocket.hub import LIFETIME, SETTLING, Delivery, Hub
 from lamella.websocket.management import encoded
 from lamella.websocket.store import Document
 
 logger = logging.getLogger("lamella")
-
-CLOSE = None
-"""What stands for a close among the messages that wait."""
 
 
 class Handshake(Connection):
@@ -56,7 +53,11 @@ class Handshake(Connection):
         self._result = codec.accepted(subprotocol, self._allowed(headers))
         if self._at_once:
             await self._let_in()
-            await self._send_waiting()
+            for payload in self._waiting:
+                if payload is CLOSE:
+                    await super().close(1000, "")
+                    return
+                await self.deliver(payload.encode())
         else:
             self.is_open = True
 
@@ -127,13 +128,6 @@ class Handshake(Connection):
 
     def _allowed(self, headers: Headers) -> Headers:
         return [pair for pair in headers if pair[0] not in self.hub.settings.exclude_headers]
-
-    async def _send_waiting(self) -> None:
-        for payload in self._waiting:
-            if payload is CLOSE:
-                await super().close(1000, "")
-                return
-            await self.deliver(payload.encode())
 
     async def _let_in(self) -> None:
         async with self._writing:  # after what keeps it before it is accepted

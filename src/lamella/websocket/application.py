@@ -1,0 +1,166 @@
+"""The application run once over a connection: its scope, its cycle, and what comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+from lamella.errors import ApplicationError, ClientDisconnected, WebSocketError
+from lamella.invocation import Invocation, current_invocation
+from lamella.life import leftovers
+from lamella.served import Served
+from lamella.sources import websocket as codec
+from lamella.sources.preparation import add_traceparent
+from lamella.types import Message
+from lamella.websocket.connection import Connection
+from lamella.websocket.current import Current, current_run
+from lamella.websocket.cycle import State, WebSocketCycle
+from lamella.websocket.hub import Hub
+
+logger = logging.getLogger("lamella")
+
+
+def open_cycle(
+    served: Served,
+    connection: Connection,
+    kind: str,
+    invocation: Invocation,
+    *,
+    incoming: Iterable[Message] = (),
+    inbox: Iterable[Message] = (),
+    route_key: str | None = None,
+) -> WebSocketCycle:
+    """The cycle of the current task's run; `kind` is "connect", "message", "disconnect", "channel".
+
+    Its scope is the kept handshake, with what this environment and this event add to it. The
+    extension `lamella.websocket` has `connection_id`, `event` (which is `kind`), `route_key` (of
+    API Gateway, None for "channel"), `authorizer` (what the API's authorizer said, {} without one)
+    and `session`, the dictionary that is kept between the events.
+    """
+    settings = served.settings
+    scope = codec.scope(connection.document)
+    scope["state"] = served.state.copy()
+    scope["extensions"] = {
+        "websocket.http.response": {},
+        "lamella.websocket": {
+            "connection_id": connection.id,
+            "event": kind,
+            "route_key": route_key,
+            "authorizer": connection.document["authorizer"],
+            "session": connection.session,
+        },
+    }
+    scope["aws.event"], scope["aws.context"], trace_id = invocation
+    if settings.traceparent:
+        add_traceparent(scope["headers"], trace_id)
+    cycle = WebSocketCycle(
+        scope,
+        connection,
+        incoming,
+        inbox,
+        again=kind != "connect",
+        patience=settings.background_timeout,
+    )
+    current_run.set(Current(connection, cycle))
+    return cycle
+
+
+async def conclude(cycle: WebSocketCycle, connection: Connection, name: str) -> bool:
+    """Close the connection where the application is through with it, else keep the session.
+
+    As servers do, it is closed where the application has returned or raised; not where the store
+    or API Gateway failed, for the next event may be served again. An error becomes a log record
+    with `name` in it. False where there was an error, but for one that only says that the client
+    has left. Raises `ApplicationError`, `WebSocketError`.
+    """
+    error = cycle.error
+    if error is None and cycle.state in (State.CONNECTING, State.RESPONSE):
+        error = no_verdict()
+    leaves = _leaves(error)
+    failed = bool(leaves) and not (cycle.has_left and all(map(_is_departure, leaves)))
+    if error is not None:
+        log_error(error, name, has_left=not failed)
+    # Not the application failed, but the store or API Gateway.
+    outside = [isinstance(leaf, (WebSocketError, ClientDisconnected)) for leaf in leaves]
+    is_ours = all(outside) and any(isinstance(leaf, WebSocketError) for leaf in leaves)
+    if cycle.is_open and connection.is_open and not is_ours:
+        await connection.close(1011 if error else 1000, "")
+    if cycle.gone and error is None and cycle.state is State.LEFT:
+        await connection.forget()  # it has seen the end; else $disconnect is for telling it
+    if connection.is_open:
+        await connection.save()
+    return not failed
+
+
+def _leaves(error: BaseException | None) -> list[BaseException]:
+    """The errors in a group of them, or the error itself where it is no group."""
+    if error is None:
+        return []
+    held = getattr(error, "exceptions", None)
+    return [leaf for each in held for leaf in _leaves(each)] if held else [error]
+
+
+def _is_departure(error: BaseException) -> bool:
+    """Whether an error says that the client has left, in a framework's words or in ours."""
+    return isinstance(error, ClientDisconnected) or "disconnect" in type(error).__name__.lower()
+
+
+def no_verdict() -> ApplicationError:
+    """The error of an application that says neither yes nor no."""
+    return ApplicationError(
+        "The application returned without accepting the WebSocket or refusing it."
+    )
+
+
+def log_error(error: BaseException, name: str, *, has_left: bool = False) -> None:
+    """An error of the application, with its traceback; that the client `has_left` is no error."""
+    if has_left or isinstance(error, ClientDisconnected):
+        logger.info("%s: the client has left (%s).", name, type(error).__name__)
+    else:
+        logger.error("%s: %s", name, error or type(error).__name__, exc_info=error)
+
+
+async def run_for_channel(hub: Hub, connection_id: str, message: Message) -> bool:
+    """Run the application for a message that comes from a channel layer, not from the client.
+
+    False where the connection is not known any more. What the application raises is a log record:
+    one member of a group must not cost the others their message. Raises `StoreError`, and the
+    error with which the application ends the environment.
+    """
+    served = hub.served
+    if served is None:
+        raise WebSocketError(
+            "A message for a channel was sent where Lamella serves no application, so no consumer "
+            "can be run for it. Send it from the function that has the consumers."
+        )
+    row = await hub.store.get(connection_id)
+    if row is None:
+        return False
+    if not row.document["accepted"] and connection_id not in hub.connecting:
+        return True  # another environment is about to let it in: too early for a message
+    connection = Connection(hub, connection_id, *row)
+    try:
+        invocation = current_invocation()
+    except LookupError:
+        invocation = Invocation({}, None)
+
+    async def run() -> BaseException | None:
+        tasks = leftovers.own()
+        cycle = open_cycle(served, connection, "channel", invocation, inbox=[message])
+        await cycle.run(served.app)
+        if cycle.cancelled:
+            raise asyncio.CancelledError
+        if cycle.fatal is None:
+            try:
+                await conclude(cycle, connection, cycle.name)
+            except ApplicationError as error:
+                logger.error("%s: %s", cycle.name, error)
+            patience = served.settings.background_timeout
+            await leftovers.finish(tasks, patience, patience, cycle.name)
+        return cycle.fatal
+
+    # A task, so that the run's context variables and tasks are its own.
+    if (fatal := await asyncio.ensure_future(run())) is not None:
+        raise fatal  # here and not in the task: there it would stop the event loop at once
+    return connection.is_open
