@@ -23,16 +23,13 @@ from lamella.loops import new_loop
 from lamella.response.wire import PAYLOAD_LIMIT, encode_result
 from lamella.served import set_served
 from lamella.service import Service
-from lamella.settings import Settings, from_arguments
+from lamella.settings import STARTUP_TIME, Settings, from_arguments
 from lamella.types import AnyASGIApp, Event, Result
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from lamella.settings import SettingArguments
-
-STARTUP_TIME = 9.0
-"""Seconds for lifespan startup where no setting tells; Lambda gives all of init 10."""
 
 NO_DEADLINE = 900.0  # seconds; Lambda's longest timeout, for contexts that do not tell theirs
 

@@ -22,6 +22,22 @@ Messages say what happened, with the value, and what to change.
 from __future__ import annotations
 
 
+def message_of(error: BaseException) -> str:
+    """An error's text, for log records and reports. It never raises, whatever the error does.
+
+    What UTF-8 cannot spell (half a surrogate pair) is spelt as Python would: "\\ud800".
+    """
+    try:
+        return str(error).encode("utf-8", "backslashreplace").decode()
+    except BaseException as failure:
+        return f"(its text cannot be read: {type(failure).__name__})"
+
+
+def described(error: BaseException) -> str:
+    """An error's type and text: "ValueError: no such item"."""
+    return f"{type(error).__name__}: {message_of(error)}"
+
+
 class LamellaError(Exception):
     """The root: catches everything that Lamella raises on purpose."""
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from lamella.errors import AppImportError
+from lamella.errors import AppImportError, described
 from lamella.types import ASGIApp
 
 EXAMPLE = "for example ASGI_APP=app.main:app, or app.main:create_app() for a factory"
@@ -51,7 +51,7 @@ def _import_module(reference: str, name: str) -> Any:
         raise AppImportError(f"ASGI_APP={reference!r} names no module before the colon: {EXAMPLE}.")
     try:
         return importlib.import_module(name)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         # Only the module that was asked for, or a package around it, is a wrong ASGI_APP.
         if missing and f"{name}.".startswith(f"{missing}."):
@@ -75,7 +75,7 @@ def _failed(reference: str, error: BaseException) -> AppImportError:
     types = {ImportError: "ImportModuleError", SyntaxError: "UserCodeSyntaxError"}
     named = (name for kind, name in types.items() if isinstance(error, kind))
     return AppImportError(
-        f"ASGI_APP={reference!r} failed while it was imported: {type(error).__name__}: {error}",
+        f"ASGI_APP={reference!r} failed while it was imported: {described(error)}",
         f"Runtime.{next(named, 'UserCodeError')}",
     )
 
@@ -102,7 +102,7 @@ _USUAL_NAMES = ("app", "application", "asgi", "api", "server", "create_app")
 def _call_factory(reference: str, factory: Any) -> Any:
     try:
         return factory()
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise _failed(reference, error) from error
 
 

@@ -15,6 +15,10 @@ from lamella.errors import SettingError
 
 PREFIX = "ASGI_"
 
+STARTUP_TIME = 9.0
+"""Seconds for lifespan startup where no setting tells them: Lambda gives 10 to all of an init, and
+to a restore."""
+
 
 class Settings(NamedTuple):
     """The parsed settings of one environment; field meanings are in `TABLE`."""

@@ -10,8 +10,7 @@ import pytest
 
 from lamella.errors import InvocationError, RuntimeApiError
 from lamella.runtime import client as client_module
-from lamella.runtime.client import RuntimeClient
-from lamella.runtime.next_invocation import NextInvocation
+from lamella.runtime.client import NextInvocation, RuntimeClient
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +42,7 @@ class Server:
         self.connections += 1
         try:
             while self.replies and (head := await reader.readuntil(b"\r\n\r\n")):
-                body = await reader.read(65536) if head.startswith(b"POST") else b""
+                body = await self._body(head, reader)
                 self.requests.append(head + body)
                 reply = self.replies.pop(0)
                 if reply is HANG_UP:
@@ -54,6 +53,17 @@ class Server:
         except asyncio.IncompleteReadError:
             pass
         writer.close()
+
+    async def _body(self, head: bytes, reader: asyncio.StreamReader) -> bytes:
+        """The body as it comes; of one that is to be cut off, the first bytes."""
+        if not head.startswith(b"POST"):
+            return b""
+        if b"Transfer-Encoding: chunked" in head and self.replies[0] is not HANG_UP:
+            body = bytearray()
+            while not body.endswith(b"0\r\n\r\n"):
+                body += await reader.read(1 << 20)
+            return bytes(body)
+        return await reader.read(65536)
 
 
 class Failures(list[RuntimeApiError]):
@@ -221,13 +231,75 @@ async def test_a_stream_that_lambda_cuts_off_raises_in_the_application(
         assert (await next_of(client)).request_id == "r-1"
 
 
+async def test_an_idle_connection_that_its_server_closed_is_renewed_in_silence(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with talking_to(NEXT, ACCEPTED, HANG_UP, NEXT) as (client, server, failures):
+        client.respond(await next_of(client), b"{}")
+        await acknowledged(client)
+        assert (await next_of(client)).request_id == "r-1"
+    assert server.connections == 2
+    assert caplog.text == ""
+    assert failures == []
+
+
+async def test_a_reply_of_a_wrong_length_costs_one_connection_and_no_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    short, worse = (
+        NEXT.replace(b"Length: 2", b"Length: 1"),
+        NEXT.replace(b"Length: 2", b"Length: x"),
+    )
+    async with talking_to(short, ACCEPTED, worse, NEXT) as (client, _, failures):
+        invocation = await next_of(client)
+        assert invocation.body == b"{"
+        client.respond(invocation, b"{}")
+        await acknowledged(client)
+        assert (await next_of(client)).body == b"{}"
+    assert "did not answer in HTTP: a body of 'x' bytes" in caplog.text
+    assert failures == []
+
+
+async def test_interim_replies_are_passed_over() -> None:
+    interim = b"HTTP/1.1 100 Continue\r\n\r\n"
+    async with talking_to(interim + NEXT, interim + ACCEPTED, NEXT) as (client, server, _):
+        client.respond(await next_of(client), b"{}")
+        await acknowledged(client)
+        assert (await next_of(client)).request_id == "r-1"
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("deadline", ["soon", "²", "9" * 5000, "-5", "1e12"])
+async def test_a_deadline_that_is_no_time_is_the_invocations_error(deadline: str) -> None:
+    odd = NEXT.replace(b"1000", deadline.encode("latin-1"))
+    async with talking_to(odd) as (client, _, failures):
+        invocation = await next_of(client)
+        with pytest.raises(InvocationError, match="Lambda-Runtime-Deadline-Ms is"):
+            invocation.deadline_ms  # noqa: B018  a property that raises
+    assert failures == []
+
+
+async def test_52_megabytes_on_a_renewed_connection_wait_for_their_reader() -> None:
+    closing = NEXT.replace(b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nConnection: close\r\n")
+    part = b"." * 65_536
+    async with talking_to(closing, ACCEPTED) as (client, server, failures):
+        stream = client.open_stream(await next_of(client), done)
+        for _ in range(800):
+            stream.write(part)
+            await stream.drain()
+        stream.end(b"")
+        await acknowledged(client)
+    assert server.requests[1].count(part) == 800
+    assert failures == []
+
+
 NO_ID = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-BAD_DEADLINE = NEXT.replace(b"1000", b"soon")
+ODD_ID = NEXT.replace(b"r-1", b"r 1\nX: y")
 
 
-@pytest.mark.parametrize("reply", [NO_ID, BAD_DEADLINE])
-async def test_an_invocation_without_its_headers_ends_the_process(reply: bytes) -> None:
-    async with talking_to(reply) as (client, _, failures):
+@pytest.mark.parametrize("reply", [NO_ID, ODD_ID])
+async def test_invocations_that_nobody_could_answer_end_the_process(reply: bytes) -> None:
+    async with talking_to(*[reply] * 9) as (client, _, failures):
         client.next(lambda invocation: None)
         assert "no invocation can have" in str(await failures.first())
 

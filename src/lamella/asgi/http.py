@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from enum import Enum
 from functools import lru_cache
 
-from lamella.errors import ApplicationError, ClientDisconnected
+from lamella.errors import ApplicationError, ClientDisconnected, described, message_of
 from lamella.ports import Sink
 from lamella.types import TOKEN, ASGIApp, Headers, Message, Scope
 
@@ -75,7 +75,7 @@ class HTTPCycle:
                 self._fail(error)
         except ClientDisconnected as error:
             logger.info("%s: %s", self.name, error)
-        except Exception as error:
+        except BaseException as error:  # PyO3's panics and func_timeout's end a request, no more
             self._fail(error)
         else:
             if self.state is State.REQUEST:
@@ -171,9 +171,10 @@ class HTTPCycle:
             logger.error("%s: error after the response was sent.", self.name, exc_info=error)
             return
         if self.state is State.GONE and not self.abandoned:
-            logger.info("%s: ended after the client was gone: %r", self.name, error)
+            logger.info("%s: ended after the client was gone: %s", self.name, described(error))
             return
-        logger.error("%s: %s", self.name, error or type(error).__name__, exc_info=error)
+        text = message_of(error) or type(error).__name__
+        logger.error("%s: %s", self.name, text, exc_info=error)
         if self.state is not State.GONE:
             self._move(State.GONE)
             self._sink.fail(500, "Internal Server Error", error)

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 
 from lamella.asgi.http import FATAL
-from lamella.errors import ApplicationError, LifespanError
+from lamella.errors import ApplicationError, LifespanError, described
 from lamella.types import ASGIApp, Message, Scope
 
 logger = logging.getLogger("lamella")
@@ -114,8 +114,8 @@ class Lifespan:
         error = self._error
         if self._failure is not None:
             raise LifespanError(f"Lifespan startup failed: {self._failure}") from error
-        reason = f"{type(error).__name__}: {error}" if error else "the application returned"
-        if isinstance(error, (asyncio.CancelledError, *FATAL)):
+        reason = described(error) if error else "the application returned"
+        if error is not None and (not isinstance(error, Exception) or isinstance(error, FATAL)):
             raise LifespanError(f"Lifespan startup failed: {reason}") from error
         if self._mode == "on":
             raise LifespanError(
@@ -123,7 +123,7 @@ class Lifespan:
                 "ASGI_LIFESPAN=on needs an application that supports lifespan; auto serves any."
             ) from error
         self.state = State.UNSUPPORTED
-        logger.info("The application does not support lifespan: %r", error)
+        logger.info("The application does not support lifespan: %s", reason)
 
     async def _run(self) -> None:
         # "state" is a dictionary of the application's: it fills it here, requests get copies.
@@ -134,11 +134,11 @@ class Lifespan:
         }
         try:
             await self._app(scope, self._receive, self._send)
-        except (Exception, asyncio.CancelledError, *FATAL) as error:
+        except BaseException as error:
             # Kept, not raised: SystemExit in a task would stop the event loop at once.
             self._error = error
             if self.state is State.STOPPING and self._failure is None:
-                self._failure = f"{type(error).__name__}: {error}"
+                self._failure = described(error)
             elif self.state is State.RUNNING:
                 logger.error("The application's lifespan ended early.", exc_info=error)
         finally:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 from lamella.aws.credentials import CredentialSource
 from lamella.aws.http import HttpClient, Unreachable
-from lamella.aws.http1 import Reply
 from lamella.aws.sigv4 import sign
+from lamella.http1 import Reply
 
 __all__ = ["AwsClient", "Reply", "Unreachable"]
 

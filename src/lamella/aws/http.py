@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from lamella import __version__
 from lamella.aws import tls
-from lamella.aws.http1 import Connection, Reply
+from lamella.aws.connection import Connection
+from lamella.http1 import USER_AGENT, Reply, request_head
 
 PORTS = {"http": 80, "https": 443}
-USER_AGENT = f"lamella/{__version__} python/{sys.version_info[0]}.{sys.version_info[1]}"
 
 NEXT_ADDRESS = 0.25
 """Seconds until the next of a host's addresses is tried besides (RFC 8305, section 5)."""
@@ -70,11 +68,8 @@ def request_bytes(method: str, url: Url, headers: Mapping[str, str], body: bytes
     fields = {"Host": url.authority, "User-Agent": USER_AGENT, **headers}
     if body or method in ("POST", "PUT"):  # RFC 9110, section 8.6
         fields["Content-Length"] = str(len(body))
-    lines = [f"{method} {url.path}{'?' if url.query else ''}{url.query} HTTP/1.1"]
-    lines += (f"{name}: {value}" for name, value in fields.items())
-    if any(mark in line for line in lines for mark in "\r\n\0"):
-        raise ValueError("a header has a line break or NUL in it")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
+    target = f"{url.path}?{url.query}" if url.query else url.path
+    return request_head(method, target, fields) + body
 
 
 class HttpClient:

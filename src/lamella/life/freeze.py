@@ -7,6 +7,7 @@ library meant to send a moment later: spans, events, metrics.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import sys
@@ -58,45 +59,50 @@ async def run(registered: list[Callable[[], Any]], seconds: float) -> None:
             if isinstance(call, asyncio.Task):
                 call.cancel()
             logger.warning("before_freeze: %s was cut off.", _name(hook))
-        elif not call.cancelled() and (error := call.exception()) is not None:
+        elif not call.cancelled() and (error := call.result()) is not None:
             logger.error("before_freeze: %s failed.", _name(hook), exc_info=error)
 
 
 _hanging: set[Callable[[], Any]] = set()
 
 
-def _ended(hook: Callable[[], Any], call: asyncio.Future[Any]) -> None:
+def _ended(hook: Callable[[], Any], _: object) -> None:
     _hanging.discard(hook)
-    if not call.cancelled():
-        call.exception()  # looked at: it was cut off, and that was logged
 
 
-def _start(hook: Callable[[], Any]) -> asyncio.Future[Any]:
+def _start(hook: Callable[[], Any]) -> asyncio.Future[BaseException | None]:
+    """Call a hook; the result is what it raised, which may be nothing that a future can raise."""
+    loop = asyncio.get_running_loop()
     if inspect.iscoroutinefunction(hook):
-        task: asyncio.Future[Any] = asyncio.ensure_future(hook())
-        return task
-    done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        async def call() -> BaseException | None:
+            try:
+                await hook()
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:  # SystemExit would stop the event loop
+                return error
+            return None
+
+        return loop.create_task(call())
+    done: asyncio.Future[BaseException | None] = loop.create_future()
+
+    def settle(error: BaseException | None) -> None:
+        if not done.done():  # else it was cut off meanwhile
+            done.set_result(error)
+
+    def in_thread() -> None:
+        raised: BaseException | None = None
+        try:
+            hook()
+        except BaseException as error:
+            raised = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the end has come
+            loop.call_soon_threadsafe(settle, raised)
+
     # A thread of its own: one of the application's executor would be missed there if it hung.
-    threading.Thread(target=_in_thread, args=(hook, done), daemon=True).start()
+    threading.Thread(target=in_thread, daemon=True).start()
     return done
-
-
-def _in_thread(hook: Callable[[], Any], done: asyncio.Future[Any]) -> None:
-    error: Exception | None = None
-    try:
-        hook()
-    except Exception as caught:
-        error = caught
-    done.get_loop().call_soon_threadsafe(_settle, done, error)
-
-
-def _settle(done: asyncio.Future[Any], error: Exception | None) -> None:
-    if done.done():  # cut off meanwhile
-        return
-    if error is None:
-        done.set_result(None)
-    else:
-        done.set_exception(error)
 
 
 def _name(hook: Callable[[], Any]) -> str:

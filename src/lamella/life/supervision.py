@@ -100,8 +100,10 @@ async def supervise(
     tasks = leftovers.own()
     # In this request's context: its records carry its id.
     alarm.set(deadline, partial(copy_context().run, _expire, cycle, task, alarm))
-    await cycle.run(app)
-    alarm.clear()
+    try:
+        await cycle.run(app)
+    finally:
+        alarm.clear()
     if settings.log_access and access.isEnabledFor(logging.INFO):
         milliseconds = (cycle.ended_at - started) * 1000
         access.info("%s %d %.1f ms", cycle.name, cycle.status, milliseconds)

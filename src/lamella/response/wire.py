@@ -11,7 +11,7 @@ import json
 from binascii import b2a_base64
 from typing import Any, NamedTuple
 
-from lamella.errors import InvocationError, LamellaError, ResponseTooLarge
+from lamella.errors import InvocationError, LamellaError, ResponseTooLarge, message_of
 from lamella.types import Result
 
 PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response"
@@ -85,7 +85,7 @@ def last_chunk(error: BaseException | None = None) -> bytes:
     if error is None:
         return LAST_CHUNK
     report = error_report(error)
-    body = b2a_base64(encode_json(report).encode(), newline=False).decode()
+    body = b2a_base64(encode_report(report), newline=False).decode()
     return (
         "0\r\n"
         f"Lambda-Runtime-Function-Error-Type: {report['errorType']}\r\n"
@@ -96,19 +96,36 @@ def last_chunk(error: BaseException | None = None) -> bytes:
 def error_report(error: BaseException, request_id: str = "") -> dict[str, Any]:
     """An error as the Runtime API wants it: `errorMessage`, `errorType`, `stackTrace`.
 
-    Lambda records only types of the form `Runtime.Xyz` or `Function.Xyz`. The stack trace stays
-    out of reports that can reach a client: it goes to the log.
+    It never raises, whatever the error's own attributes do. The stack trace stays out of reports
+    that can reach a client: it goes to the log.
     """
-    error_type = getattr(error, "error_type", None) or f"Function.{_letters(type(error).__name__)}"
-    message = str(error) if isinstance(error, LamellaError) else type(error).__name__
+    name = type(error).__name__
     return {
-        "errorMessage": message,
-        "errorType": error_type,
+        "errorMessage": message_of(error) if isinstance(error, LamellaError) else name,
+        "errorType": _error_type(error, name),
         "requestId": request_id,
         "stackTrace": [],
     }
 
 
-def _letters(name: str) -> str:
+def encode_report(report: dict[str, Any]) -> bytes:
+    """An error's report as JSON bytes. Every letter outside ASCII is escaped: half a surrogate
+    pair has no UTF-8."""
+    return _encode_ascii(report).encode()
+
+
+def _error_type(error: BaseException, name: str) -> str:
+    """The type under which Lambda records an error; it goes into a header line.
+
+    Lambda takes `Runtime.` or `Function.` and letters. `error_type` may be an attribute of the
+    application's own errors, with another meaning and anything for a value.
+    """
+    try:
+        given = str.__str__(error.error_type)  # type: ignore[attr-defined]  # that is the question
+    except BaseException:
+        given = ""
+    family, _, letters = given.partition(".")
+    if family in ("Runtime", "Function") and letters.isascii() and letters.isalpha():
+        return given
     letters = "".join(c for c in name if c.isalpha() and c.isascii())
-    return letters[:1].upper() + letters[1:] or "Error"
+    return f"Function.{letters[:1].upper() + letters[1:] or 'Error'}"

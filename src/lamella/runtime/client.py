@@ -2,34 +2,92 @@
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. One client serves one
 invocation at a time, as one slot of the environment.
+
+While all goes well, one callback leads to the next: a coroutine for each invocation costs two more
+turns of the event loop (docs/design.md, section 4, "Transport", has the figures). What fails is
+mended in a coroutine (`_next_again`, `_post_again`), which ends where the callbacks go on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import sys
+import time
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from lamella import __version__
-from lamella.errors import ClientDisconnected, RuntimeApiError
-from lamella.response.wire import PRELUDE_TYPE, chunk, encode_json, error_report, last_chunk
+from lamella.errors import ClientDisconnected, InvocationError, RuntimeApiError
+from lamella.http1 import USER_AGENT, Reply, request_head
+from lamella.response.wire import PRELUDE_TYPE, chunk, encode_report, error_report, last_chunk
 from lamella.runtime.connection import Answer, Connection, connect
-from lamella.runtime.http1 import Reply, request_head
-from lamella.runtime.next_invocation import NextInvocation, read
 
 logger = logging.getLogger("lamella")
 
 API = "/2018-06-01/runtime"
-USER_AGENT = f"lamella/{__version__} python/{sys.version_info[0]}.{sys.version_info[1]}"
 NEXT_TRIES = 5
 FIRST_DELAY = 0.1  # seconds, doubled with each try, as awslambdaric does
+NO_DEADLINE = 900.0  # seconds; Lambda's longest timeout, where /next tells none
 
 FATAL_STATUS = (403, 500)
 """Wrong order of calls, and "Container error. Non-recoverable state": the process is to exit."""
+
+
+class NextInvocation(NamedTuple):
+    """What /next gave: the event's bytes and what came in the headers; "" and absent are None."""
+
+    request_id: str
+    deadline: str | None
+    body: bytes
+    function_arn: str | None
+    trace_id: str | None
+    client_context: str | None
+    cognito_identity: str | None
+    tenant_id: str | None
+    invocation_id: str | None
+
+    @property
+    def deadline_ms(self) -> int:
+        """Milliseconds since the epoch. Raises `InvocationError` for what is no such number."""
+        text = self.deadline
+        if text is None:
+            return int((time.time() + NO_DEADLINE) * 1000)
+        if len(text) > 15 or not (text.isascii() and text.isdigit()):
+            raise InvocationError(
+                f"The header Lambda-Runtime-Deadline-Ms is {text[:50]!r}, and should be "
+                "milliseconds since 1970.",
+                "Runtime.LambdaContextUnmarshalError",
+            )
+        return int(text)
+
+
+def read_next(answer: Answer) -> NextInvocation:
+    """The invocation in an answer to /next. Raises `RuntimeApiError` where there is none."""
+    if isinstance(answer, RuntimeApiError):
+        raise answer
+    if answer.status != 200:
+        raise _refused("/next", answer)
+    header = answer.headers.get
+    request_id = header("lambda-runtime-aws-request-id") or ""
+    invocation_id = header("lambda-runtime-invocation-id") or None
+    for text in (request_id, invocation_id or "-"):  # they come back in a path and in a header
+        if not (text.isascii() and text.isprintable()) or not text or " " in text:
+            raise RuntimeApiError(
+                f"The Runtime API answered /next with the request id {request_id[:100]!r} and the "
+                f"invocation id {invocation_id!r:.100}, which no invocation can have."
+            )
+    return NextInvocation(
+        request_id,
+        header("lambda-runtime-deadline-ms") or None,
+        answer.body,
+        header("lambda-runtime-invoked-function-arn") or None,
+        header("lambda-runtime-trace-id") or None,
+        header("lambda-runtime-client-context") or None,
+        header("lambda-runtime-cognito-identity") or None,
+        header("lambda-runtime-aws-tenant-id") or None,
+        invocation_id,
+    )
 
 
 class RuntimeClient:
@@ -55,13 +113,15 @@ class RuntimeClient:
         self._then: Callable[[], None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._context = copy_context()
+        self._closed = False
 
     def next(self, received: Callable[[NextInvocation], None]) -> None:
         """Ask for the next invocation; `received` gets it, however long that takes."""
-        if self._connection is None or self._connection.closed:
+        connection = self._connection
+        if connection is None or connection.closed:
             self._start(self._next_again(received, None))
         else:
-            self._connection.request(self._next, partial(self._next_answered, received))
+            connection.request(self._next, partial(self._next_answered, received, connection))
 
     def respond(self, invocation: NextInvocation, payload: bytes) -> None:
         """Post a buffered result."""
@@ -71,9 +131,11 @@ class RuntimeClient:
         """Fail the invocation."""
         report = error_report(error, invocation.request_id)
         path = f"{API}/invocation/{invocation.request_id}/error"
-        self._post(path, encode_json(report).encode(), invocation, report["errorType"])
+        self._post(path, encode_report(report), invocation, report["errorType"])
 
-    def open_stream(self, invocation: NextInvocation, answered: Callable[[], None]) -> StreamedPost:
+    def open_stream(
+        self, invocation: NextInvocation, answered: Callable[[], object]
+    ) -> StreamedPost:
         """A streamed answer; nothing is sent before its first bytes. `answered`: at its end."""
         headers = self._base_headers | {
             "Lambda-Runtime-Function-Response-Mode": "streaming",
@@ -84,7 +146,7 @@ class RuntimeClient:
         if invocation.invocation_id:
             headers["Lambda-Runtime-Invocation-Id"] = invocation.invocation_id
         path = f"{API}/invocation/{invocation.request_id}/response"
-        return StreamedPost(self, request_head("POST", path, headers), answered)
+        return StreamedPost(self._start_stream, request_head("POST", path, headers), answered)
 
     def when_acknowledged(self, then: Callable[[], None]) -> None:
         """Call `then` once the Runtime API has taken what was posted, or refused it."""
@@ -99,13 +161,14 @@ class RuntimeClient:
         Raises `RuntimeApiError`.
         """
         headers = {"Lambda-Runtime-Function-Error-Type": report["errorType"]}
-        data = self._request(f"{API}/{path}", encode_json(report).encode(), headers)
+        data = self._request(f"{API}/{path}", encode_report(report), headers)
         reply = await (await self._connected()).ask(data)
         if reply.status != 202:
             raise _refused(path, reply)
 
     def close(self) -> None:
         """Close the connection, whatever it waits for."""
+        self._closed = True
         if self._task is not None:
             self._task.cancel()
         if self._connection is not None:
@@ -119,47 +182,51 @@ class RuntimeClient:
         """
         loop = asyncio.get_running_loop()
         self._task = self._context.run(loop.create_task, coroutine)
+        self._task.add_done_callback(self._ended)
 
-    # Asking for the next invocation
-
-    def _next_answered(self, received: Callable[[NextInvocation], None], reply: Answer) -> None:
-        if isinstance(reply, Reply) and reply.status == 200:
-            self._deliver(received, reply)
-        else:
-            self._start(self._next_again(received, reply))
-
-    def _deliver(self, received: Callable[[NextInvocation], None], reply: Reply) -> None:
-        try:
-            invocation = read(reply)
-        except RuntimeApiError as error:
-            self._failed(error)
-        else:
-            received(invocation)
-
-    async def _next_again(
-        self, received: Callable[[NextInvocation], None], failure: Answer | None
-    ) -> None:
-        """Ask on a fresh connection: at once the first time, after a failure with growing delay."""
-        delay = FIRST_DELAY
-        for _ in range(NEXT_TRIES):
-            if failure is not None:
-                logger.warning("%s Asking again in %g s.", _as_error("/next", failure), delay)
-                await asyncio.sleep(delay)
-                delay *= 2
-            try:
-                failure = await (await self._connected()).ask(self._next)
-            except RuntimeApiError as error:
-                failure = error
-            if isinstance(failure, Reply) and failure.status == 200:
-                self._deliver(received, failure)
-                return
-        assert failure is not None
-        self._failed(_as_error("/next", failure))
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Nothing but `close` may end what mends a failure: a slot would be lost."""
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None and not self._closed:
+            self._failed(RuntimeApiError(f"Lamella's Runtime API client failed: {error!r}"))
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
             self._connection = await connect(self._address)
         return self._connection
+
+    # Asking for the next invocation
+
+    def _next_answered(
+        self, received: Callable[[NextInvocation], None], connection: Connection, answer: Answer
+    ) -> None:
+        try:
+            invocation = read_next(answer)
+        except RuntimeApiError as error:
+            # A kept connection that ends without a byte was idle, and its server tired of it.
+            self._start(self._next_again(received, error if connection.heard else None))
+        else:
+            received(invocation)
+
+    async def _next_again(
+        self, received: Callable[[NextInvocation], None], failure: RuntimeApiError | None
+    ) -> None:
+        """Ask on a fresh connection: at once the first time, after a failure with growing delay."""
+        delay = FIRST_DELAY
+        for _ in range(NEXT_TRIES):
+            if failure is not None:
+                logger.warning("%s Asking again in %g s.", failure, delay)
+                await asyncio.sleep(delay)
+                delay *= 2
+            try:
+                invocation = read_next(await (await self._connected()).ask(self._next))
+            except RuntimeApiError as error:
+                failure = error
+            else:
+                received(invocation)
+                return
+        assert failure is not None
+        self._failed(failure)
 
     # Posting an answer
 
@@ -170,39 +237,26 @@ class RuntimeClient:
         invocation: NextInvocation,
         error_type: str | None = None,
     ) -> None:
+        assert self._connection is not None  # /next came through it
         headers = {}
         if invocation.invocation_id:
             headers["Lambda-Runtime-Invocation-Id"] = invocation.invocation_id
         if error_type is not None:
             headers["Lambda-Runtime-Function-Error-Type"] = error_type
         self._posted = self._request(path, payload, headers)
-        self._send(self._posted)
+        self._acknowledged = False
+        self._connection.request(self._posted, self._answered)
 
     def _request(self, path: str, payload: bytes, headers: dict[str, str]) -> bytes:
         counted = {"Content-Type": "application/json", "Content-Length": str(len(payload))}
         return request_head("POST", path, self._base_headers | counted | headers) + payload
 
-    def start_stream(self, stream: StreamedPost) -> None:
-        """Send the beginning of a streamed answer."""
+    def _start_stream(self, stream: StreamedPost) -> None:
         self._acknowledged = False
         if self._connection is not None and not self._connection.closed:
-            self._connection.request(stream.open(self._connection), self._answered)
+            stream.open(self._connection, self._answered)
         else:
             self._start(self._stream_again(stream))
-
-    async def _stream_again(self, stream: StreamedPost) -> None:
-        """The connection broke before a streamed answer began: it goes out on a fresh one."""
-        try:
-            connection = await self._connected()
-        except RuntimeApiError as error:
-            self._settle(error)
-        else:
-            connection.request(stream.open(connection), self._answered)
-
-    def _send(self, data: bytes) -> None:
-        assert self._connection is not None  # /next came through it
-        self._acknowledged = False
-        self._connection.request(data, self._answered)
 
     def _answered(self, reply: Answer) -> None:
         posted, self._posted = self._posted, None
@@ -223,28 +277,46 @@ class RuntimeClient:
         # Lambda may have taken it the first time: then this one is refused, rightly.
         self._settle(reply, fatal=(500,))
 
+    async def _stream_again(self, stream: StreamedPost) -> None:
+        """The connection broke before a streamed answer began: it goes out on a fresh one."""
+        try:
+            stream.open(await self._connected(), self._answered)
+        except RuntimeApiError as error:
+            stream.open(None, self._answered)
+            self._settle(error)
+
     def _settle(self, reply: Answer, fatal: tuple[int, ...] | None = None) -> None:
         """What was posted has its answer: a refusal is a log record, unless it ends the process."""
         self._acknowledged = True
+        then, self._then = self._then, None
         if isinstance(reply, RuntimeApiError) or reply.status >= 300:
-            error = _as_error("the answer", reply)
+            error = reply if isinstance(reply, RuntimeApiError) else _refused("the answer", reply)
             if error.status in (self._fatal if fatal is None else fatal):
                 self._failed(error)
                 return
             logger.error("%s", error)
-        then, self._then = self._then, None
         if then is not None:
             then()
 
 
 class StreamedPost:
-    """One streamed answer: chunks out as bytes come in (Lambda's response streaming)."""
+    """One streamed answer: chunks out as bytes come in (Lambda's response streaming).
 
-    def __init__(self, client: RuntimeClient, head: bytes, answered: Callable[[], None]) -> None:
-        self._client = client
+    `start(stream)` is called with the first bytes, and leads to `open`: at once, or later where
+    the connection is being renewed. `answered()` is called at the end.
+    """
+
+    def __init__(
+        self,
+        start: Callable[[StreamedPost], None],
+        head: bytes,
+        answered: Callable[[], object],
+    ) -> None:
+        self._start = start
         self._answered = answered
         self._connection: Connection | None = None  # its own: the client may get another
-        self._unsent = head
+        self._unsent = [head]
+        self._opening: asyncio.Future[None] | None = None  # pending while there is no connection
         self.opened = False
         self.ended = False
         self._withdrawn = False
@@ -255,10 +327,13 @@ class StreamedPost:
 
     async def drain(self) -> None:
         """Wait until the socket has room. Raises `ClientDisconnected` where it is closed."""
-        if self._connection is None:  # nothing was written, or the connection is being renewed
+        if self._opening is not None:
+            await asyncio.shield(self._opening)  # a cancelled waiter leaves it be
+        if not self.opened:
             return
-        await self._connection.drain()
-        if not self._connection.waiting:  # closed, or refused already
+        if self._connection is not None:
+            await self._connection.drain()
+        if self._connection is None or not self._connection.waiting:  # closed, or refused already
             raise ClientDisconnected("The streamed answer was cut off by the Runtime API.")
 
     def end(self, data: bytes, error: BaseException | None = None) -> None:
@@ -271,24 +346,27 @@ class StreamedPost:
         """Never open: the invocation was answered in another way."""
         self._withdrawn = True
 
-    def open(self, connection: Connection) -> bytes:
-        """Take the connection that the answer goes out on; what is to be sent first."""
+    def open(self, connection: Connection | None, answered: Callable[[Answer], None]) -> None:
+        """Send what has been written so far, through a connection; None: there will be none."""
         self._connection = connection
-        unsent, self._unsent = self._unsent, b""
-        return unsent
+        unsent, self._unsent = b"".join(self._unsent), []
+        if connection is not None:
+            connection.request(unsent, answered)
+        if self._opening is not None:
+            self._opening.set_result(None)
+            self._opening = None
 
     def _write(self, data: bytes) -> None:
         if self._connection is not None:
             self._connection.write(data)
-            return
-        self._unsent += data
-        if not self.opened and not self._withdrawn:
+        elif not self.opened and not self._withdrawn:
             self.opened = True
-            self._client.start_stream(self)
-
-
-def _as_error(what: str, reply: Answer) -> RuntimeApiError:
-    return reply if isinstance(reply, RuntimeApiError) else _refused(what, reply)
+            self._unsent.append(data)
+            self._start(self)
+            if self._connection is None:
+                self._opening = asyncio.get_running_loop().create_future()
+        elif self._opening is not None:
+            self._unsent.append(data)
 
 
 def _refused(what: str, reply: Reply) -> RuntimeApiError:

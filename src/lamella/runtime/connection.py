@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from functools import partial
 from typing import cast
 
 from lamella.errors import RuntimeApiError
-from lamella.runtime.http1 import Reply, ReplyReader
+from lamella.http1 import Reply, ReplyReader
 
 READ_SIZE = 64 * 1024  # bytes read at a time
 CONNECT_TIMEOUT = 1.0  # seconds; the Runtime API is on this machine, and up before us
@@ -38,6 +37,8 @@ class Connection(asyncio.BufferedProtocol):
         self._answered: Answered | None = None
         self._room: asyncio.Future[None] | None = None  # pending while the socket is full
         self.closed = False
+        self.heard = False
+        """Whether a byte came since the last request."""
 
     @property
     def waiting(self) -> bool:
@@ -48,15 +49,16 @@ class Connection(asyncio.BufferedProtocol):
         """Write a request, or the head of one; `answered` gets the reply, never before this
         method returns."""
         self._answered = answered
+        self.heard = False
         if self.closed:
-            self._loop.call_soon(self._answer, _broken(None))
+            self._loop.call_soon(self._end, None)
         else:
             self._transport.write(data)
 
     async def ask(self, data: bytes) -> Reply:
         """Write a request and wait for its reply. Raises `RuntimeApiError`."""
         future: asyncio.Future[Answer] = self._loop.create_future()
-        self.request(data, partial(_resolve, future))
+        self.request(data, lambda reply: None if future.done() else future.set_result(reply))
         reply = await future
         if isinstance(reply, RuntimeApiError):
             raise reply
@@ -78,6 +80,15 @@ class Connection(asyncio.BufferedProtocol):
         self._answered = None
         self._transport.abort()
 
+    def _answer(self, reply: Answer) -> None:
+        answered, self._answered = self._answered, None
+        if answered is not None:
+            answered(reply)
+
+    def _end(self, cause: Exception | None) -> None:
+        reason = f": {cause}" if cause else ""
+        self._answer(RuntimeApiError(f"The connection to the Runtime API was closed{reason}."))
+
     # What the transport calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -92,25 +103,36 @@ class Connection(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Read; a whole reply goes to who waits for it."""
-        try:
-            reply = self._reader.feed(self._buffer[:nbytes])
-        except (RuntimeApiError, ValueError) as error:
+        """Read; a whole reply goes to who waits for it, and what nobody asked for is the end."""
+        self.heard = True
+        if self.waiting:
+            self._read(self._buffer[:nbytes])
+        else:
             self.closed = True
-            self._answer(RuntimeApiError(f"The Runtime API did not answer in HTTP: {error}"))
             self._transport.abort()
+
+    def eof_received(self) -> None:
+        """The other side has no more, which ends some replies; the transport closes itself."""
+        if self.waiting and self.heard:
+            self._read(b"")
+
+    def _read(self, data: bytes | memoryview) -> None:
+        try:
+            reply: Answer | None = self._reader.feed(data)
+        except ValueError as error:
+            reply = RuntimeApiError(f"The Runtime API did not answer in HTTP: {error}")
+        if reply is None:
             return
-        if reply is not None:
-            self.closed = self.closed or not reply.keep_alive
-            self._answer(reply)
-            if self.closed:
-                self._transport.close()
+        self.closed = self.closed or isinstance(reply, Exception) or not self._reader.persistent
+        self._answer(reply)
+        if self.closed:
+            self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The other side is gone: whoever waits is told."""
         self.closed = True
         self.resume_writing()
-        self._answer(_broken(exc))
+        self._end(exc)
 
     def pause_writing(self) -> None:
         """The socket's buffer is full."""
@@ -122,26 +144,11 @@ class Connection(asyncio.BufferedProtocol):
         if room is not None and not room.done():
             room.set_result(None)
 
-    def _answer(self, reply: Answer) -> None:
-        answered, self._answered = self._answered, None
-        if answered is not None:
-            answered(reply)
-
-
-def _resolve(future: asyncio.Future[Answer], reply: Answer) -> None:
-    if not future.done():  # whoever asked may have been cancelled
-        future.set_result(reply)
-
-
-def _broken(cause: Exception | None) -> RuntimeApiError:
-    reason = f": {cause}" if cause else ""
-    return RuntimeApiError(f"The connection to the Runtime API was closed{reason}.")
-
 
 async def connect(address: str) -> Connection:
     """Connect to `host:port`. Raises `RuntimeApiError`, saying the address."""
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not port.isdecimal():
         raise RuntimeApiError(
             f"AWS_LAMBDA_RUNTIME_API={address!r} is not host:port: Lambda sets it; to run on a "
             "machine of your own, use `lamella run`, or AWS's Runtime Interface Emulator."
@@ -151,7 +158,7 @@ async def connect(address: str) -> Connection:
         _, connection = await asyncio.wait_for(
             loop.create_connection(lambda: Connection(loop), host, int(port)), CONNECT_TIMEOUT
         )
-    except (OSError, asyncio.TimeoutError) as error:
+    except (OSError, OverflowError, asyncio.TimeoutError) as error:
         raise RuntimeApiError(
             f"No connection to the Runtime API at AWS_LAMBDA_RUNTIME_API={address!r}: "
             f"{error or type(error).__name__}"

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
 
@@ -16,9 +17,15 @@ def leave(status: int) -> NoReturn:
     The interpreter's own way would wait for every thread that is no daemon, for longer than the
     half second that Lambda gives.
     """
-    atexit._run_exitfuncs()
-    logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):  # nobody reads it any more; the status still tells
-            stream.flush()
+    steps: tuple[Callable[[], object], ...] = (
+        atexit._run_exitfuncs,
+        logging.shutdown,
+        lambda: sys.stdout.flush(),
+        lambda: sys.stderr.flush(),
+    )
+    for step in steps:
+        # What the application has hung in here may raise anything; and a log that nobody reads
+        # any more changes no exit status.
+        with contextlib.suppress(BaseException):
+            step()
     os._exit(status)

@@ -9,11 +9,11 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 
+from lamella.asgi.http import FATAL
 from lamella.invocation import set_current
 from lamella.runtime import extension
 from lamella.runtime.connection import Connection
-from lamella.runtime.in_flight import InFlight
-from lamella.runtime.loop import Slot, exit_error
+from lamella.runtime.loop import InFlight, Slot, exit_error
 from lamella.runtime.watchdog import Watchdog
 from lamella.service import Service
 
@@ -59,12 +59,26 @@ class Environment:
         self._ready = ready
         self._in_flight: InFlight = {}
         self._extension: Connection | None = None
+        self._ending = asyncio.Event()
+        self._error: BaseException | None = None
+
+    @property
+    def is_snapshotted(self) -> bool:
+        """Whether SnapStart takes a snapshot before the first invocation."""
+        return self._environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
 
     async def start(self) -> None:
         """Everything before the first /next, or before the snapshot. Raises `InitError`."""
         lifespan = self._service.lifespan
         if not self._starts_after_restore():
-            await lifespan.startup(self._startup_time())
+            seconds = self._service.settings.lifespan_timeout
+            if seconds is None:
+                on_demand = ("on-demand", None)
+                if self._environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") in on_demand:
+                    seconds = max(INIT_TIME - (time.monotonic() - _STARTED), 1.0)
+                else:
+                    seconds = LONG_INIT
+            await lifespan.startup(seconds)
         if self._registers and (lifespan.running or lifespan.wanted):
             self._extension = await extension.register(self._address)
 
@@ -73,18 +87,37 @@ class Environment:
         if self._starts_after_restore():
             await self._service.lifespan.startup(max(seconds, 0.1))
 
-    async def serve(self) -> None:
-        """Serve until SIGTERM. Raises `RuntimeApiError`, or the error that ends the environment."""
+    def _starts_after_restore(self) -> bool:
+        return self._service.settings.snapstart_lifespan == "after" and self.is_snapshotted
+
+    def end(self, error: BaseException) -> None:
+        """End the environment because of `error`: one of the application's, or of the Runtime
+        API. The first one counts."""
+        if not self._ending.is_set():
+            self._error = error
+            self._ending.set()
+
+    async def serve(self) -> BaseException | None:
+        """Serve until SIGTERM, or until `end` is called: what it was called with."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._ending.set)
         watchdog = Watchdog(self._in_flight)
         watchdog.start()
         concurrent = "AWS_LAMBDA_MAX_CONCURRENCY" in self._environ
         slots = [
-            Slot(self._address, self._service, self._in_flight, concurrent)
+            Slot(self._address, self._service, self._in_flight, self.end, concurrent)
             for _ in range(self._slots)
         ]
         self._ready()
         try:
-            await self._serve(slots)
+            for slot in slots:
+                slot.next()
+            while not self._ending.is_set():
+                try:
+                    await self._ending.wait()
+                except asyncio.CancelledError:
+                    logger.warning("The application cancelled a task of Lamella's: it goes on.")
             await self._shut_down(slots)
         finally:
             watchdog.stop()
@@ -92,77 +125,38 @@ class Environment:
                 slot.close()
             if self._extension is not None:
                 self._extension.close()
-
-    async def give_up(self, error: BaseException) -> None:
-        """After the application has ended the environment: fail what runs, and shut down."""
-        for running in list(self._in_flight.values()):
-            running.fail(exit_error(error))
-            running.cut_off(503, "Service Unavailable: the environment has ended.")
-        await asyncio.sleep(LAST_STEPS)  # for the answers to leave
-        await self._service.lifespan.shutdown(SHUTDOWN_TIME)
-
-    def _starts_after_restore(self) -> bool:
-        after = self._service.settings.snapstart_lifespan == "after"
-        return after and self.is_snapshotted
-
-    @property
-    def is_snapshotted(self) -> bool:
-        """Whether SnapStart takes a snapshot before the first invocation."""
-        return self._environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
-
-    def _startup_time(self) -> float:
-        """Seconds that lifespan startup may take."""
-        configured = self._service.settings.lifespan_timeout
-        if configured is not None:
-            return configured
-        if self._environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand") != "on-demand":
-            return LONG_INIT
-        return max(INIT_TIME - (time.monotonic() - _STARTED), 1.0)
-
-    async def _serve(self, slots: list[Slot]) -> None:
-        """Serve until SIGTERM. Raises the error with which a slot ends."""
-        loop = asyncio.get_running_loop()
-        stop: asyncio.Future[None] = loop.create_future()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _resolve, stop)
-        serving = [asyncio.ensure_future(slot.run()) for slot in slots]
-        done, pending = await asyncio.wait([stop, *serving], return_when=asyncio.FIRST_COMPLETED)
-        for future in pending:
-            future.cancel()
-        for future in done:
-            future.result()
+        return self._error
 
     async def _shut_down(self, slots: list[Slot]) -> None:
-        """After SIGTERM: running requests get what time is left, then lifespan shutdown runs."""
+        """The end: running requests get what time is left, then lifespan shutdown runs.
+
+        Where the application itself has ended the environment, what runs beside fails at once.
+        """
         loop = asyncio.get_running_loop()
         end = loop.time() + SHUTDOWN_TIME - LAST_STEPS
         lifespan = self._service.lifespan
         for slot in slots:
-            slot.stop()
-        if self._in_flight:
+            slot.stop(dying=self._error is not None)
+        if self._error is None and self._in_flight:
             # Half for them, where the application's own shutdown needs the other half.
             share = 0.5 if lifespan.running else 1.0
-            await self._finish_requests(share * (end - loop.time()))
-            # What was answered has to reach Lambda, too.
-            settling = [asyncio.ensure_future(slot.settle()) for slot in slots]
-            _, pending = await asyncio.wait(settling, timeout=end - loop.time())
-            for task in pending:
-                task.cancel()
-        await lifespan.shutdown(end - loop.time())
-
-    async def _finish_requests(self, seconds: float) -> None:
-        tasks = [running.task for running in self._in_flight.values()]
-        await asyncio.wait(tasks, timeout=seconds)
+            tasks = [running.task for running in self._in_flight.values()]
+            await asyncio.wait(tasks, timeout=share * (end - loop.time()))
         for running in list(self._in_flight.values()):
             set_current(running.invocation)  # the record carries its id
             logger.error("%s: cut off by the environment's shutdown.", running.cycle.name)
-            running.cut_off(503, "Service Unavailable: the environment is shutting down.")
-        await asyncio.sleep(0)  # let what was cut off leave
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+            if self._error is None:
+                running.cut_off(503, "Service Unavailable: the environment is shutting down.")
+                continue
+            if isinstance(self._error, FATAL):
+                running.fail(exit_error(self._error))
+            running.cut_off(503, "Service Unavailable: the environment has ended.")
+        # What was answered has to reach Lambda, too.
+        settling = [asyncio.ensure_future(slot.settle()) for slot in slots]
+        _, pending = await asyncio.wait(settling, timeout=max(end - loop.time(), 0))
+        for task in pending:
+            task.cancel()
+        await lifespan.shutdown(max(end - loop.time(), 0))
 
 
 def slots_of(environ: Mapping[str, str]) -> int:

@@ -10,8 +10,8 @@ import logging
 import socket
 
 from lamella.errors import RuntimeApiError
-from lamella.runtime.connection import CONNECT_TIMEOUT, READ_SIZE, Answer, Connection, connect
-from lamella.runtime.http1 import Reply, ReplyReader, request_head
+from lamella.http1 import Reply, ReplyReader, request_head
+from lamella.runtime.connection import CONNECT_TIMEOUT, READ_SIZE, Connection, connect
 
 logger = logging.getLogger("lamella")
 
@@ -56,7 +56,8 @@ async def register(address: str) -> Connection | None:
     except RuntimeApiError as error:
         logger.warning(UNREGISTERED, error)
         return None
-    connection.request(_event_request(address, reply), _ignore)
+    # No event ever comes; the connection closes when the environment ends.
+    connection.request(_event_request(address, reply), lambda _: None)
     return connection
 
 
@@ -69,10 +70,6 @@ def _register_request(address: str) -> bytes:
         "Content-Length": str(len(body)),
     }
     return request_head("POST", f"{API}/register", headers) + body
-
-
-def _ignore(reply: Answer) -> None:
-    """No event ever comes; the connection closes when the environment ends."""
 
 
 def _event_request(address: str, reply: Reply) -> bytes:

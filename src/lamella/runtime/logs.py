@@ -7,12 +7,15 @@ the frame is described in awslambdaric (FramedTelemetryLogSink).
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable, MutableMapping
+from typing import Any
 
+from lamella.errors import described
 from lamella.invocation import current_request_id, current_tenant_id
 from lamella.runtime import ric
 
@@ -42,10 +45,56 @@ def configure(environ: MutableMapping[str, str]) -> None:
     handler.setFormatter(_formatter(as_json))
     root = logging.getLogger()
     root.addHandler(handler)
+    logging.getLogger("lamella").__class__ = UnfailingLogger
     if level:
         names = {"TRACE": "DEBUG", "FATAL": "CRITICAL", "WARN": "WARNING"}
         name = names.get(level, level)
         root.setLevel(name if name in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL") else "INFO")
+
+
+class UnfailingLogger(logging.Logger):
+    """Lamella's logger: its methods never raise, whatever the application has hung into logging.
+
+    A record that a filter, a handler or a record factory fails to take goes to stderr, past
+    `logging`, with the reason.
+    """
+
+    def makeRecord(self, *args: Any, **options: Any) -> logging.LogRecord:
+        """A record; a plain one where the application's factory fails."""
+        try:
+            return super().makeRecord(*args, **options)
+        except BaseException as failure:
+            name, level, path, line, message, values, exc_info = args[:7]
+            record = logging.LogRecord(name, level, path, line, message, values, exc_info)
+            write_past(record, failure)
+            return record
+
+    def handle(self, record: logging.LogRecord) -> None:
+        """Filter and hand on."""
+        try:
+            super().handle(record)
+        except BaseException as failure:
+            write_past(record, failure)
+
+
+def write_past(record: logging.LogRecord, failure: BaseException) -> None:
+    """Write a record, and why logging could not take it, straight to stderr."""
+    import traceback
+
+    text = f"[{record.levelname}]\t{current_request_id()}\t"
+    try:
+        text += record.getMessage()
+    except BaseException:
+        text += str(record.msg)
+    text += f"\nlogging could not take this record: {described(failure)}\n"
+    for error in (record.exc_info and record.exc_info[1], failure):
+        try:
+            if error:
+                text += "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        except BaseException:
+            text += f"{type(error).__name__}, whose traceback cannot be written\n"
+    with contextlib.suppress(OSError):  # nobody reads it any more
+        os.write(2, text.encode("utf-8", "backslashreplace"))
 
 
 class LambdaLogHandler(logging.Handler):
@@ -66,7 +115,7 @@ class LambdaLogHandler(logging.Handler):
             if frame is None:
                 frame = ric.frame_type(record) if self._with_level else TEXT_FRAME
             self._write(text, frame)
-        except Exception:
+        except BaseException:  # the application's own text may raise anything
             self.handleError(record)
 
 
@@ -80,6 +129,7 @@ def _formatter(as_json: bool) -> logging.Formatter:
 
 
 def _plain(text: str, _frame: bytes) -> None:
+    text = text.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair has no UTF-8
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
     sys.stdout.flush()
 

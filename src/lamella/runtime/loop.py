@@ -5,27 +5,47 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import time
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
+from typing import Any, NamedTuple
 
 from lamella.asgi.http import FATAL
-from lamella.errors import InvocationError
+from lamella.errors import InvocationError, described
 from lamella.invocation import Invocation, set_current
 from lamella.life import freeze
 from lamella.life.supervision import Alarm, margin_of, supervise
 from lamella.ports import Cycle
 from lamella.response.wire import encode_result
-from lamella.runtime import trace
-from lamella.runtime.client import FATAL_STATUS, RuntimeClient, StreamedPost
-from lamella.runtime.in_flight import InFlight, Running
-from lamella.runtime.next_invocation import NextInvocation
+from lamella.runtime.client import FATAL_STATUS, NextInvocation, RuntimeClient, StreamedPost
 from lamella.runtime.ric import lambda_context
 from lamella.service import Service
-from lamella.types import Event, Result
+from lamella.types import Result
 
 logger = logging.getLogger("lamella")
+
+
+class Running(NamedTuple):
+    """A request that runs. By `due` (time.monotonic()) it should have been cancelled; `fail`
+    fails its invocation."""
+
+    cycle: Cycle
+    invocation: Invocation
+    task: asyncio.Task[Any]
+    due: float
+    fail: Callable[[InvocationError], None]
+
+    def cut_off(self, status: int, reason: str) -> None:
+        """Answer in the application's place, and cancel it."""
+        self.cycle.abandon(status, reason)
+        self.task.cancel()
+
+
+InFlight = dict[Cycle, Running]
+"""What runs, by cycle: for shutdown, and for the watchdog. Only the event loop's thread changes
+it; the watchdog copies it."""
 
 
 class Slot:
@@ -36,33 +56,43 @@ class Slot:
     The task is the invocation's: its context, and with it every context variable that the
     application sets, ends with it. Managed instances give an environment several slots
     (`concurrent`); they are never frozen, so there a slot asks again as soon as its answer is
-    acknowledged, and background work just runs on.
+    acknowledged, and background work just runs on. `end(error)` is called with what ends the
+    environment.
     """
 
     def __init__(
-        self, address: str, service: Service, in_flight: InFlight, concurrent: bool = False
+        self,
+        address: str,
+        service: Service,
+        in_flight: InFlight,
+        end: Callable[[BaseException], None],
+        concurrent: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._service = service
         self._in_flight = in_flight
+        self._end = end
         self._concurrent = concurrent
         # A wrong order of calls is one slot's affair where there are others.
         fatal = (500,) if concurrent else FATAL_STATUS
-        self._client = RuntimeClient(address, self._end, fatal)
+        self._client = RuntimeClient(address, end, fatal)
         self._stopping = False
-        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._waiting = False  # for an invocation
         self._tasks: set[asyncio.Task[None]] = set()
         self._context = copy_context()
         self._alarm = Alarm(self._loop)
 
-    async def run(self) -> None:
-        """Serve until cancelled. Raises the error that ends the environment."""
-        self._next()
-        await self._ended
+    def next(self) -> None:
+        """Ask for an invocation, unless the slot is to stop."""
+        if not self._stopping:
+            self._waiting = True
+            self._client.next(self._received)
 
-    def stop(self) -> None:
-        """Ask for nothing more."""
+    def stop(self, dying: bool) -> None:
+        """Ask for nothing more. A `dying` environment takes nothing of what it asked for either."""
         self._stopping = True
+        if dying and self._waiting:
+            self._client.close()
 
     async def settle(self) -> None:
         """Wait until Lambda has taken what was answered."""
@@ -74,95 +104,97 @@ class Slot:
         """Close the connection."""
         self._client.close()
 
-    def _next(self) -> None:
-        if not self._stopping:
-            self._client.next(self._received)
-
     def _received(self, invocation: NextInvocation) -> None:
+        self._waiting = False
         # A connection may have been made in an earlier invocation's context: not this one's.
         task = self._context.run(self._loop.create_task, self._serve(invocation))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _answered(self) -> None:
-        """An answer is on its way out."""
-        if self._concurrent:
-            self._client.when_acknowledged(self._next)
-
     async def _serve(self, invocation: NextInvocation) -> None:
-        outcome = PostedOutcome(self._client, invocation, self._answered)
+        """One invocation to its end. This is the guard that nothing passes, whatever is raised and
+        wherever: one answer leaves, and then the slot asks again, or the environment ends."""
+        asked = False
+
+        def ask_again() -> None:
+            nonlocal asked
+            if not asked:
+                asked = True
+                self._client.when_acknowledged(self.next)
+
+        fatal: BaseException | None = None
+        # Managed instances have the next event in while the work after the answer runs on.
+        answered = ask_again if self._concurrent else bool
+        outcome = PostedOutcome(self._client, invocation, answered)
         try:
             await self._answer(invocation, outcome)
-        except FATAL as error:
-            outcome.fail(exit_error(error))
-            self._client.when_acknowledged(partial(self._end, error))
-            return
-        except (Exception, asyncio.CancelledError) as error:
-            # A fault of Lamella's own must not cost the environment.
-            logger.exception("Lamella failed to serve this invocation: please report it.")
-            outcome.fail(InvocationError(f"Lamella failed: {type(error).__name__}: {error}"))
-        if not outcome.complete:
-            outcome.fail(InvocationError("The invocation ended without an answer."))
-        if not self._concurrent:
-            self._client.when_acknowledged(self._next)
-
-    async def _answer(self, invocation: NextInvocation, outcome: PostedOutcome) -> None:
-        """Answer as soon as the answer is complete, and see the invocation's work to its end."""
-        if not self._concurrent:
-            trace.set_variable(invocation.trace_id)
-        try:
-            event, context = _decoded(invocation), lambda_context(invocation)
+            if not outcome.complete:
+                outcome.fail(InvocationError("The invocation ended without an answer."))
         except InvocationError as error:
             outcome.fail(error)
-            return
-        current = Invocation(event, context, invocation.trace_id)
-        set_current(current, alone=not self._concurrent)
-        cycle = self._service.open(current, outcome)
-        if cycle is not None:
-            left = invocation.deadline_ms / 1000 - time.time()
-            await self._run(cycle, current, left, outcome)
+        except FATAL as error:
+            fatal = error
+            self._stopping = True
+            outcome.fail(exit_error(error))
+        except BaseException as error:
+            logger.exception("Lamella failed to serve this invocation: please report it.")
+            outcome.fail(InvocationError(f"Lamella failed: {described(error)}"))
+        finally:
+            if fatal is None:
+                ask_again()
+            else:  # an exception that left this task would stop the event loop
+                self._client.when_acknowledged(partial(self._end, fatal))
 
-    async def _run(
-        self, cycle: Cycle, invocation: Invocation, seconds_left: float, outcome: PostedOutcome
-    ) -> None:
-        service = self._service
+    async def _answer(self, invocation: NextInvocation, outcome: PostedOutcome) -> None:
+        """Answer as soon as the answer is complete, and see the invocation's work to its end.
+
+        Raises `InvocationError` for an invocation that nobody can serve.
+        """
+        service, concurrent = self._service, self._concurrent
+        if not concurrent:
+            set_trace_variable(invocation.trace_id)
+        try:
+            event = json.loads(invocation.body)
+        except (ValueError, RecursionError) as error:
+            raise InvocationError(
+                f"The event is not JSON: {error}", "Runtime.UnmarshalError"
+            ) from error
+        current = Invocation(event, lambda_context(invocation), invocation.trace_id)
+        set_current(current, alone=not concurrent)
+        seconds_left = invocation.deadline_ms / 1000 - time.time()
+        cycle = service.open(current, outcome)
+        if cycle is None:
+            return
         task = asyncio.current_task()
         assert task is not None
-        started = time.monotonic()
-        due = started + seconds_left - margin_of(service.settings, seconds_left) / 2
-        self._in_flight[cycle] = Running(cycle, invocation, task, due, outcome.fail)
-        alarm = Alarm(self._loop) if self._concurrent else self._alarm
+        settings = service.settings
+        margin = margin_of(settings, seconds_left)
+        end = time.monotonic() + seconds_left
+        self._in_flight[cycle] = Running(cycle, current, task, end - margin / 2, outcome.fail)
+        alarm = Alarm(self._loop) if concurrent else self._alarm
         try:
-            freezes = not self._concurrent
-            await supervise(cycle, service.app, service.settings, seconds_left, alarm, freezes)
-            if freezes:
-                await self._before_freeze(seconds_left, started + seconds_left)
+            await supervise(cycle, service.app, settings, seconds_left, alarm, not concurrent)
+            hooks = [] if concurrent else freeze.hooks(settings.flush)
+            if hooks:
+                # After a 504, of all answers, they have half of the margin.
+                left = max(end - margin - time.monotonic(), margin / 2)
+                await freeze.run(hooks, min(left, settings.background_timeout))
         finally:
-            if self._concurrent:
+            if concurrent:
                 alarm.cancel()
             del self._in_flight[cycle]
 
-    async def _before_freeze(self, seconds_left: float, deadline: float) -> None:
-        settings = self._service.settings
-        hooks = freeze.hooks(settings.flush)
-        if hooks:
-            margin = margin_of(settings, seconds_left)
-            # After a 504, of all answers, they have half of the margin.
-            left = max(deadline - margin - time.monotonic(), margin / 2)
-            await freeze.run(hooks, min(left, settings.background_timeout))
-
-    def _end(self, error: BaseException) -> None:
-        if not self._ended.done():
-            self._ended.set_exception(error)
-
 
 class PostedOutcome:
-    """Sends the outcome of one invocation to the Runtime API; the first outcome counts."""
+    """Sends the outcome of one invocation to the Runtime API; the first outcome counts.
+
+    `answered()` is called when it is on its way.
+    """
 
     at_once = True
 
     def __init__(
-        self, client: RuntimeClient, invocation: NextInvocation, answered: Callable[[], None]
+        self, client: RuntimeClient, invocation: NextInvocation, answered: Callable[[], object]
     ) -> None:
         self._client = client
         self._invocation = invocation
@@ -202,19 +234,26 @@ class PostedOutcome:
         return self._stream
 
 
-def _decoded(invocation: NextInvocation) -> Event:
-    try:
-        event: Event = json.loads(invocation.body)
-    except (ValueError, RecursionError) as error:
-        raise InvocationError(
-            f"The event is not JSON: {error}", "Runtime.UnmarshalError"
-        ) from error
-    return event
-
-
 def exit_error(error: BaseException) -> InvocationError:
     """What an invocation fails with where the application ends the environment."""
     return InvocationError(
-        f"The application ended the environment: {type(error).__name__}: {error}",
-        "Runtime.ExitError",
+        f"The application ended the environment: {described(error)}", "Runtime.ExitError"
     )
+
+
+TRACE_VARIABLE = "_X_AMZN_TRACE_ID"
+
+_variables: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]  # see below
+
+
+def set_trace_variable(trace_id: str | None) -> None:
+    """Tell the X-Ray SDK the trace, as awslambdaric does; only where one request runs at a time.
+
+    Only this process's `os.environ` gets it, which is where the SDKs look. Assigning to that
+    would call setenv(3), and glibc never frees a value that was set: 135 bytes for each
+    invocation [measured].
+    """
+    if trace_id is not None:
+        _variables[TRACE_VARIABLE.encode()] = trace_id.encode("utf-8", "surrogateescape")
+    else:
+        _variables.pop(TRACE_VARIABLE.encode(), None)

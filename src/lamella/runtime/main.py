@@ -7,13 +7,13 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from lamella import settings as settings_table
 from lamella.asgi.http import FATAL
-from lamella.errors import InitError, LifespanError, RuntimeApiError
+from lamella.errors import InitError, LifespanError, RuntimeApiError, described
 from lamella.importer import app_reference, import_app, user_frames
 from lamella.life.leftovers import task_factory
 from lamella.loops import new_loop
@@ -23,7 +23,7 @@ from lamella.runtime.ending import leave
 from lamella.runtime.environment import Environment, processes_of, slots_of
 from lamella.served import set_served
 from lamella.service import Service
-from lamella.settings import Settings
+from lamella.settings import STARTUP_TIME, Settings
 
 logger = logging.getLogger("lamella")
 
@@ -38,7 +38,12 @@ def main(layer: str, thresholds: tuple[int, int, int]) -> NoReturn:
     """
     search_path.install(layer)
     logs.configure(os.environ)
-    leave(run(thresholds))
+    status = 1
+    try:
+        status = run(thresholds)
+    except BaseException as error:
+        logger.critical("The process ends here: %s", described(error), exc_info=error)
+    leave(status)
 
 
 def run(thresholds: tuple[int, int, int], handler: str = "", one_slot: bool = False) -> int:
@@ -108,34 +113,58 @@ def _work(service: Service, slots: int, ready: Callable[[], object]) -> int:
 def _serve(loop: asyncio.AbstractEventLoop, environment: Environment) -> int:
     """Serve in this process; its exit status. Raises `InitError`."""
     loop.set_task_factory(task_factory)
-    try:
-        loop.run_until_complete(environment.start())
-        if environment.is_snapshotted:
-            _pause(loop, environment)
-        loop.run_until_complete(environment.serve())
-    except RuntimeApiError as error:
+    _drive(loop, environment, environment.start())
+    if environment.is_snapshotted:
+        from lamella.runtime import snapstart
+
+        snapstart.before()
+        address = os.environ.get("AWS_LAMBDA_RUNTIME_API", "")
+        try:
+            _drive(loop, environment, snapstart.wait(address))
+        except RuntimeApiError as error:
+            return _ended(error)
+        restored = time.monotonic()
+        snapstart.after()
+        left = STARTUP_TIME - (time.monotonic() - restored)
+        try:
+            _drive(loop, environment, environment.resume(left))
+        except LifespanError as error:
+            raise snapstart.AfterRestoreError(str(error)) from error.__cause__
+    return _ended(_drive(loop, environment, environment.serve()))
+
+
+T = TypeVar("T")
+
+
+def _drive(
+    loop: asyncio.AbstractEventLoop, environment: Environment, work: Coroutine[Any, Any, T]
+) -> T:
+    """Run `work` to its end, whatever the application does to the event loop meanwhile.
+
+    SystemExit and KeyboardInterrupt of any task or callback stop an event loop, as does an error
+    in its handler of errors. The loop can go on from there: the first two end the environment in
+    good order, all else is a log record.
+    """
+    task = loop.create_task(work)
+    while True:
+        try:
+            return loop.run_until_complete(task)
+        except BaseException as error:
+            if task.done() or loop.is_closed():
+                raise
+            if isinstance(error, FATAL):
+                logger.critical("The application ends the environment.", exc_info=error)
+                environment.end(error)
+            else:
+                logger.error("An error stopped the event loop; it goes on.", exc_info=error)
+
+
+def _ended(error: BaseException | None) -> int:
+    """The exit status after the environment's end; None is SIGTERM's."""
+    if isinstance(error, RuntimeApiError):
         logger.critical("%s The process ends here.", error)
         return API_LOST
-    except FATAL as error:
-        logger.critical("The process ends here: %r", error, exc_info=error)
-        loop.run_until_complete(environment.give_up(error))
-        return 1
-    return 0
-
-
-def _pause(loop: asyncio.AbstractEventLoop, environment: Environment) -> None:
-    """SnapStart: from before the snapshot to after the restore."""
-    from lamella.runtime import snapstart
-
-    snapstart.before()
-    loop.run_until_complete(snapstart.wait(os.environ.get("AWS_LAMBDA_RUNTIME_API", "")))
-    restored = time.monotonic()
-    snapstart.after()
-    left = snapstart.RESTORE_TIME - (time.monotonic() - restored)
-    try:
-        loop.run_until_complete(environment.resume(left))
-    except LifespanError as error:
-        raise snapstart.AfterRestoreError(str(error)) from error.__cause__
+    return 0 if error is None else 1
 
 
 def _settings(environ: Mapping[str, str]) -> Settings:

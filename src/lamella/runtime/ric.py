@@ -19,17 +19,24 @@ except ImportError:
 if TYPE_CHECKING:
     import logging
 
-    from lamella.runtime.next_invocation import NextInvocation
+    from lamella.runtime.client import NextInvocation
 
 
 def lambda_context(invocation: NextInvocation) -> Any:
     """The context object that handlers know, of an invocation's headers.
 
-    Raises `InvocationError` where a header that should hold JSON does not.
+    Raises `InvocationError` where a header that should hold a JSON object does not.
     """
+    client = _from_json("Lambda-Runtime-Client-Context", invocation.client_context)
+    if client and not isinstance(client.get("client") or {}, dict):
+        raise InvocationError(
+            f"The header Lambda-Runtime-Client-Context has a 'client' that is no JSON object: "
+            f"{client['client']!r:.50}",
+            "Runtime.LambdaContextUnmarshalError",
+        )
     return LambdaContext(
         invocation.request_id,
-        _from_json("Lambda-Runtime-Client-Context", invocation.client_context),
+        client,
         _from_json("Lambda-Runtime-Cognito-Identity", invocation.cognito_identity),
         invocation.deadline_ms,
         invocation.function_arn,
@@ -41,11 +48,15 @@ def _from_json(name: str, value: str | None) -> Any:
     if not value:  # absent, or empty as on managed instances
         return None
     try:
-        return json.loads(value)
-    except ValueError as error:
+        found = json.loads(value)
+        if found is not None and not isinstance(found, dict):
+            raise ValueError(f"it is {value[:50]!r}")
+    except (ValueError, RecursionError) as error:
         raise InvocationError(
-            f"The header {name} is not JSON: {error}", "Runtime.LambdaContextUnmarshalError"
+            f"The header {name} is not a JSON object: {error}",
+            "Runtime.LambdaContextUnmarshalError",
         ) from error
+    return found
 
 
 def log_utils() -> Any:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from lamella.errors import InitError, RuntimeApiError
+from lamella.errors import InitError, RuntimeApiError, described
+from lamella.http1 import USER_AGENT, request_head
 from lamella.runtime import ric
-from lamella.runtime.client import API, USER_AGENT
+from lamella.runtime.client import API
 from lamella.runtime.connection import connect
-from lamella.runtime.http1 import request_head
 
 
 class BeforeSnapshotError(InitError):
@@ -29,10 +29,6 @@ class AfterRestoreError(InitError):
     error_type = "Runtime.AfterRestoreError"
     exit_status = 65
     report_path = "restore/error"
-
-
-RESTORE_TIME = 9.0
-"""Seconds, of 10, that a restore may take with its hooks and lifespan startup."""
 
 
 def before() -> None:
@@ -64,23 +60,16 @@ def after() -> None:
 
     Raises `AfterRestoreError`.
     """
-    _reseed()
+    if "random" in sys.modules:
+        # Its state is part of the snapshot; `secrets` and os.urandom ask the kernel.
+        sys.modules["random"].seed()
     hooks = ric.snapshot_hooks()
     if hooks is not None:
         _guarded(hooks.run_after_restore, AfterRestoreError, "An after-restore hook failed")
-
-
-def _reseed() -> None:
-    """Give each restored environment random numbers of its own.
-
-    The state of `random` is part of the snapshot; `secrets` and os.urandom ask the kernel.
-    """
-    if "random" in sys.modules:
-        sys.modules["random"].seed()
 
 
 def _guarded(run: Callable[[], None], kind: type[InitError], what: str) -> None:
     try:
         run()
     except BaseException as error:  # a hook that exits ends the environment, too
-        raise kind(f"{what}: {type(error).__name__}: {error}") from error
+        raise kind(f"{what}: {described(error)}") from error

@@ -16,7 +16,7 @@ from weakref import WeakSet
 
 from lamella.invocation import set_current
 from lamella.ports import Cycle
-from lamella.runtime.in_flight import InFlight, Running
+from lamella.runtime.loop import InFlight, Running
 
 logger = logging.getLogger("lamella")
 

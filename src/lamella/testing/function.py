@@ -17,12 +17,9 @@ from lamella.life.supervision import Alarm, supervise
 from lamella.response.wire import encode_result
 from lamella.served import set_served
 from lamella.service import Service
-from lamella.settings import from_arguments
+from lamella.settings import STARTUP_TIME, from_arguments
 from lamella.testing.context import LambdaContext, new_trace_id
 from lamella.types import AnyASGIApp, Event, Result
-
-STARTUP_TIME = 9.0
-"""Seconds for lifespan startup where no setting tells; Lambda gives all of init 10."""
 
 SHUTDOWN_TIME = 2.0  # seconds for lifespan shutdown
 

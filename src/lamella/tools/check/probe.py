@@ -49,10 +49,6 @@ ZIPPED_DATE = 315_532_800
 """1 January 1980, in seconds: the date that SAM gives every file of a function's zip."""
 
 
-STARTUP_LIMIT = 9.0
-"""Seconds for startup where no setting says it: Lambda's init phase has 10 in all."""
-
-
 class RuntimePackages:
     """A finder of last resort: what Lambda's runtime has, from the interpreter's packages."""
 
@@ -186,8 +182,10 @@ def _store(url: str) -> dict[str, str]:
 
 async def _lifespan(service: Service) -> dict[str, Any]:
     """Startup, then shutdown, as in the life of an environment."""
+    from lamella.settings import STARTUP_TIME
+
     started = time.perf_counter()
-    await service.lifespan.startup(service.settings.lifespan_timeout or STARTUP_LIMIT)
+    await service.lifespan.startup(service.settings.lifespan_timeout or STARTUP_TIME)
     startup = time.perf_counter() - started
     supported = service.lifespan.running
     await service.lifespan.shutdown(service.settings.lifespan_timeout)
