@@ -23,7 +23,7 @@ FUNCTION = build/functions/fastapi-$(MINOR)
 # The layer needs no environment, but where there is one it has a pip for certain.
 BUILDER = $(shell test -x $(BIN)/python && echo $(BIN)/python || echo $(PYTHON))
 
-.PHONY: help env sam cdk layer function run check format test matrix test-docker test-pythons publish verify bench soak pins clean build-LamellaLayer
+.PHONY: help env sam cdk layer wheels function run check format test matrix test-docker test-pythons publish verify bench soak pins clean build-LamellaLayer
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ $(LAYER):
 	@$(call need-python)
 	$(BUILDER) -m layer.build --output $@ $(BUILD_ARGS)
 	$(BUILDER) -m layer.sbom $@
+
+wheels: env layer ## Build dist/*.whl and the sdist: the packages lamella and lamella-layer
+	$(BIN)/python -m hatchling build -d dist -t wheel -t sdist
+	cd layer/distribution && $(abspath $(BIN))/python -m hatchling build -d ../../dist -t wheel
 
 function: $(ENV) ## Build the example function's folder as `sam build` would
 	$(BIN)/python -m pip install --quiet --upgrade --no-compile --requirement examples/fastapi/requirements.txt --target $(FUNCTION)

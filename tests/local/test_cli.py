@@ -180,9 +180,9 @@ def test_a_port_in_use(layer: list[str]) -> None:
 def test_no_layer_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     message = failing()
-    assert "there is no dist/lamella-layer.zip here" in message
-    assert "say where Lamella's layer is with --layer FILE" in message
-    assert "`make layer` in a checkout of Lamella builds it" in message
+    assert "The package lamella-layer, which holds Lamella's layer, is not installed" in message
+    assert 'pip install "lamella[local]", or name the layer with --layer FILE' in message
+    assert "In a checkout of Lamella, `make layer` builds dist/lamella-layer.zip" in message
     assert "nowhere.zip does not exist" in failing("--layer", "nowhere.zip")
 
 

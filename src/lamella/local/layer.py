@@ -9,26 +9,46 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-DEFAULT = Path("dist/lamella-layer.zip")
+BUILT = Path("dist/lamella-layer.zip")
+"""Where `make layer` puts the layer in a checkout."""
 
 
 class LayerError(Exception):
     """There is no usable layer; the message says what to do."""
 
 
+def find_layer(given: Path | None = None) -> Path:
+    """Lamella's layer, a zip or a folder: the one given, one built here, or the installed one.
+
+    The package `lamella-layer` installs it. Raises LayerError.
+    """
+    if given is not None:
+        if not given.exists():
+            raise LayerError(
+                f"{given} does not exist: --layer FILE names Lamella's layer, the zip or its "
+                "unpacked folder. Without --layer the one of the package lamella-layer is taken."
+            )
+        return given
+    if BUILT.exists():
+        return BUILT
+    try:
+        import lamella_layer
+    except ImportError:
+        raise LayerError(
+            "The package lamella-layer, which holds Lamella's layer, is not installed: "
+            'pip install "lamella[local]", or name the layer with --layer FILE. In a checkout of '
+            f"Lamella, `make layer` builds {BUILT}."
+        ) from None
+    return lamella_layer.path()
+
+
 @contextlib.contextmanager
 def opened_layer(given: Path | None) -> Iterator[Path]:
-    """The layer's directory, for as long as the context lasts; None looks for DEFAULT.
+    """The layer's directory, for as long as the context lasts, of what `find_layer` finds.
 
     Raises LayerError.
     """
-    path = given or DEFAULT
-    if not path.exists():
-        where = f"{path} does not exist" if given else f"there is no {DEFAULT} here"
-        raise LayerError(
-            f"{where}: say where Lamella's layer is with --layer FILE, the zip or its unpacked "
-            f"folder. `make layer` in a checkout of Lamella builds it, as {DEFAULT}."
-        )
+    path = find_layer(given)
     with contextlib.ExitStack() as stack:
         layer = path.resolve()
         if not path.is_dir():

@@ -108,8 +108,8 @@ class Options:
 def run(**options: Any) -> None:
     """Run an ASGI application on a Lambda on this machine.
 
-    Needs neither Docker nor an AWS account. Without --layer it looks for
-    dist/lamella-layer.zip.
+    Needs neither Docker nor an AWS account. Without --layer it takes
+    dist/lamella-layer.zip, and else the layer of the package lamella-layer.
     """
     chosen = Options(**options)
     console = Console(highlight=False, soft_wrap=True)

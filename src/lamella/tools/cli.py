@@ -7,6 +7,7 @@ import click
 from lamella.local.run import run
 from lamella.tools.check import check
 from lamella.tools.compile import compile_command
+from lamella.tools.layer import layer
 from lamella.tools.websocket_init import websocket
 
 
@@ -19,6 +20,7 @@ def main() -> None:
 main.add_command(run)
 main.add_command(check)
 main.add_command(compile_command)
+main.add_command(layer)
 main.add_command(websocket)
 
 if __name__ == "__main__":

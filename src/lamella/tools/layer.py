@@ -1,0 +1,92 @@
+"""`lamella layer`: the layer that is installed with the package, or another one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lamella.local.layer import LayerError, find_layer, unpack
+
+MANIFEST = "lamella/manifest.json"
+
+ZIP = click.option(
+    "--layer",
+    "given",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Another layer than the installed one.",
+)
+
+
+@click.group("layer")
+def layer() -> None:
+    """The prebuilt layer: where it is, what is in it, and a way into deploy tools."""
+
+
+@layer.command("path")
+@ZIP
+def path_command(given: Path | None) -> None:
+    """Print the path of the layer's zip."""
+    click.echo(_found(given))
+
+
+@layer.command("unpack")
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@ZIP
+def unpack_command(directory: Path, given: Path | None) -> None:
+    """Unpack the layer into DIR, which then holds what Lambda has at /opt.
+
+    For a makefile build of SAM: lamella layer unpack "$(ARTIFACTS_DIR)".
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        unpack(_found(given), directory)
+    except LayerError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"unpacked into {directory}", err=True)
+
+
+@layer.command("info")
+@ZIP
+@click.option("--json", "as_json", is_flag=True, help="A report for programs.")
+def info_command(given: Path | None, as_json: bool) -> None:
+    """Say which release the layer is, its size and its sha256."""
+    path = _found(given)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            manifest = json.loads(archive.read(MANIFEST))
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise click.ClickException(
+            f"{path} is no layer of Lamella: it has no {MANIFEST} that can be read ({error})."
+        ) from error
+    about: dict[str, Any] = {
+        "path": str(path),
+        "version": manifest["version"],
+        "bytecode": sorted(manifest["bytecode"], key=lambda minor: int(minor.partition(".")[2])),
+        "bytes": path.stat().st_size,
+        "unpacked_bytes": unpacked,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+    if as_json:
+        click.echo(json.dumps(about, indent=1))
+        return
+    about["bytecode"] = ", ".join(about["bytecode"])
+    for name, value in about.items():
+        click.echo(
+            f"{name.replace('_', ' '):15} {value:,}"
+            if isinstance(value, int)
+            else f"{name:15} {value}"
+        )
+
+
+def _found(given: Path | None) -> Path:
+    try:
+        return find_layer(given)
+    except LayerError as error:
+        raise click.ClickException(str(error)) from error
