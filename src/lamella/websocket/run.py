@@ -124,7 +124,7 @@ class WebSocketRun:
             logger.critical("%s: the application ends the environment.", self.name, exc_info=error)
             return
         except BadEvent as error:
-            logger.warning("Malformed event (websocket): %s", error)
+            logger.warning("Malformed event (%s): %s", "websocket", error)
             self._answer_plain(error.status, "Bad Request: the event is malformed.")
         except LamellaError as error:
             logger.error("%s: %s", self.name, error)
