@@ -20,37 +20,33 @@ INSTALLED_AT = "/var/task/"
 
 
 def main(folder: str, names: list[str]) -> None:
-    """Compile the modules `names`, paths relative to `folder`."""
+    """Compile the modules `names`, paths relative to `folder`, unless they have this bytecode."""
     os.umask(0o022)  # Lambda's user must be able to read what is made here
     warnings.simplefilter("ignore")  # of the packages' authors' concern, not of this command's
     counts = {"written": 0, "unchanged": 0}
     failed: dict[str, str] = {}
     for name in names:
+        module = Path(folder, name)
+        target = Path(importlib.util.cache_from_source(str(module), optimization=""))
+        source = module.read_bytes()
+        header = importlib.util.MAGIC_NUMBER + b"\1\0\0\0" + importlib.util.source_hash(source)
+        if target.exists() and target.read_bytes().startswith(header):
+            counts["unchanged"] += 1
+            continue
         try:
-            counts["written" if _compiled(Path(folder, name), name) else "unchanged"] += 1
+            py_compile.compile(
+                str(module),
+                str(target),
+                INSTALLED_AT + name,
+                doraise=True,
+                optimize=0,
+                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+            )
         except (py_compile.PyCompileError, SyntaxError, ValueError, RecursionError) as error:
             failed[name] = str(error).strip().splitlines()[-1]
+        else:
+            counts["written"] += 1
     json.dump({**counts, "failed": failed}, sys.stdout)
-
-
-def _compiled(module: Path, name: str) -> bool:
-    """Write the bytecode of `module` unless it is there already; whether it was written."""
-    target = Path(importlib.util.cache_from_source(str(module), optimization=""))
-    source = module.read_bytes()
-    header = importlib.util.MAGIC_NUMBER + b"\1\0\0\0" + importlib.util.source_hash(source)
-    if target.exists():
-        with target.open("rb") as file:
-            if file.read(len(header)) == header:
-                return False
-    py_compile.compile(
-        str(module),
-        str(target),
-        INSTALLED_AT + name,
-        doraise=True,
-        optimize=0,
-        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-    )
-    return True
 
 
 if __name__ == "__main__":

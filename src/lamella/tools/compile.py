@@ -51,28 +51,35 @@ def compile_command(
     Run it between `sam build` and `sam deploy`: compile .aws-sam/build/Function. Without it every
     cold start compiles every module anew, because the zip's dates make ordinary bytecode stale.
     """
+    gain, reason = None, "switched off (--no-measure)."
     try:
         target = resolved(Request(directory, layers=layers, **options))
-        compiled, gain, reason = _compile_and_measure(target, measure)
+        before = None
+        if measure:
+            try:
+                before = import_ms(target)
+            except NotMeasured as error:
+                reason = str(error)
+        compiled = compile_folder(target)
+        if before is not None and compiled.written:
+            gain = Gain(before, import_ms(target))
+        elif before is not None:
+            reason = f"nothing changed; the application imports in {before:.0f} ms."
     except TargetError as error:
         raise click.UsageError(str(error)) from error
     except CompileError as error:
         raise click.ClickException(str(error)) from error
-    (_show_json if as_json else _show)(target, compiled, gain, reason)
-
-
-def _compile_and_measure(target: Target, measure: bool) -> tuple[Compiled, Gain | None, str | None]:
-    """What was done, and what it gained, or why that is not known."""
-    try:
-        before = import_ms(target) if measure else None
-    except NotMeasured as error:
-        return compile_folder(target), None, str(error)
-    compiled = compile_folder(target)
-    if before is None:
-        return compiled, None, "switched off (--no-measure)."
-    if compiled.written == 0:
-        return compiled, None, f"nothing changed; the application imports in {before:.0f} ms."
-    return compiled, Gain(before, import_ms(target)), None
+    if not as_json:
+        _show(target, compiled, gain, reason)
+        return
+    report = {
+        "directory": str(target.folder),
+        "python": {"path": target.interpreter.path, "minor": target.interpreter.minor},
+        **compiled._asdict(),
+        "import": gain._asdict() if gain else None,
+        "not_measured": None if gain else reason,
+    }
+    click.echo(json.dumps(report, indent=1))
 
 
 def compile_folder(target: Target) -> Compiled:
@@ -101,7 +108,7 @@ def _explained(folder: Path, stderr: str) -> str:
     return f"{folder} could not be compiled: {last}"
 
 
-def _show(target: Target, compiled: Compiled, gain: Gain | None, reason: str | None) -> None:
+def _show(target: Target, compiled: Compiled, gain: Gain | None, reason: str) -> None:
     python = target.interpreter
     click.echo(
         f"{target.folder}: bytecode for Python {python.minor}: {compiled.written} modules "
@@ -119,14 +126,3 @@ def _show(target: Target, compiled: Compiled, gain: Gain | None, reason: str | N
         )
     else:
         click.echo(f"The gain was not measured: {reason}")
-
-
-def _show_json(target: Target, compiled: Compiled, gain: Gain | None, reason: str | None) -> None:
-    report = {
-        "directory": str(target.folder),
-        "python": {"path": target.interpreter.path, "minor": target.interpreter.minor},
-        **compiled._asdict(),
-        "import": gain._asdict() if gain else None,
-        "not_measured": reason,
-    }
-    click.echo(json.dumps(report, indent=1))

@@ -26,11 +26,12 @@ def import_ms(target: Target) -> float:
     with tempfile.TemporaryDirectory(prefix="lamella-opt-") as directory:
         opt = Path(directory)
         lay_out(target.layers, opt)
-        return min([_once(target, opt) for _ in range(RUNS + 1)][1:])
-
-
-def _once(target: Target, opt: Path) -> float:
-    probe = run_probe(target, opt, lifespan=False)
-    if probe.import_ms is None:
-        raise NotMeasured(probe.error["message"] if probe.error else "the probe told nothing")
-    return probe.import_ms
+        took = []
+        for _ in range(RUNS + 1):
+            probe = run_probe(target, opt, lifespan=False)
+            if probe.import_ms is None:
+                raise NotMeasured(
+                    probe.error["message"] if probe.error else "the probe says nothing"
+                )
+            took.append(probe.import_ms)
+        return min(took[1:])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from lamella import settings as settings_table
 from lamella.errors import SettingError
@@ -63,22 +62,18 @@ def application(probe: Probe, target: Target) -> Iterator[Finding]:
         message = f"{probe.found['reference']} is {app['kind']}: {framework}, {app['interface']}."
         yield ok("application", message, reference=probe.found["reference"], **app)
     elif error is not None:
-        yield _import_failure(error, probe.found.get("missing_runtime_packages", []), target)
-
-
-def _import_failure(error: Mapping[str, Any], missing: list[str], target: Target) -> Finding:
-    lacks = "No module named '"
-    blamed = [name for name in missing if f"{lacks}{name}" in error["message"]]
-    if not blamed:
-        unbuilt = lacks in error["message"] and not any(target.folder.glob("*.dist-info"))
-        hint = " The folder holds no packages: check the one that is deployed." if unbuilt else ""
-        return problem("application", error["message"] + hint, **error)
-    name = blamed[0]
-    message = (
-        f"The application imports {name}, which Lambda's runtime has and the interpreter of this "
-        f"check has not: pip install {name} there to look further."
-    )
-    return warning("application", message, **error)
+        message, lacks = error["message"], "No module named '"
+        for name in probe.found.get("missing_runtime_packages", ()):
+            if f"{lacks}{name}" in message:
+                text = (
+                    f"The application imports {name}, which Lambda's runtime has and the "
+                    f"interpreter of this check has not: pip install {name} there to look further."
+                )
+                yield warning("application", text, **error)
+                return
+        if lacks in message and not any(target.folder.glob("*.dist-info")):
+            message += " The folder holds no packages: check the one that is deployed."
+        yield problem("application", message, **error)
 
 
 def lifespan(probe: Probe, asked: bool) -> Iterator[Finding]:

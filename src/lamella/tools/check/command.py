@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from lamella.tools.check import application, folder, websockets
@@ -20,7 +20,7 @@ from lamella.tools.check.target import Request, Target, TargetError, lay_out, re
 PATH = click.Path(path_type=Path, exists=True)
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 
-_MARKS = {
+MARKS = {
     Level.OK: "[green]ok[/]",
     Level.WARNING: "[yellow]warning[/]",
     Level.PROBLEM: "[bold red]problem[/]",
@@ -76,9 +76,16 @@ def check(
         raise click.UsageError(str(error)) from error
     level = worst(findings)
     if as_json:
-        _show_json(target, findings)
+        report = {
+            "directory": str(target.folder),
+            "python": {"path": target.interpreter.path, "minor": target.interpreter.minor},
+            "template": None if target.template is None else str(target.template.path),
+            "level": level.value,
+            "findings": [finding.as_json() for finding in findings],
+        }
+        click.echo(json.dumps(report, indent=1))
     else:
-        _show_table(target, findings, probe)
+        _show(target, findings, probe)
     failing = (Level.PROBLEM, Level.WARNING) if strict else (Level.PROBLEM,)
     context.exit(1 if level in failing else 0)
 
@@ -91,45 +98,40 @@ def run_checks(target: Target, lifespan: bool = True) -> tuple[list[Finding], Pr
     with tempfile.TemporaryDirectory(prefix="lamella-opt-") as directory:
         opt = Path(directory)
         lay_out(target.layers, opt)
-        foreign = folder.is_foreign(target, target.interpreter)
-        probe = Probe({})
-        if not foreign:
+        if folder.is_foreign(target, target.interpreter):
+            probe = Probe({})
+            here = target.interpreter.architecture
+            message = f"Not imported: the function is {target.architecture}, this machine {here}."
+            started = [warning("application", message)]
+        else:
             probe = run_probe(target, opt, lifespan=lifespan, import_times=True)
-        return list(_findings(target, opt, probe, lifespan)), probe
+            started = [
+                *application.application(probe, target),
+                *application.lifespan(probe, lifespan),
+            ]
+        findings = [
+            *application.settings(target),
+            *application.template(target),
+            *folder.natives(target),
+            *started,
+            *websockets.store(probe),
+            *websockets.routes(target),
+            *folder.shadows(target, opt),
+            *folder.needless(target, probe.found.get("modules", ())),
+            folder.size(target, opt),
+            folder.compiled(target),
+            *application.import_times(probe, target),
+        ]
+        return findings, probe
 
 
-def _findings(target: Target, opt: Path, probe: Probe, lifespan: bool) -> Iterator[Finding]:
-    yield from application.settings(target)
-    yield from application.template(target)
-    yield from folder.natives(target)
-    if probe.found:
-        yield from application.application(probe, target)
-        yield from application.lifespan(probe, lifespan)
-    else:
-        here = target.interpreter.architecture
-        message = f"Not imported: the function is {target.architecture}, this machine {here}."
-        yield warning("application", message)
-    yield from websockets.store(probe)
-    yield from websockets.routes(target)
-    yield from folder.shadows(target, opt)
-    yield from folder.needless(target, probe.found.get("modules", ()))
-    yield folder.size(target, opt)
-    yield folder.compiled(target)
-    yield from application.import_times(probe, target)
+def _show(target: Target, findings: list[Finding], probe: Probe) -> None:
+    def columns(*options: Any) -> Table:
+        table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+        for each in options:
+            table.add_column(**each)
+        return table
 
-
-def _show_json(target: Target, findings: list[Finding]) -> None:
-    report = {
-        "directory": str(target.folder),
-        "python": {"path": target.interpreter.path, "minor": target.interpreter.minor},
-        "template": None if target.template is None else str(target.template.path),
-        "level": worst(findings).value,
-        "findings": [finding.as_json() for finding in findings],
-    }
-    click.echo(json.dumps(report, indent=1))
-
-
-def _show_table(target: Target, findings: list[Finding], probe: Probe) -> None:
     console = Console(highlight=False)
     if console.width < 100 and not console.is_terminal:
         console = Console(highlight=False, width=100)  # a CI log wraps by itself
@@ -137,31 +139,16 @@ def _show_table(target: Target, findings: list[Finding], probe: Probe) -> None:
     if target.template is not None:
         template = target.template
         console.print(f"configured by {template.path} ({template.name})", soft_wrap=True)
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    table = columns({"no_wrap": True}, {"no_wrap": True}, {"overflow": "fold"})
     for finding in findings:
-        table.add_row(_MARKS[finding.level], finding.check, _plain(finding.message))
+        table.add_row(MARKS[finding.level], finding.check, escape(finding.message))
     console.print(table)
-    _show_packages(console, target, probe)
+    if probe.import_ms is not None:
+        console.print("\n[bold]import time by package[/]")
+        table = columns({"justify": "right"}, {})
+        for each in application.slowest(probe, target)[:8]:
+            table.add_row(f"{each.milliseconds:.1f} ms", escape(each.name))
+        console.print(table)
     if probe.error and probe.error["frames"]:
         console.print("\n[bold]the application's traceback[/]")
         console.print("".join(probe.error["frames"]), markup=False, soft_wrap=True)
-
-
-def _show_packages(console: Console, target: Target, probe: Probe) -> None:
-    if probe.import_ms is None:
-        return
-    console.print("\n[bold]import time by package[/]")
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(justify="right")
-    table.add_column()
-    for each in application.slowest(probe, target)[:8]:
-        table.add_row(f"{each.milliseconds:.1f} ms", _plain(each.name))
-    console.print(table)
-
-
-def _plain(text: str) -> str:
-    """Text whose brackets are no markup."""
-    return text.replace("[", r"\[")

@@ -42,7 +42,8 @@ def size(target: Target, opt: Path) -> Finding:
     share = f"{total / 2**20:.1f} MB unzipped of Lambda's {SIZE_LIMIT // 2**20} MB"
     details = {"function_bytes": function, "layers_bytes": layers, "limit_bytes": SIZE_LIMIT}
     if total > SIZE_LIMIT:
-        heavy = ", ".join(f"{name} {size / 2**20:.0f} MB" for name, size in _heaviest(target))
+        sizes = sorted((-_bytes_in(path), path.name) for path in target.folder.iterdir())
+        heavy = ", ".join(f"{name} {-size / 2**20:.0f} MB" for size, name in sizes[:3])
         message = f"{share}: use a container image, or drop what is heavy ({heavy})."
         return problem("size", message, **details)
     return ok("size", f"{share}.", **details)
@@ -51,11 +52,12 @@ def size(target: Target, opt: Path) -> Finding:
 def shadows(target: Target, opt: Path) -> Iterator[Finding]:
     """Modules of the function that hide another of the same name: the function comes first."""
     held = top_level(target.folder)
-    library = sorted(held & target.interpreter.library)
-    for name in library:
+    for name in sorted(held & target.interpreter.library):
+        is_package = (target.folder / name / "__init__.py").exists()
+        held_as = f"{name}/" if is_package else next(target.folder.glob(f"{name}.*")).name
         yield problem(
             "shadows",
-            f"{_found(target.folder, name)} hides the standard library's {name!r} from every "
+            f"{held_as} hides the standard library's {name!r} from every "
             "package, and from Lamella: rename it.",
             name=name,
         )
@@ -153,18 +155,8 @@ def top_level(folder: Path) -> set[str]:
     return packages | files | {path.name.partition(".")[0] for path in folder.glob("*.so")}
 
 
-def _found(folder: Path, name: str) -> str:
-    package = folder / name / "__init__.py"
-    return f"{name}/" if package.exists() else next(p.name for p in folder.glob(f"{name}.*"))
-
-
 def _example(paths: Iterable[Path], folder: Path) -> str:
     return str(sorted(paths)[0].relative_to(folder))
-
-
-def _heaviest(target: Target) -> list[tuple[str, int]]:
-    sizes = [(path.name, _bytes_in(path)) for path in target.folder.iterdir()]
-    return sorted(sizes, key=lambda item: -item[1])[:3]
 
 
 def _bytes_in(path: Path) -> int:

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lamella.service import Service
-    from lamella.settings import Settings
     from lamella.types import ASGIApp
 
 RUNTIME_PACKAGES = frozenset({
@@ -104,18 +103,35 @@ def _date_as_zipped(root: str) -> None:
 
 
 def _look(found: dict[str, Any], with_lifespan: bool) -> None:
-    from lamella.errors import InitError
-    from lamella.importer import user_frames
+    """What an init does, one step after the other; `found` has what each of them told."""
+    from lamella import settings as settings_table
+    from lamella.errors import InitError, SettingError
+    from lamella.importer import app_reference, import_app, user_frames
+    from lamella.service import Service
 
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)  # as on Lambda, since some code asks for it when imported
     try:
-        settings = _settings()
-        app = _imported(found, settings)
+        try:
+            settings = settings_table.from_environ(os.environ)
+        except SettingError:  # a finding of its own; here the defaults stand for all others
+            settings = settings_table.from_environ({"ASGI_APP": os.environ.get("ASGI_APP", "")})
+        found["reference"] = reference = app_reference(settings.app, os.environ)
+        _mark(BEGIN)
+        started = time.perf_counter()
+        try:
+            app = import_app(reference)
+        finally:
+            found["import_ms"] = (time.perf_counter() - started) * 1000
+            _mark(END)
         found["app"] = _described(app)
         if settings.websocket_store:
             found["websocket_store"] = _store(settings.websocket_store)
-        service = _service(app, settings)
+        if settings.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
+            raise SettingError(
+                "ASGI_LOOP='uvloop' needs uvloop, which the function does not carry."
+            )
+        service = Service(app, settings)
         if with_lifespan:
             found["lifespan"] = loop.run_until_complete(_lifespan(service))
     except InitError as error:
@@ -125,46 +141,9 @@ def _look(found: dict[str, Any], with_lifespan: bool) -> None:
         loop.close()
 
 
-def _settings() -> Settings:
-    """The function's settings; where one is wrong, which is a finding of its own, the defaults."""
-    from lamella import settings as settings_table
-    from lamella.errors import SettingError
-
-    try:
-        return settings_table.from_environ(os.environ)
-    except SettingError:
-        return settings_table.from_environ({"ASGI_APP": os.environ.get("ASGI_APP", "")})
-
-
-def _imported(found: dict[str, Any], settings: Settings) -> ASGIApp:
-    from lamella.importer import app_reference, import_app
-
-    found["reference"] = reference = app_reference(settings.app, os.environ)
-    _mark(BEGIN)
-    started = time.perf_counter()
-    try:
-        return import_app(reference)
-    finally:
-        found["import_ms"] = (time.perf_counter() - started) * 1000
-        _mark(END)
-
-
 def _mark(text: str) -> None:
     sys.stderr.write(f"\n{text}\n")
     sys.stderr.flush()
-
-
-def _service(app: ASGIApp, settings: Settings) -> Service:
-    """The application with its settings. Raises `InitError` where it does not carry what they ask.
-
-    This is what an init does, but for the loop, which main.py makes before the import.
-    """
-    from lamella.errors import SettingError
-    from lamella.service import Service
-
-    if settings.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
-        raise SettingError("ASGI_LOOP='uvloop' needs uvloop, which the function does not carry.")
-    return Service(app, settings)
 
 
 def _store(url: str) -> dict[str, str]:
@@ -197,29 +176,25 @@ async def _lifespan(service: Service) -> dict[str, Any]:
 
 
 def _described(app: ASGIApp) -> dict[str, Any]:
+    """The application's class, its framework with the version, and what it speaks."""
+    from importlib import metadata
+
     from lamella.interfaces import recognise
 
     kind = app if inspect.isclass(app) or inspect.isfunction(app) else type(app)
     ancestors = kind.__mro__ if inspect.isclass(kind) else ()
     packages = [cls.__module__.partition(".")[0] for cls in ancestors]
-    found = next((name for name in packages if name in FRAMEWORKS), None)
-    module = sys.modules.get(kind.__module__)
+    found = next((name for name in packages if name in FRAMEWORKS), "")
+    version = getattr(sys.modules.get(found), "__version__", None)
+    with contextlib.suppress(metadata.PackageNotFoundError, ValueError):  # of an empty name
+        version = metadata.version(found)
     return {
         "kind": f"{kind.__module__}.{kind.__qualname__}",
-        "file": getattr(module, "__file__", None),
-        "framework": FRAMEWORKS.get(found or ""),
-        "version": _version(found) if found else None,
+        "file": getattr(sys.modules.get(kind.__module__), "__file__", None),
+        "framework": FRAMEWORKS.get(found),
+        "version": str(version) if version else None,
         "interface": recognise(app),
     }
-
-
-def _version(package: str) -> str | None:
-    from importlib import metadata
-
-    with contextlib.suppress(metadata.PackageNotFoundError):
-        return metadata.version(package)
-    version = getattr(sys.modules.get(package), "__version__", None)
-    return str(version) if version else None
 
 
 if __name__ == "__main__":

@@ -65,12 +65,12 @@ def run_probe(
         found = json.loads(result.read_text()) if result.exists() else {}
         if done.returncode:
             shown = [line for line in lines if not line.startswith("import time:")][-20:]
-            found["error"] = _ended(_status(done.returncode), shown)
+            code = done.returncode
+            signalled = f"was ended by signal {-code}"
+            found["error"] = _ended(
+                signalled if code < 0 else f"ended with exit status {code}", shown
+            )
         return Probe(found, lines)
-
-
-def _status(code: int) -> str:
-    return f"was ended by signal {-code}" if code < 0 else f"ended with exit status {code}"
 
 
 def _ended(how: str, lines: list[str] | None = None) -> dict[str, Any]:

@@ -74,22 +74,19 @@ def resolved(request: Request) -> Target:
         if request.function and path is None:
             raise TargetError("--function names a function of a template: add --template.")
         template = find_function(path, folder, request.function) if path else None
-        runtime = request.runtime or (template.runtime if template else "")
-        interpreter = chosen(request.python, runtime)
+        configured = template or TemplateFunction("", folder)  # says nothing
+        interpreter = chosen(request.python, request.runtime or configured.runtime)
     except (TemplateError, InterpreterError) as error:
         raise TargetError(str(error)) from None
-    variables = dict(template.variables) if template else {}
-    variables.update(_variable(text) for text in request.env)
+    variables = dict(configured.variables)
+    for text in request.env:
+        name, equals, value = text.partition("=")
+        if "" in (name, equals):
+            raise TargetError(f"--env {text!r} is not of the form NAME=VALUE.")
+        variables[name] = value
     if request.app:
         variables["ASGI_APP"] = request.app
     return Target(folder, interpreter, variables, template, request.layers)
-
-
-def _variable(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise TargetError(f"--env {text!r} is not of the form NAME=VALUE.")
-    return name, value
 
 
 def lay_out(layers: tuple[Path, ...], opt: Path) -> None:

@@ -7,7 +7,7 @@ Only what can be known without AWS is read: a value made by an intrinsic functio
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,8 +59,21 @@ def find_function(template: Path, folder: Path, name: str | None = None) -> Temp
     chosen = [name] if name else _with_code(functions, template, folder) or list(functions)
     if len(chosen) > 1:
         raise TemplateError(f"{template} has several functions: choose with --function: {held}.")
-    described = _described(chosen[0], template, functions[chosen[0]])
-    return replace(described, websockets=_websockets(loaded, functions))
+    properties = functions[chosen[0]]
+    variables = _variables(properties)
+    known = {key: _text(value) for key, value in variables.items() if _is_known(value)}
+    architectures = properties.get("Architectures")
+    first = architectures[0] if isinstance(architectures, list) and architectures else "x86_64"
+    return TemplateFunction(
+        chosen[0],
+        template,
+        runtime=_if_known(properties.get("Runtime")),
+        handler=_if_known(properties.get("Handler")),
+        architecture=_if_known(first),
+        variables=known,
+        unknown=tuple(sorted(variables.keys() - known.keys())),
+        websockets=_websockets(loaded, functions),
+    )
 
 
 def beside(folder: Path) -> Path | None:
@@ -136,22 +149,6 @@ def _with_code(functions: Mapping[str, Any], template: Path, folder: Path) -> li
         return isinstance(code, str) and (template.parent / code).resolve() == folder.resolve()
 
     return [n for n, own in functions.items() if is_here(own.get("CodeUri", own.get("Code")))]
-
-
-def _described(name: str, path: Path, properties: Mapping[str, Any]) -> TemplateFunction:
-    variables = _variables(properties)
-    known = {key: _text(value) for key, value in variables.items() if _is_known(value)}
-    architectures = properties.get("Architectures")
-    first = architectures[0] if isinstance(architectures, list) and architectures else "x86_64"
-    return TemplateFunction(
-        name,
-        path,
-        runtime=_if_known(properties.get("Runtime")),
-        handler=_if_known(properties.get("Handler")),
-        architecture=_if_known(first),
-        variables=known,
-        unknown=tuple(sorted(variables.keys() - known.keys())),
-    )
 
 
 def _is_known(value: Any) -> bool:
