@@ -9,6 +9,7 @@ from typing import cast
 
 from lamella.errors import RuntimeApiError
 from lamella.http1 import Reply, ReplyReader
+from lamella.runtime import forks
 
 READ_SIZE = 64 * 1024  # bytes read at a time
 CONNECT_TIMEOUT = 1.0  # seconds; the Runtime API is on this machine, and up before us
@@ -35,6 +36,7 @@ class Connection(asyncio.BufferedProtocol):
         # One buffer for all reads: asyncio's other protocol allocates 256 KiB for each.
         self._buffer = memoryview(bytearray(READ_SIZE))
         self._answered: Answered | None = None
+        self._socket: forks.Descriptor | None = None
         self._room: asyncio.Future[None] | None = None  # pending while the socket is full
         self.closed = False
         self.heard = False
@@ -96,6 +98,8 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = cast(asyncio.Transport, transport)
         sock = transport.get_extra_info("socket")
         if sock is not None:
+            self._socket = sock
+            forks.private.add(sock)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -131,6 +135,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The other side is gone: whoever waits is told."""
         self.closed = True
+        forks.private.discard(self._socket)
         self.resume_writing()
         self._end(exc)
 

@@ -11,6 +11,13 @@ from collections.abc import Callable
 from typing import NoReturn
 
 
+def exit_status(error: BaseException) -> int:
+    """The exit status that Python gives a process which ends with `error`."""
+    if not isinstance(error, SystemExit):
+        return 1
+    return error.code if isinstance(error.code, int) else int(error.code is not None)
+
+
 def leave(status: int) -> NoReturn:
     """Run exit handlers, flush, and end with `status`, whatever threads still run.
 

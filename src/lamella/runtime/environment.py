@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import time
 from collections.abc import Callable, Mapping
 
 from lamella.asgi.http import FATAL
 from lamella.invocation import set_current
-from lamella.runtime import extension
+from lamella.runtime import extension, signals
 from lamella.runtime.connection import Connection
 from lamella.runtime.loop import InFlight, Slot, exit_error
 from lamella.runtime.watchdog import Watchdog
@@ -79,7 +78,9 @@ class Environment:
                 else:
                     seconds = LONG_INIT
             await lifespan.startup(seconds)
-        if self._registers and (lifespan.running or lifespan.wanted):
+        # Lambda sends SIGTERM to a runtime with an extension only.
+        wants_signal = lifespan.running or lifespan.wanted or signals.handled_by_application()
+        if self._registers and wants_signal:
             self._extension = await extension.register(self._address)
 
     async def resume(self, seconds: float) -> None:
@@ -99,9 +100,7 @@ class Environment:
 
     async def serve(self) -> BaseException | None:
         """Serve until SIGTERM, or until `end` is called: what it was called with."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._ending.set)
+        signals.take(asyncio.get_running_loop(), self._ending.set)
         watchdog = Watchdog(self._in_flight)
         watchdog.start()
         concurrent = "AWS_LAMBDA_MAX_CONCURRENCY" in self._environ

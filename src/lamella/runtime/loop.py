@@ -19,7 +19,9 @@ from lamella.life import freeze
 from lamella.life.supervision import Alarm, margin_of, supervise
 from lamella.ports import Cycle
 from lamella.response.wire import encode_result
+from lamella.runtime import forks
 from lamella.runtime.client import FATAL_STATUS, NextInvocation, RuntimeClient, StreamedPost
+from lamella.runtime.ending import exit_status, leave
 from lamella.runtime.ric import lambda_context
 from lamella.service import Service
 from lamella.types import Result
@@ -140,6 +142,8 @@ class Slot:
             logger.exception("Lamella failed to serve this invocation: please report it.")
             outcome.fail(InvocationError(f"Lamella failed: {described(error)}"))
         finally:
+            if forks.in_child():  # nobody waits for what the application has forked and come back
+                leave(0 if fatal is None else exit_status(fatal))
             if fatal is None:
                 ask_again()
             else:  # an exception that left this task would stop the event loop

@@ -17,7 +17,7 @@ from lamella.errors import InitError, LifespanError, RuntimeApiError, described
 from lamella.importer import app_reference, import_app, user_frames
 from lamella.life.leftovers import task_factory
 from lamella.loops import new_loop
-from lamella.runtime import logs, search_path
+from lamella.runtime import forks, logs, search_path, signals
 from lamella.runtime.client import RuntimeClient
 from lamella.runtime.ending import leave
 from lamella.runtime.environment import Environment, processes_of, slots_of
@@ -92,8 +92,9 @@ def _serve_all(loop: asyncio.AbstractEventLoop, service: Service) -> int:
         )
         return _serve(loop, Environment(service, os.environ, slots))
     loop.close()
+    wants_signal = service.lifespan.wanted or signals.handled_by_application()
     pool = workers.Workers(partial(_work, service), workers.shares(slots, processes))
-    return pool.run(os.environ, registers=service.lifespan.wanted)
+    return pool.run(os.environ, registers=wants_signal)
 
 
 def _work(service: Service, slots: int, ready: Callable[[], object]) -> int:
@@ -113,6 +114,7 @@ def _work(service: Service, slots: int, ready: Callable[[], object]) -> int:
 def _serve(loop: asyncio.AbstractEventLoop, environment: Environment) -> int:
     """Serve in this process; its exit status. Raises `InitError`."""
     loop.set_task_factory(task_factory)
+    forks.protect(loop)
     _drive(loop, environment, environment.start())
     if environment.is_snapshotted:
         from lamella.runtime import snapstart
@@ -150,6 +152,8 @@ def _drive(
         try:
             return loop.run_until_complete(task)
         except BaseException as error:
+            if forks.in_child():
+                leave(0)
             if task.done() or loop.is_closed():
                 raise
             if isinstance(error, FATAL):
@@ -160,11 +164,11 @@ def _drive(
 
 
 def _ended(error: BaseException | None) -> int:
-    """The exit status after the environment's end; None is SIGTERM's."""
+    """The exit status after the environment's end; None is a signal's."""
     if isinstance(error, RuntimeApiError):
         logger.critical("%s The process ends here.", error)
         return API_LOST
-    return 0 if error is None else 1
+    return signals.call_own() if error is None else 1
 
 
 def _settings(environ: Mapping[str, str]) -> Settings:

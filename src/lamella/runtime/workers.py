@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from types import FrameType
 
+from lamella.runtime import signals
 from lamella.runtime.ending import leave
 from lamella.runtime.extension import blocking_register
 
@@ -56,7 +57,8 @@ class Workers:
         """Fork, wait, replace; the parent's exit status. `registers`: ask Lambda for SIGTERM."""
         if registers:
             self._extension = blocking_register(environ.get("AWS_LAMBDA_RUNTIME_API", ""))
-        for number in (signal.SIGTERM, signal.SIGINT):
+        signals.remember()
+        for number in signals.ENDING:
             signal.signal(number, self._stop)
         for slots in self._slots:
             if not self._stopping:
@@ -70,7 +72,7 @@ class Workers:
 
     def _fork(self, slots: int) -> None:
         # A SIGTERM between the fork and the entry in the table would miss the new worker.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals.ENDING)
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -78,12 +80,11 @@ class Workers:
             self._become_worker(slots, writing)
         os.close(writing)
         self._started[pid] = slots, reading
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.ENDING)
 
     def _become_worker(self, slots: int, writing: int) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+        signals.give_back()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.ENDING)
         if self._extension is not None:
             self._extension.close()
         status = 1
