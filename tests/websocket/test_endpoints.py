@@ -16,22 +16,21 @@ HOST = "id.execute-api.eu-west-1.amazonaws.com"
 
 
 @pytest.mark.parametrize(
-    ("domain", "region", "host"),
+    ("domain", "host"),
     [
-        (HOST, "eu-west-1", HOST),
-        (HOST, "us-east-1", HOST),  # an API that calls a function in another region
-        ("id.execute-api.xx-new-1.aws.example", "xx-new-1", "id.execute-api.xx-new-1.aws.example"),
-        ("ws.example.com", "eu-west-1", HOST),
-        ("id.execute-api.us-east-1.amazonaws.com.example.com", "eu-west-1", HOST),
-        ("id.execute-api.us-east-1.example.com", "eu-west-1", HOST),
-        ("other.execute-api.eu-west-1.amazonaws.com", "eu-west-1", HOST),
-        ("id.execute-api.eu-west-1", "eu-west-1", HOST),
-        (None, "eu-west-1", HOST),
+        (HOST, HOST),
+        ("ws.example.com", HOST),  # a custom domain: the API's own host
+        ("xn--bcher-kva.example", HOST),
+        ("id.execute-api.us-east-1.amazonaws.com.example.com", HOST),
+        ("id.execute-api.us-east-1.example.com", HOST),
+        ("id.execute-api.eu-west-1.evil.example", HOST),
+        (None, HOST),
+        ("", HOST),
     ],
 )
-def test_an_event_tells_its_endpoint(domain: str | None, region: str, host: str) -> None:
+def test_an_event_tells_its_endpoint(domain: str | None, host: str) -> None:
     context = {"domainName": domain, "stage": "prod", "apiId": "id", "connectionId": "c="}
-    assert endpoint_of(context, region) == f"https://{host}/prod"
+    assert endpoint_of(context, "eu-west-1") == f"https://{host}/prod"
 
 
 def test_the_api_s_own_host_needs_no_id() -> None:
@@ -49,6 +48,55 @@ def test_an_event_without_one_is_malformed(context: dict[str, str], missing: str
         f"The event's requestContext has no {missing}: API Gateway sends both. Set "
         "ASGI_WEBSOCKET_ENDPOINT to the URL that messages are to go to."
     )
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("apiId", "evil.example/"),
+        ("apiId", "169.254.169.254/latest#"),
+        ("apiId", "id\r\nHost: evil.example"),
+        ("apiId", "me@evil"),
+        ("apiId", "ID"),
+        ("apiId", "i" * 64),
+        ("apiId", ["id"]),
+        ("stage", "../other"),
+        ("stage", "prod/@connections/else?"),
+        ("stage", "prod#"),
+        ("stage", "pröd"),
+        ("stage", "s" * 129),
+        ("stage", 5),
+        ("domainName", "https://evil.example"),
+        ("domainName", "evil.example/prod"),
+        ("domainName", "evil.example:8080"),
+        ("domainName", "169.254.169.254"),
+        ("domainName", "[::1]"),
+        ("domainName", "localhost"),
+        ("domainName", "id.execute-api.eu-west-1.amazonaws.com@evil.example"),
+        ("domainName", "id.execute-api.eu-west-1.amazonaws.com\n"),
+        ("domainName", "a" * 64 + ".example"),
+        ("domainName", {"host": HOST}),
+        # API Gateway's own hosts, but of another API, and where the function is not
+        ("domainName", "other.execute-api.eu-west-1.amazonaws.com"),
+        ("domainName", "id.execute-api.us-east-1.amazonaws.com"),
+        ("domainName", "id.execute-api.eu-west-1.amazonaws.com.cn"),
+    ],
+)
+def test_an_event_that_leads_elsewhere_is_malformed(field: str, value: Any) -> None:
+    context = {"domainName": HOST, "stage": "prod", "apiId": "id", field: value}
+    with pytest.raises(BadEvent, match=field):
+        endpoint_of(context, "eu-west-1")
+
+
+@pytest.mark.parametrize("stage", ["prod", "$default", "v1_2-x", "s" * 128])
+def test_a_stage_has_letters_digits_hyphens_and_underscores(stage: str) -> None:
+    context = {"domainName": HOST, "stage": stage, "apiId": "id"}
+    assert endpoint_of(context, "eu-west-1") == f"https://{HOST}/{stage}"
+
+
+def test_without_a_region_the_event_tells_it() -> None:
+    context = {"domainName": HOST, "stage": "prod", "apiId": "id"}
+    assert endpoint_of(context, "") == f"https://{HOST}/prod"
 
 
 @pytest.mark.parametrize(
@@ -79,4 +127,4 @@ def test_a_region_is_in_the_partition_that_botocore_says(
     host = f"id.execute-api.{region}.{domain}"
     behind_its_own = {"domainName": "ws.example.com", "stage": "prod", "apiId": "id"}
     assert endpoint_of(behind_its_own, region) == f"https://{host}/prod"
-    assert endpoint_of({**behind_its_own, "domainName": host}, "x") == f"https://{host}/prod"
+    assert endpoint_of({**behind_its_own, "domainName": host}, region) == f"https://{host}/prod"

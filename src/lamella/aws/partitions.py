@@ -31,6 +31,9 @@ OTHERS = {
 }
 """By the beginning of the region's name."""
 
+DOMAINS = frozenset(partition.domain for partition in (COMMERCIAL, *OTHERS.values()))
+"""The domains of AWS's services, in every partition."""
+
 
 def partition_of(region: str) -> Partition:
     """The partition that a region is in."""

@@ -4,28 +4,51 @@ https://id.execute-api.eu-west-1.amazonaws.com/prod, made from events and read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import re
 
 from lamella.aws.http import split
-from lamella.aws.partitions import partition_of
+from lamella.aws.partitions import DOMAINS, partition_of
 from lamella.errors import BadEvent, ConnectionsError
+from lamella.sources import fields
 from lamella.sources.paths import UNRESERVED, quote
+from lamella.types import Event
+
+_API_ID = re.compile(r"[a-z0-9]{1,63}")
+_STAGE = re.compile(r"\$default|[A-Za-z0-9_-]{1,128}")
+_DOMAIN = re.compile(
+    r"(?=.{1,253}\Z)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+[A-Za-z][A-Za-z0-9-]*"
+)
+_OWN = re.compile(r"([a-z0-9]+)\.execute-api\.([a-z]+(?:-[a-z]+)+-[0-9]+)\.(.+)")
+"""The host of an API: its id, its region, and the domain of the region's partition."""
 
 
-def endpoint_of(context: Mapping[str, Any], region: str) -> str:
+def endpoint_of(context: Event, region: str) -> str:
     """The endpoint for the connection of an event, from its requestContext; `region` is ours.
 
-    A custom domain's name does not tell the path that its mapping put before the stage, so there
-    it is the API's own host in `region`, which is there besides (unless it was disabled). Where an
-    event comes from another region by a custom domain, that cannot be known. Raises `BadEvent`,
-    `ConnectionsError` where there is no region.
+    Signed requests go there, and an event is what its sender writes. So the parts have to be what
+    API Gateway sends: an API's id, a stage, and a domain that is the API's own host in our region
+    or a custom domain. A custom domain's name does not tell the path that its mapping put before
+    the stage, so there the endpoint is the API's own host, which is there besides (unless it was
+    disabled). Raises `BadEvent`, `ConnectionsError` where there is no region.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-stages.html,
+    .../apigateway-how-to-call-websocket-api-connections.html
     """
-    domain, stage = context.get("domainName") or "", context.get("stage")
-    api = context.get("apiId")
-    if not _is_own(domain, api, region):
-        if api and not region:
-            raise no_region(domain)
+    api = _matching(_API_ID, context, "apiId", "an API's id")
+    stage = _matching(_STAGE, context, "stage", "the name of a stage")
+    domain = _matching(_DOMAIN, context, "domainName", "a domain name")
+    own = _OWN.fullmatch(domain)
+    if own is not None and own[3] in DOMAINS:
+        here = region or own[2]
+        if (own[1], own[2], own[3]) != (api or own[1], here, partition_of(here).domain):
+            raise BadEvent(
+                f"The event's domainName {domain!r} is not the host of the API {api!r} in "
+                f"{here}: set ASGI_WEBSOCKET_ENDPOINT, for example where an API in one region "
+                "calls a function in another one."
+            )
+    elif api and not region:
+        raise no_region(domain)
+    else:
         domain = f"{api}.execute-api.{region}.{partition_of(region).domain}" if api else ""
     if not domain or not stage:
         raise BadEvent(
@@ -35,12 +58,12 @@ def endpoint_of(context: Mapping[str, Any], region: str) -> str:
     return f"https://{domain}/{stage}"
 
 
-def _is_own(domain: str, api: str | None, region: str) -> bool:
-    """Whether it is the API's own host: in `region` whatever the domain, elsewhere in AWS's."""
-    label, _, rest = domain.partition(".execute-api.")
-    named, _, ending = rest.partition(".")
-    is_there = named == region or ending == partition_of(named).domain
-    return bool(ending) and label == (api or label) and is_there
+def _matching(pattern: re.Pattern[str], context: Event, key: str, what: str) -> str:
+    """The text under a key, "" where there is none. Raises `BadEvent` for any other."""
+    value = fields.text(context, key)
+    if value and not pattern.fullmatch(value):
+        raise fields.malformed(key, what, value)
+    return value
 
 
 def connection_url(endpoint: str, connection_id: str) -> str:
