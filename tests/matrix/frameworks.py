@@ -64,12 +64,12 @@ class Framework(NamedTuple):
 
 
 DJANGO_LACKS = dict.fromkeys(
-    ("lifespan", *WEBSOCKET), "Django's ASGI handler takes HTTP only: Channels adds WebSockets"
+    ("lifespan", *WEBSOCKET), "Django's ASGI application takes only HTTP; Channels adds WebSockets"
 )
 
 MCP_LACKS = dict.fromkeys(
     ("form", "upload", "cookies", "redirect", "stream", "static", "URLs", *WEBSOCKET),
-    "MCP is JSON and server-sent events on one path",
+    "MCP has only JSON and server-sent events, on one path",
 )
 
 FRAMEWORKS = (
@@ -87,7 +87,9 @@ FRAMEWORKS = (
         "quart",
         "Quart",
         "quart",
-        lacks={"WS end": "Quart cancels the endpoint when its client leaves, as every event ends"},
+        lacks={
+            "WS end": "Quart tells an endpoint the end by cancelling it, and every event ends so"
+        },
     ),
     Framework(
         "sanic",
@@ -110,7 +112,9 @@ FRAMEWORKS = (
         "channels",
         "Channels",
         "channels",
-        lacks={"lifespan": "ProtocolTypeRouter takes http and websocket, and Django no lifespan"},
+        lacks={
+            "lifespan": "ProtocolTypeRouter takes http and websocket, and Django has no lifespan"
+        },
     ),
     Framework("litestar", "Litestar", "litestar"),
     Framework(
@@ -152,8 +156,8 @@ FRAMEWORKS = (
         "FastHTML",
         "python-fasthtml",
         lacks={
-            "validation": "FastHTML answers 404 where a parameter does not convert",
-            "WS end": "FastHTML calls `disconn` in a `finally`, so at the end of every event",
+            "validation": "FastHTML answers 404 if a parameter does not convert",
+            "WS end": "FastHTML calls `disconn` in a `finally`, which is the end of every event",
         },
     ),
     Framework("mcp", "MCP server", "mcp", contract=MCP, sockets={}, lacks=MCP_LACKS),

@@ -40,11 +40,11 @@ def render(results: Results) -> str:
             ],
         ),
         "\n".join(f"{number}. {reason}." for reason, number in notes.items()),
-        f"The checks behind it, on Python {results['python']}, by way in:",
+        f"How many checks passed on Python {results['python']}, by way in:",
         _table(["", *(way.name for way in WAYS)], [[f.title, *_counts(r)] for f, r in rows]),
-        "What each `ASGI_BASE_PATH_MODE` does for it:",
+        "What each `ASGI_BASE_PATH_MODE` gives:",
         _table(["", "mount", "strip"], [[f.title, *_modes(f, r)] for f, r in rows]),
-        "The Pythons that this version runs on (the buffered bootstrap), by pip's word where not:",
+        "The Pythons that this version runs on, with the buffered bootstrap; *no* has pip's reason:",
         _pythons(rows),
     ]
     return "\n\n".join(parts)
