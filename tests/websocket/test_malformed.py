@@ -99,7 +99,7 @@ async def test_a_field_of_another_kind_is_a_400_or_does_not_matter(
     kind: str, path: tuple[str, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     # Its own endpoint is made of the event; the others may call API Gateway, the played one.
-    settings = {"websocket_endpoint": ""} if kind == "connect" else {}
+    settings: Any = {"websocket_endpoint": ""} if kind == "connect" else {}
     async with driving(app, websocket_path="query:path", **settings) as drive:
         if kind != "connect":
             await drive.connect()
