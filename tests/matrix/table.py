@@ -44,7 +44,7 @@ def render(results: Results) -> str:
         _table(["", *(way.name for way in WAYS)], [[f.title, *_counts(r)] for f, r in rows]),
         "What each `ASGI_BASE_PATH_MODE` gives:",
         _table(["", "mount", "strip"], [[f.title, *_modes(f, r)] for f, r in rows]),
-        "The Pythons that this version runs on, with the buffered bootstrap; *no* has pip's reason:",
+        "The Pythons that this version runs on, on the buffered bootstrap; *no* has pip's reason:",
         _pythons(rows),
     ]
     return "\n\n".join(parts)
