@@ -20,9 +20,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from lamella.local import FunctionConfig, LocalFunction
 from lamella.local.server import LocalServer, bound_socket, origin_of
-from lamella.local.websockets.api import WebSocketApi
+from lamella.local.websockets.api import WebSocketApi, credentials_of, with_websockets
 from lamella.local.websockets.gateway import WebSocketGateway
-from lamella.local.websockets.variables import credentials_of, with_websockets
 from tests.waiting import until
 
 REGION = "us-east-1"

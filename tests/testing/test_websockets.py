@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 
@@ -271,3 +272,29 @@ async def test_a_failed_startup_is_raised_and_nothing_is_left(
     with pytest.raises(LifespanError, match="no database"), WebSocketServer(app, lifespan="on"):
         pytest.fail("it started")
     assert not [each for each in threading.enumerate() if each.name == "lamella-testing"]
+
+
+def test_an_endpoint_that_answers_and_closes_may_do_so_after_the_test(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    left = threading.Event()
+    ended: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            raise RuntimeError("no lifespan")
+        await receive()
+        await send({"type": "websocket.accept"})
+        if (await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": "bye"})
+            await asyncio.to_thread(left.wait)
+            await asyncio.sleep(0.2)
+            await send({"type": "websocket.close"})
+            ended.append("closed")
+
+    with WebSocketServer(app) as server, connect_sync(server.url) as client:
+        client.send("hello")
+        assert client.recv() == "bye"
+        left.set()
+    assert ended == ["closed"]
+    assert "cannot be reached" not in caplog.text

@@ -26,7 +26,7 @@ from typing import Any
 
 from lamella.front_doors.answer import Answer, InvokeResult
 from lamella.local.config import FunctionConfig
-from lamella.local.invocation import Invocation, InvokeOptions, build_invocation
+from lamella.local.invocation import InvokeOptions, build_invocation
 from lamella.local.process import LineCallback
 from lamella.local.report import end_line, init_report_line, report_line, start_line
 from lamella.local.sandbox import STOPPED, Failure, ManagedSandbox, Sandbox
@@ -132,8 +132,13 @@ class Environment:
         """As open, on managed instances, but wait up to `patience` seconds for a slot; None if
         there is none by then. A runtime that has just answered takes a moment to ask again."""
         end = time.monotonic() + patience
+
+        async def until_slot() -> None:
+            while self.slots <= 0 and isinstance(self._sandbox, ManagedSandbox):
+                await self._sandbox.next_slot()
+
         async with self._handing:
-            await first_of(self._until_slot(), timeout=max(end - time.monotonic(), 0.0))
+            await first_of(until_slot(), timeout=max(end - time.monotonic(), 0.0))
             if self.slots > 0 or self._sandbox is None:  # without one, the event brings one
                 return await self.open(event, **options)
             return None
@@ -149,32 +154,40 @@ class Environment:
             await self._reset(self._sandbox)
         self.state = EnvironmentState.DEAD
 
-    async def _until_slot(self) -> None:
-        while self.slots <= 0 and isinstance(self._sandbox, ManagedSandbox):
-            await self._sandbox.next_slot()
-
     async def _serve(
         self, event: bytes | dict[str, Any], options: InvokeOptions, answer: Answer
     ) -> None:
+        """One invocation, from its START line to its REPORT line.
+
+        Where there is no sandbox it begins with another init ("suppressed init"), which takes its
+        time from this invocation's.
+        """
         async with self._turn:
             try:
-                await self._invocation(event, options, answer)
+                limit = self.config.timeout if options.timeout is None else options.timeout
+                invocation = build_invocation(self.config, event, options, limit, answer)
+                started = time.monotonic()
+                self._say(start_line(answer.request_id))
+                self._become(EnvironmentState.BUSY)
+                self._running += 1
+                async with self._starting:
+                    failure = STOPPED if self._stopping else None
+                    if failure is None and self._sandbox is None:
+                        failure = await self._init(limit)
+                        self._cold_init = None  # part of this invocation's duration already
+                    sandbox = self._sandbox
+                self._opening -= 1
+                if failure is None:
+                    left = max(limit - (time.monotonic() - started), 0.0)
+                    # Without a sandbox it was stopped in the meantime.
+                    failure = await sandbox.run(invocation, left) if sandbox else STOPPED
+                self._running -= 1
+                await self._conclude(answer, time.monotonic() - started, failure)
             finally:
                 answer.fail(STOPPED.error)  # only if something went wrong on our side
                 answer.finish()
 
-    async def _invocation(
-        self, event: bytes | dict[str, Any], options: InvokeOptions, answer: Answer
-    ) -> None:
-        limit = self.config.timeout if options.timeout is None else options.timeout
-        invocation = build_invocation(self.config, event, options, limit, answer)
-        started = time.monotonic()
-        self._say(start_line(answer.request_id))
-        self._become(EnvironmentState.BUSY)
-        self._running += 1
-        failure = await self._perform(invocation, limit)
-        self._running -= 1
-        duration = time.monotonic() - started
+    async def _conclude(self, answer: Answer, duration: float, failure: Failure | None) -> None:
         used = None if self._sandbox is None else self._sandbox.max_memory_mb
         if failure is not None:
             answer.fail(failure.error)
@@ -182,30 +195,20 @@ class Environment:
                 await self._reset(self._sandbox)
             self._say(f"{answer.request_id} {failure.message}")
         self._say(end_line(answer.request_id))
-        self._say(self._report(answer, duration, used, failure))
+        init, self._cold_init = self._cold_init, None
+        report = report_line(
+            answer.request_id,
+            duration=duration,
+            memory=self.config.memory,
+            used=used,
+            init=init,
+            restored=self.config.snap_start,
+            status=failure.status if failure else "",
+            error_type=failure.error_type if failure and failure.status == "error" else "",
+        )
+        self._say(report)
         if not self._running:
             self._become(EnvironmentState.IDLE if self._sandbox else EnvironmentState.DEAD)
-
-    async def _perform(self, invocation: Invocation, limit: float) -> Failure | None:
-        started = time.monotonic()
-        sandbox = await self._ready(limit)
-        self._opening -= 1
-        if isinstance(sandbox, Failure):
-            return sandbox
-        left = max(limit - (time.monotonic() - started), 0.0)
-        return await sandbox.run(invocation, left)
-
-    async def _ready(self, limit: float) -> Sandbox | Failure:
-        """The sandbox, after another init if there is none ("suppressed init")."""
-        async with self._starting:
-            if self._stopping:
-                return STOPPED
-            if self._sandbox is None:
-                failure = await self._init(limit)
-                self._cold_init = None  # part of this invocation's duration already
-                if failure is not None:
-                    return failure
-            return self._sandbox or STOPPED  # stopped in the meantime
 
     async def _init(self, limit: float | None) -> Failure | None:
         """Start a sandbox within `limit` seconds, or in the time that its own phase has."""
@@ -259,21 +262,6 @@ class Environment:
     def _become(self, state: EnvironmentState) -> None:
         if not self._stopping:
             self.state = state
-
-    def _report(
-        self, answer: Answer, duration: float, used: int | None, failure: Failure | None
-    ) -> str:
-        init, self._cold_init = self._cold_init, None
-        return report_line(
-            answer.request_id,
-            duration=duration,
-            memory=self.config.memory,
-            used=used,
-            init=init,
-            restored=self.config.snap_start,
-            status=failure.status if failure else "",
-            error_type=failure.error_type if failure and failure.status == "error" else "",
-        )
 
     def _say(self, line: str) -> None:
         self.logs.append(line)

@@ -13,8 +13,8 @@ import json
 import uuid
 from typing import Any, TypeVar
 
+from lamella.local.http11 import ApiError, ApiResponse
 from lamella.local.invocation import Invocation
-from lamella.local.replies import Refused, Reply, json_reply
 
 MAX_EXTENSIONS = 10
 
@@ -28,7 +28,7 @@ class Extension:
         self.name = name
         self.subscribed = subscribed
         self.identifier = str(uuid.uuid4())
-        self.waiting: asyncio.Future[Reply] | None = None
+        self.waiting: asyncio.Future[ApiResponse] | None = None
 
 
 class Extensions:
@@ -48,83 +48,79 @@ class Extensions:
         return all(extension.waiting is not None for extension in self._by_id.values())
 
     def register(self, name: str, body: bytes) -> Extension:
-        """Add an extension. Raises Refused (403) with the reasons of the module's docstring."""
+        """Add an extension. Raises ApiError (403) with the reasons of the module's docstring."""
         if not name:
-            raise Refused(403, "Extension.InvalidExtensionName", "Empty extension name")
+            raise ApiError(403, "Extension.InvalidExtensionName", "Empty extension name")
         events = _events(body)
-        self._check(events)
+        for event in events:
+            if not self._allowed:
+                message = "No events allowed for internal extensions"
+                raise ApiError(403, "Extension.InvalidEventType", message)
+            if event == "SHUTDOWN":
+                reason = "ShutdownEventNotSupportedForInternalExtension"
+                raise ApiError(403, "Extension.InvalidEventType", f"SHUTDOWN: {reason}")
+            if event not in self._allowed:
+                raise ApiError(403, "Extension.InvalidEventType", f"{event}: ErrorInvalidEventType")
         if self.closed:
             message = "Extension registration closed already"
-            raise Refused(403, "Extension.RegistrationClosed", message)
+            raise ApiError(403, "Extension.RegistrationClosed", message)
         if any(extension.name == name for extension in self._by_id.values()):
             message = "Extension with this name already registered"
-            raise Refused(403, "Extension.InvalidExtensionState", message)
+            raise ApiError(403, "Extension.InvalidExtensionState", message)
         if len(self) >= MAX_EXTENSIONS:
             message = f"Extension limit ({MAX_EXTENSIONS}) reached"
-            raise Refused(403, "Extension.TooManyExtensions", message)
+            raise ApiError(403, "Extension.TooManyExtensions", message)
         extension = Extension(name, "INVOKE" in events)
         self._by_id[extension.identifier] = extension
         return extension
 
     def identify(self, identifier: str) -> Extension:
-        """The extension behind a Lambda-Extension-Identifier. Raises Refused (403)."""
+        """The extension behind a Lambda-Extension-Identifier. Raises ApiError (403)."""
         if not identifier:
             message = "Missing Lambda-Extension-Identifier header"
-            raise Refused(403, "Extension.MissingExtensionIdentifier", message)
+            raise ApiError(403, "Extension.MissingExtensionIdentifier", message)
         try:
             uuid.UUID(identifier)
         except ValueError:
             message = "Invalid Lambda-Extension-Identifier"
-            raise Refused(403, "Extension.InvalidExtensionIdentifier", message) from None
+            raise ApiError(403, "Extension.InvalidExtensionIdentifier", message) from None
         if identifier not in self._by_id:
             message = f"Unknown extension {identifier}"
-            raise Refused(403, "Extension.UnknownExtensionIdentifier", message)
+            raise ApiError(403, "Extension.UnknownExtensionIdentifier", message)
         return self._by_id[identifier]
-
-    def _check(self, events: list[str]) -> None:
-        for event in events:
-            if not self._allowed:
-                message = "No events allowed for internal extensions"
-                raise Refused(403, "Extension.InvalidEventType", message)
-            if event == "SHUTDOWN":
-                reason = "ShutdownEventNotSupportedForInternalExtension"
-                raise Refused(403, "Extension.InvalidEventType", f"SHUTDOWN: {reason}")
-            if event not in self._allowed:
-                raise Refused(403, "Extension.InvalidEventType", f"{event}: ErrorInvalidEventType")
 
     def announce(self, invocation: Invocation) -> None:
         """Hand the INVOKE event to those that subscribed to it."""
+        event: dict[str, Any] = {
+            "eventType": "INVOKE",
+            "deadlineMs": invocation.deadline_ms,
+            "requestId": invocation.request_id,
+            "invokedFunctionArn": invocation.arn,
+        }
+        if invocation.trace_id:
+            event["tracing"] = {"type": "X-Amzn-Trace-Id", "value": invocation.trace_id}
         for extension in self._by_id.values():
             if extension.subscribed and extension.waiting is not None:
-                extension.waiting.set_result(_invoke_event(invocation))
+                identifier = ("Lambda-Extension-Event-Identifier", str(uuid.uuid4()))
+                extension.waiting.set_result(ApiResponse.json(200, event, identifier))
                 extension.waiting = None
 
 
 def _events(body: bytes) -> list[str]:
-    """The events of a registration; null counts as none, as in the emulator's JSON reader."""
+    """The events of a registration; null counts as none, as in the emulator's JSON reader.
+
+    Raises ApiError (403).
+    """
+
+    def checked(value: Any, kind: type[T]) -> T | None:
+        if value is None or isinstance(value, kind):
+            return value
+        message = f"{type(value).__name__} where {kind.__name__} belongs: {value!r}"
+        raise ApiError(403, "InvalidRequestFormat", message)
+
     try:
         request = json.loads(body)
     except ValueError as error:
-        raise Refused(403, "InvalidRequestFormat", str(error)) from error
-    events = (_checked(request, dict) or {}).get("events")
-    return [_checked(event, str) or "" for event in _checked(events, list) or []]
-
-
-def _checked(value: Any, kind: type[T]) -> T | None:
-    """`value`, which must be of this type, or None. Raises Refused (403)."""
-    if value is None or isinstance(value, kind):
-        return value
-    message = f"{type(value).__name__} where {kind.__name__} belongs: {value!r}"
-    raise Refused(403, "InvalidRequestFormat", message)
-
-
-def _invoke_event(invocation: Invocation) -> Reply:
-    event: dict[str, Any] = {
-        "eventType": "INVOKE",
-        "deadlineMs": invocation.deadline_ms,
-        "requestId": invocation.request_id,
-        "invokedFunctionArn": invocation.arn,
-    }
-    if invocation.trace_id:
-        event["tracing"] = {"type": "X-Amzn-Trace-Id", "value": invocation.trace_id}
-    return json_reply(200, event, ("Lambda-Extension-Event-Identifier", str(uuid.uuid4())))
+        raise ApiError(403, "InvalidRequestFormat", str(error)) from error
+    events = (checked(request, dict) or {}).get("events")
+    return [checked(event, str) or "" for event in checked(events, list) or []]

@@ -97,7 +97,10 @@ class LocalFunction:
         """
         environment = self._free()
         if environment is None:
-            await self._wait_for_finishing()
+            answers = [answer for running in self._busy.values() for answer in running]
+            if finishing := [answer.finished() for answer in answers if answer.ended]:
+                await first_of(*finishing, timeout=FINISHING_GRACE)
+                await asyncio.sleep(0)  # let _release see it, too
             environment = self._free()
         if environment is None:
             async with self._starting if self.config.managed else contextlib.nullcontext():
@@ -105,10 +108,24 @@ class LocalFunction:
                 if environment is None:
                     environment, generation = self._new(), self._generation
                     if (failure := await environment.start()) is not None:
-                        return await self._failed(environment, failure)
+                        await self._discard(environment)
+                        failed = Answer("")
+                        failed.fail(failure.error)
+                        failed.finish()
+                        return failed
                     if generation == self._generation:
                         self._warm.append(environment)
-        return await self._begin(environment, event, options)
+        if self.config.managed:
+            answer = await environment.open_in_slot(event, FINISHING_GRACE, **options)
+        else:
+            answer = await environment.open(event, **options)
+        if answer is None:
+            raise Throttled(self._full())
+        self._busy.setdefault(environment, set()).add(answer)
+        task = asyncio.ensure_future(self._release(environment, answer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return answer
 
     async def replace(self) -> None:
         """Use new environments from now on; busy ones end when their events are done."""
@@ -123,19 +140,6 @@ class LocalFunction:
         await asyncio.gather(*(self._discard(environment) for environment in self._all))
         if self._tasks:
             await asyncio.wait(self._tasks)
-
-    async def _begin(
-        self, environment: Environment, event: bytes | dict[str, Any], options: dict[str, Any]
-    ) -> Answer:
-        if self.config.managed:
-            answer = await environment.open_in_slot(event, FINISHING_GRACE, **options)
-        else:
-            answer = await environment.open(event, **options)
-        if answer is None:
-            raise Throttled(self._full())
-        self._busy.setdefault(environment, set()).add(answer)
-        self._in_background(self._release(environment, answer))
-        return answer
 
     def _free(self) -> Environment | None:
         """The environment that takes the next event; None where it should be a new one."""
@@ -170,19 +174,6 @@ class LocalFunction:
             "or send fewer requests at a time"
         )
 
-    async def _failed(self, environment: Environment, failure: Failure) -> Answer:
-        await self._discard(environment)
-        answer = Answer("")
-        answer.fail(failure.error)
-        answer.finish()
-        return answer
-
-    async def _wait_for_finishing(self) -> None:
-        finishing = [a for answers in self._busy.values() for a in answers if a.ended]
-        if finishing:
-            await first_of(*(answer.finished() for answer in finishing), timeout=FINISHING_GRACE)
-            await asyncio.sleep(0)  # let _release see it, too
-
     async def _release(self, environment: Environment, answer: Answer) -> None:
         await answer.finished()
         running = self._busy[environment]
@@ -198,8 +189,3 @@ class LocalFunction:
     async def _discard(self, environment: Environment) -> None:
         self._all.discard(environment)
         await environment.stop()
-
-    def _in_background(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

@@ -14,14 +14,13 @@ import asyncio
 from collections import deque
 from typing import Any
 
-from lamella.local.api import Api, handed, reported_error
+from lamella.local.api import INVOCATION, Api, handed, reported_error
 from lamella.local.config import FunctionConfig
 from lamella.local.extensions import Extensions
-from lamella.local.http11 import Connection
+from lamella.local.http11 import ACCEPTED, ApiError, ApiResponse, ServerConnection
 from lamella.local.invocation import Invocation
 from lamella.local.receiving import BrokenOff, failure, is_streamed, receive
-from lamella.local.replies import Refused, Reply, accepted
-from lamella.local.states import RuntimeStates, State
+from lamella.local.states import RuntimeState
 from lamella.local.traffic import Traffic
 
 MAX_TIMED_OUT = 1000
@@ -37,21 +36,20 @@ class ManagedApi(Api):
 
     def __init__(self, config: FunctionConfig, traffic: Traffic) -> None:
         super().__init__(config, traffic, extensions=Extensions(frozenset()))
-        self._states = RuntimeStates()
         self._slots: deque[asyncio.Future[Invocation]] = deque()
         self._running: dict[str, Invocation] = {}
         self._answering: set[str] = set()
         self._timed_out: deque[str] = deque(maxlen=MAX_TIMED_OUT)
         self.slot_came = asyncio.Event()
-        invocation = "/2018-06-01/runtime/invocation"
-        self._route("GET", f"{invocation}/next", self._get_next)
-        self._route("POST", f"{invocation}/([^/]+)/response", self._response)
-        self._route("POST", f"{invocation}/([^/]+)/error", self._error)
-        self._route("POST", "/2018-06-01/runtime/init/error", self._init_error)
+        self.route("GET", f"{INVOCATION}/next", self.next)
+        self.route("POST", f"{INVOCATION}/([^/]+)/response", self.response)
+        self.route("POST", f"{INVOCATION}/([^/]+)/error", self.error)
+        self.route("POST", "/2018-06-01/runtime/init/error", self.init_error_report)
 
     @property
-    def in_init(self) -> bool:
-        return self._states.state is State.STARTED
+    def waiting(self) -> bool:
+        """See Api."""
+        return bool(self._slots)
 
     @property
     def slots(self) -> int:
@@ -78,72 +76,72 @@ class ManagedApi(Api):
         for invocation in running.values():
             invocation.answer.fail(error)
 
-    async def _get_next(self, connection: Connection, _: str) -> Reply | None:
-        if self._states.state is State.STARTED:
-            self._states.move(State.READY)
+    async def next(self, connection: ServerConnection, _: str) -> ApiResponse | None:
+        """The runtime offers a slot, and waits for its event without any limit."""
+        if self.states.state is RuntimeState.STARTED:
+            self.states.move(RuntimeState.READY)
         self.extensions.closed = True
         slot: asyncio.Future[Invocation] = asyncio.get_running_loop().create_future()
         self._slots.append(slot)
         self.slot_came.set()
-        self._settle()
+        self.settle()
         if not await handed(slot, connection):
             slot.cancel()  # it stays in the queue: see the module's docstring
             return None
         invocation = slot.result()
-        return Reply(200, invocation.event, invocation.headers(empty=True))
+        return ApiResponse(200, invocation.event, invocation.headers(empty=True))
 
-    async def _response(self, connection: Connection, request_id: str) -> Reply:
+    async def response(self, connection: ServerConnection, request_id: str) -> ApiResponse:
+        """The runtime answers an event, at once or as a stream."""
         invocation = self._matching(connection, request_id)
         if request_id in self._answering:
-            raise Refused(400, "InvalidRequestID", "Invalid request ID")
+            raise ApiError(400, "InvalidRequestID", "Invalid request ID")
         self._answering.add(request_id)
         try:
-            reply = await receive(connection, invocation.answer, is_streamed(connection))
+            await receive(connection, invocation.answer, is_streamed(connection))
         except BrokenOff as broken:
             invocation.answer.fail(broken.error)
             raise
-        except Refused as refused:
+        except ApiError as error:
             if not invocation.answer.ended:
-                message = f"The response was refused: {refused}"
-                mode = failure("Runtime.InvalidResponseModeHeader", message)
-                invocation.answer.fail(mode)
+                message = f"The response was refused: {error}"
+                invocation.answer.fail(failure("Runtime.InvalidResponseModeHeader", message))
             raise
         finally:
             self._settled(request_id)
         self._check_in_time(request_id)
-        return reply
+        return ACCEPTED
 
-    async def _error(self, connection: Connection, request_id: str) -> Reply:
+    async def error(self, connection: ServerConnection, request_id: str) -> ApiResponse:
+        """The runtime reports that an invocation failed.
+
+        An answer that is being streamed breaks off: here that is allowed in the middle of it.
+        """
         invocation = self._matching(connection, request_id)
-        error, body = await reported_error(connection, "Function.Unknown")
-        # An answer that is being streamed breaks off: here /error is allowed in the middle of it.
-        invocation.answer.fail(error, body)
+        invocation.answer.fail(*await reported_error(connection, "Function.Unknown"))
         self._settled(request_id)
-        return accepted()
+        return ACCEPTED
 
-    async def _init_error(self, connection: Connection, _: str) -> Reply:
-        self._states.move(State.INIT_ERROR)  # of several workers only the first is heard
-        self._fail_init((await reported_error(connection, "Runtime.Unknown"))[0])
-        return accepted()
+    async def init_error_report(self, connection: ServerConnection, _: str) -> ApiResponse:
+        """A worker reports that init failed; of several only the first is heard."""
+        self.states.move(RuntimeState.INIT_ERROR)
+        self.fail_init((await reported_error(connection, "Runtime.Unknown"))[0])
+        return ACCEPTED
 
-    def _matching(self, connection: Connection, request_id: str) -> Invocation:
+    def _matching(self, connection: ServerConnection, request_id: str) -> Invocation:
         self._check_in_time(request_id)
         invocation = self._running.get(request_id)
         nonce = connection.exchange.header("lambda-runtime-invocation-id")
         if invocation is None or (nonce and nonce != invocation.invocation_id):
-            raise Refused(400, "InvalidRequestID", "Invalid request ID")
+            raise ApiError(400, "InvalidRequestID", "Invalid request ID")
         return invocation
 
     def _check_in_time(self, request_id: str) -> None:
-        """Raise Refused (410) if the invocation timed out; only the first late answer is told."""
+        """Raise ApiError (410) if the invocation timed out; only the first late answer is told."""
         if request_id in self._timed_out:
             self._timed_out.remove(request_id)
-            raise Refused(410, "InvokeTimeout", "Invoke timeout")
+            raise ApiError(410, "InvokeTimeout", "Invoke timeout")
 
     def _settled(self, request_id: str) -> None:
         self._answering.discard(request_id)
         self._running.pop(request_id, None)
-
-    def _settle(self) -> None:
-        if self._slots and self.extensions.all_waiting:
-            self.idle.set()

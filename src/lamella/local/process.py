@@ -51,9 +51,14 @@ def check_wrapper(config: FunctionConfig) -> None:
 class RuntimeProcess:
     """A process group of its own, whose output goes line by line to a callback: see `start`."""
 
-    def __init__(self, leader: asyncio.subprocess.Process, on_line: LineCallback) -> None:
+    def __init__(
+        self,
+        leader: asyncio.subprocess.Process,
+        leash: asyncio.subprocess.Process,
+        on_line: LineCallback,
+    ) -> None:
         self._leader = leader
-        self._leash: asyncio.subprocess.Process | None = None
+        self._leash = leash
         self._readers = [
             asyncio.ensure_future(_read_lines(stream, on_line))
             for stream in (leader.stdout, leader.stderr)
@@ -80,9 +85,8 @@ class RuntimeProcess:
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
-        process = cls(leader, on_line)
         try:
-            process._leash = await asyncio.create_subprocess_exec(
+            leash = await asyncio.create_subprocess_exec(
                 *("/bin/sh", "-c", LEASH, str(leader.pid)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.DEVNULL,
@@ -90,11 +94,9 @@ class RuntimeProcess:
                 start_new_session=True,
             )
         except BaseException:
-            process._signal(signal.SIGKILL)
+            os.killpg(leader.pid, signal.SIGKILL)
             raise
-        if leader.returncode is not None:
-            await process._end_leash()
-        return process
+        return cls(leader, leash, on_line)
 
     @property
     def pid(self) -> int:
@@ -131,7 +133,11 @@ class RuntimeProcess:
         if self.exit_code is None:
             self._signal(signal.SIGKILL)
         await asyncio.shield(self._end)
-        await self._end_readers()
+        # A grandchild with its own session may hold the pipes open; do not wait for it.
+        await asyncio.wait(self._readers, timeout=0.5)
+        for reader in self._readers:
+            reader.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
 
     def max_memory_mb(self) -> int | None:
         """The main process's peak of resident memory in MB; None where /proc does not tell."""
@@ -149,25 +155,14 @@ class RuntimeProcess:
         """
         await self._leader.wait()
         self._signal(signal.SIGKILL)
-        await self._end_leash()
-
-    async def _end_leash(self) -> None:
-        if self._leash is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self._leash.kill()
-            await self._leash.wait()
+        with contextlib.suppress(ProcessLookupError):
+            self._leash.kill()
+        await self._leash.wait()
 
     def _signal(self, number: signal.Signals) -> None:
         # The group may be gone already; macOS says PermissionError of one that is all zombies.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
-
-    async def _end_readers(self) -> None:
-        # A grandchild with its own session may hold the pipes open; do not wait for it.
-        await asyncio.wait(self._readers, timeout=0.5)
-        for reader in self._readers:
-            reader.cancel()
-        await asyncio.gather(*self._readers, return_exceptions=True)
 
 
 async def _read_lines(stream: asyncio.StreamReader, on_line: LineCallback) -> None:

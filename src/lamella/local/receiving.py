@@ -7,14 +7,13 @@ from typing import Any
 import h11
 
 from lamella.front_doors.answer import Answer
-from lamella.local.http11 import Connection, Truncated
-from lamella.local.replies import Refused, Reply, accepted
+from lamella.local.http11 import ApiError, ServerConnection, Truncated
 
 MAX_PAYLOAD = 6 * 1024 * 1024 + 100
 """Bytes of a buffered response: 6,291,556."""
 
 
-class BrokenOff(Refused):
+class BrokenOff(ApiError):
     """The response ended early: 400, and `error` is what the caller is to be told."""
 
     def __init__(self, cause: Exception) -> None:
@@ -27,56 +26,44 @@ def failure(error_type: str, message: str) -> dict[str, Any]:
     return {"errorType": error_type, "errorMessage": message}
 
 
-def is_streamed(connection: Connection) -> bool:
-    """Whether a response comes as a stream. Raises Refused (400) for an unknown mode."""
+def is_streamed(connection: ServerConnection) -> bool:
+    """Whether a response comes as a stream. Raises ApiError (400) for an unknown mode."""
     mode = connection.exchange.header("lambda-runtime-function-response-mode")
     if mode not in ("", "streaming"):
-        raise Refused(400, "InvalidFunctionResponseMode", "Invalid function response mode")
+        raise ApiError(400, "InvalidFunctionResponseMode", "Invalid function response mode")
     return bool(mode)
 
 
-async def receive(connection: Connection, answer: Answer, streamed: bool) -> Reply:
+async def receive(connection: ServerConnection, answer: Answer, streamed: bool) -> None:
     """Read the response into `answer`.
 
-    Raises BrokenOff, and Refused (413) for a buffered one over MAX_PAYLOAD bytes, of which the
+    Raises BrokenOff, and ApiError (413) for a buffered one over MAX_PAYLOAD bytes, of which the
     caller has been told then.
     """
+    content_type = connection.exchange.header("content-type") or "application/octet-stream"
+    body, size = bytearray(), 0
+    if streamed:
+        answer.begin(True, content_type)
     try:
-        if streamed:
-            await _stream(connection, answer)
-        else:
-            await _buffer(connection, answer)
+        async for piece in connection.body():
+            size += len(piece)
+            if streamed:
+                await answer.write(piece)
+            elif size <= MAX_PAYLOAD:
+                body += piece
     except (Truncated, h11.RemoteProtocolError) as error:
         raise BrokenOff(error) from error
-    return accepted()
-
-
-async def _stream(connection: Connection, answer: Answer) -> None:
-    answer.begin(True, _content_type(connection))
-    async for piece in connection.body():
-        await answer.write(piece)
-    answer.end(connection.exchange.trailers)
-
-
-async def _buffer(connection: Connection, answer: Answer) -> None:
-    body, size = bytearray(), 0
-    async for piece in connection.body():
-        size += len(piece)
-        if size <= MAX_PAYLOAD:
-            body += piece
-    if size > MAX_PAYLOAD:
+    if streamed:
+        answer.end(connection.exchange.trailers)
+    elif size > MAX_PAYLOAD:
         message = (
             f"Response payload size ({size} bytes) exceeded maximum allowed payload size "
             f"({MAX_PAYLOAD} bytes)."
         )
         answer.fail(failure("Function.ResponseSizeTooLarge", message))
         message = f"Exceeded maximum allowed payload size ({MAX_PAYLOAD} bytes)."
-        raise Refused(413, "RequestEntityTooLarge", message)
-    if not answer.ended:  # it may have run over its deadline while the body came in
-        answer.begin(False, _content_type(connection))
-        await answer.write(bytes(body))
+        raise ApiError(413, "RequestEntityTooLarge", message)
+    elif not answer.ended:  # it may have run over its deadline while the body came in
+        answer.begin(False, content_type)
+        answer.put(bytes(body))
         answer.end()
-
-
-def _content_type(connection: Connection) -> str:
-    return connection.exchange.header("content-type") or "application/octet-stream"

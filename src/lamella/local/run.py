@@ -26,9 +26,8 @@ from lamella.local.layer import LayerError, opened_layer
 from lamella.local.sandbox import Failure
 from lamella.local.server import LocalServer, bound_socket, origin_of
 from lamella.local.waits import first_of
-from lamella.local.websockets.api import WebSocketApi
+from lamella.local.websockets.api import WebSocketApi, credentials_of, path_header, with_websockets
 from lamella.local.websockets.gateway import WebSocketGateway
-from lamella.local.websockets.variables import credentials_of, path_header, with_websockets
 from lamella.local.welcome import SOURCES, headline, lines_to_try
 
 Door = FrontDoor | WebSocketApi

@@ -80,11 +80,12 @@ class Sandbox:
         self._config = config
         self._on_line = on_line
         self._traffic = traffic
-        self._api: Api = self._new_api()
+        self._api: Api = self.make_api()
         self._process: RuntimeProcess | None = None
         self._stopping = asyncio.Event()
 
-    def _new_api(self) -> Api:
+    def make_api(self) -> Api:
+        """The Runtime API that its kind of environment has."""
         return RuntimeApi(self._config, self._traffic)
 
     @property
@@ -199,7 +200,8 @@ class ManagedSandbox(Sandbox):
 
     grace = MANAGED_GRACE
 
-    def _new_api(self) -> Api:
+    def make_api(self) -> Api:
+        """See Sandbox."""
         self._managed = ManagedApi(self._config, self._traffic)
         return self._managed
 

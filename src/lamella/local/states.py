@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import enum
 
-from lamella.local.replies import Refused
+from lamella.local.http11 import ApiError
 
 
-class State(enum.Enum):
+class RuntimeState(enum.Enum):
     """Where the runtime is; the value is the name in messages."""
 
     STARTED = "Started"
@@ -28,17 +28,19 @@ class State(enum.Enum):
     RESTORE_ERROR = "RuntimeRestoreErrorState"
 
 
-MOVES: dict[State, frozenset[State]] = {
-    State.STARTED: frozenset({State.READY, State.INIT_ERROR, State.RESTORE_READY}),
-    State.RESTORE_READY: frozenset({State.RESTORING}),
-    State.RESTORING: frozenset({State.READY, State.RESTORE_ERROR}),
-    State.RESTORE_ERROR: frozenset(),
-    State.INIT_ERROR: frozenset(),
-    State.READY: frozenset({State.READY, State.RUNNING}),
-    State.RUNNING: frozenset({State.RESPONDING, State.FAILING}),
-    State.RESPONDING: frozenset({State.ANSWERED}),
-    State.FAILING: frozenset({State.ANSWERED}),
-    State.ANSWERED: frozenset({State.READY}),
+MOVES: dict[RuntimeState, frozenset[RuntimeState]] = {
+    RuntimeState.STARTED: frozenset(
+        {RuntimeState.READY, RuntimeState.INIT_ERROR, RuntimeState.RESTORE_READY}
+    ),
+    RuntimeState.RESTORE_READY: frozenset({RuntimeState.RESTORING}),
+    RuntimeState.RESTORING: frozenset({RuntimeState.READY, RuntimeState.RESTORE_ERROR}),
+    RuntimeState.RESTORE_ERROR: frozenset(),
+    RuntimeState.INIT_ERROR: frozenset(),
+    RuntimeState.READY: frozenset({RuntimeState.READY, RuntimeState.RUNNING}),
+    RuntimeState.RUNNING: frozenset({RuntimeState.RESPONDING, RuntimeState.FAILING}),
+    RuntimeState.RESPONDING: frozenset({RuntimeState.ANSWERED}),
+    RuntimeState.FAILING: frozenset({RuntimeState.ANSWERED}),
+    RuntimeState.ANSWERED: frozenset({RuntimeState.READY}),
 }
 
 
@@ -46,12 +48,12 @@ class RuntimeStates:
     """The current state of one runtime process."""
 
     def __init__(self) -> None:
-        self.state = State.STARTED
+        self.state = RuntimeState.STARTED
 
-    def move(self, to: State) -> None:
-        """Go to state `to`; raises Refused (403 InvalidStateTransition) where MOVES has no way."""
+    def move(self, to: RuntimeState) -> None:
+        """Go to state `to`; raises ApiError (403 InvalidStateTransition) where MOVES has no way."""
         if to not in MOVES[self.state]:
-            raise Refused(
+            raise ApiError(
                 403,
                 "InvalidStateTransition",
                 f"State transition from {self.state.value} to {to.value} failed for runtime. "

@@ -24,48 +24,9 @@ def process_variables(config: FunctionConfig, api_address: str) -> dict[str, str
     The user's variables come last, but never replace a reserved one: Lambda refuses to
     configure those.
     """
-    reserved = {**_identity(config), **_places(config), "AWS_LAMBDA_RUNTIME_API": api_address}
-    if config.wrapper is not None:
-        reserved["AWS_LAMBDA_EXEC_WRAPPER"] = str(config.wrapper)
-    return {**_defaults(config), **config.environment, **reserved}
-
-
-def _identity(config: FunctionConfig) -> dict[str, str]:
-    return {
-        "_HANDLER": config.handler,
-        "AWS_REGION": config.region,
-        "AWS_DEFAULT_REGION": config.region,
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{inspected(config.python).minor}",
-        "AWS_LAMBDA_FUNCTION_NAME": config.name,
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.memory),
-        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "AWS_LAMBDA_INITIALIZATION_TYPE": config.initialization_type,
-        **_logs(config),
-    }
-
-
-def _logs(config: FunctionConfig) -> dict[str, str]:
-    if config.snap_start:
-        return {}  # each restored environment has a stream of its own, and no variable tells it
-    stream = time.strftime("%Y/%m/%d/[$LATEST]", time.gmtime()) + secrets.token_hex(16)
-    names = {
-        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{config.name}",
-        "AWS_LAMBDA_LOG_STREAM_NAME": stream,
-    }
-    if config.max_concurrency is not None:
-        names["AWS_LAMBDA_MAX_CONCURRENCY"] = str(config.max_concurrency)
-    return names
-
-
-def _places(config: FunctionConfig) -> dict[str, str]:
-    return {"LAMBDA_TASK_ROOT": str(config.task_root), "LAMBDA_RUNTIME_DIR": "/var/runtime"}
-
-
-def _defaults(config: FunctionConfig) -> dict[str, str]:
-    opt = config.wrapper.parent if config.wrapper is not None else Path("/opt")
     root = config.task_root
-    return {
-        **({"AWS_LAMBDA_LOG_FORMAT": "JSON"} if config.managed else {}),  # the only one there
+    opt = config.wrapper.parent if config.wrapper is not None else Path("/opt")
+    defaults = {
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
         "PATH": f"{Path(config.python).parent}:{SYSTEM_PATH}:{opt}/bin",
@@ -74,3 +35,26 @@ def _defaults(config: FunctionConfig) -> dict[str, str]:
         "LD_LIBRARY_PATH": f"{root}:{root}/lib:{opt}/lib",
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
     }
+    reserved = {
+        "_HANDLER": config.handler,
+        "AWS_REGION": config.region,
+        "AWS_DEFAULT_REGION": config.region,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{inspected(config.python).minor}",
+        "AWS_LAMBDA_FUNCTION_NAME": config.name,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.memory),
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": config.initialization_type,
+        "AWS_LAMBDA_RUNTIME_API": api_address,
+        "LAMBDA_TASK_ROOT": str(root),
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+    }
+    if config.wrapper is not None:
+        reserved["AWS_LAMBDA_EXEC_WRAPPER"] = str(config.wrapper)
+    if not config.snap_start:  # each restored environment has a stream, and no variable tells it
+        stream = time.strftime("%Y/%m/%d/[$LATEST]", time.gmtime()) + secrets.token_hex(16)
+        reserved["AWS_LAMBDA_LOG_GROUP_NAME"] = f"/aws/lambda/{config.name}"
+        reserved["AWS_LAMBDA_LOG_STREAM_NAME"] = stream
+    if config.max_concurrency is not None:
+        reserved["AWS_LAMBDA_MAX_CONCURRENCY"] = str(config.max_concurrency)
+        defaults["AWS_LAMBDA_LOG_FORMAT"] = "JSON"  # the only one there
+    return {**defaults, **config.environment, **reserved}

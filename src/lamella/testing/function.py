@@ -169,7 +169,7 @@ class InProcessFunction:
             outcome.fail(InvocationError("The invocation ended without an answer."))
         outcome.answer.finish()
 
-    async def idle(self) -> None:
-        """Wait for everything that runs."""
+    async def idle(self, timeout: float | None = None) -> None:
+        """Wait for everything that runs, `timeout` seconds at most."""
         if self._serving:
-            await asyncio.wait(self._serving)
+            await asyncio.wait(self._serving, timeout=timeout)

@@ -25,9 +25,8 @@ from lamella.websocket import hub
 
 try:
     from lamella.local.server import LocalServer, bound_socket, origin_of
-    from lamella.local.websockets.api import WebSocketApi
-    from lamella.local.websockets.gateway import WebSocketGateway
-    from lamella.local.websockets.variables import LOCAL, credentials_of, path_header
+    from lamella.local.websockets.api import LOCAL, WebSocketApi, credentials_of, path_header
+    from lamella.local.websockets.gateway import CLOSING_GRACE, WebSocketGateway
 except ImportError as error:
     raise ImportError(
         f"The WebSocket server of lamella.testing needs {error.name}: pip install lamella[local]."
@@ -99,7 +98,7 @@ class WebSocketServer:
             credentials = _OwnCredentials()
             gateway = WebSocketGateway(function, self._api, logger.warning, credentials, region)
             server = LocalServer(gateway, listening, websockets=True)
-            await stack.enter_async_context(_serving(server, gateway))
+            await stack.enter_async_context(_serving(server, gateway, function))
             self._running = _Running(self._api.base_url(origin), origin, stack.pop_all())
         return self
 
@@ -151,12 +150,21 @@ class WebSocketServer:
 
 
 @contextlib.asynccontextmanager
-async def _serving(server: LocalServer, gateway: WebSocketGateway) -> AsyncIterator[None]:
+async def _serving(
+    server: LocalServer, gateway: WebSocketGateway, function: InProcessFunction
+) -> AsyncIterator[None]:
+    """Serve until the block is left.
+
+    What runs then may still send and close, so it ends before the server does; a run that waits
+    for its client goes on until this one is closed.
+    """
     serving = asyncio.ensure_future(server.serve())
     try:
         yield
     finally:
+        await function.idle(CLOSING_GRACE)
         await gateway.close()
+        await function.idle()
         server.stop()
         await serving
 

@@ -1,16 +1,26 @@
-"""What a WebSocket API is configured with, and what follows from that alone."""
+"""What a WebSocket API is configured with, and what its function then gets as variables."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from lamella.front_doors.door import HttpRequest, Refused, Trouble
 
 MANAGEMENT = "@connections"
 """The path segment of the API that sends to clients, below the stage."""
+
+
+KEY_ID, SECRET = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
+LOCAL = {KEY_ID: "local", SECRET: "local"}
+"""Credentials that lead nowhere: sends to clients must be signed, here as well."""
+
+HEADER_PATH = "header:"
+"""How ASGI_WEBSOCKET_PATH begins where the path is in a header."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,7 @@ class WebSocketApi:
     life_limit: float = 7200.0
     posts_per_second: int | None = None
     name: ClassVar[str] = "websocket"
+    label: ClassVar[str] = "API Gateway WebSocket API"
     streaming: ClassVar[bool] = False
 
     def routed(self, handshake: HttpRequest) -> HttpRequest:
@@ -67,3 +78,26 @@ class WebSocketApi:
         """Where clients connect."""
         path = "" if self.path_header is not None else f"/{self.stage}"
         return f"ws://{urlsplit(origin).netloc}{path}"
+
+
+def with_websockets(environment: Mapping[str, str], endpoint: str, folder: Path) -> dict[str, str]:
+    """`environment` with what it lacks; `endpoint` as of WebSocketApi, `folder` for the store."""
+    credentials = {} if KEY_ID in environment else LOCAL
+    return {
+        "ASGI_WEBSOCKET_ENDPOINT": endpoint,
+        "ASGI_WEBSOCKET_STORE": f"sqlite:///{quote(str(folder.absolute()))}/connections.db",
+        **credentials,
+        **environment,
+    }
+
+
+def path_header(environment: Mapping[str, str]) -> str | None:
+    """The header that carries the path of a handshake, or None where there is none."""
+    given = environment.get("ASGI_WEBSOCKET_PATH", "")
+    return given[len(HEADER_PATH) :] if given.startswith(HEADER_PATH) else None
+
+
+def credentials_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """The secret by access key id that a function with these variables signs with."""
+    known = {**LOCAL, **environment}
+    return {known[KEY_ID]: known[SECRET]}

@@ -38,7 +38,16 @@ def identity(request: HttpRequest) -> dict[str, str]:
 
 def connect_event(handshake: Handshake) -> dict[str, Any]:
     """$connect: the only event with the client's headers and query. It has no path."""
-    headers = listed((_cased(name), value) for name, value in with_forwarded(handshake.request))
+
+    def cased(name: str) -> str:
+        # A handshake is HTTP/1.1, and names arrive on AWS as clients write them, which is this
+        # way; the web server here has them in lower case.
+        if name.startswith("x-") and not name.startswith(("x-forwarded-", "x-amzn-")):
+            return name
+        words = "-".join(word.capitalize() for word in name.split("-"))
+        return words.replace("Websocket", "WebSocket")
+
+    headers = listed((cased(name), value) for name, value in with_forwarded(handshake.request))
     event: dict[str, Any] = {
         "headers": {name: values[-1] for name, values in headers.items()},
         "multiValueHeaders": headers,
@@ -90,12 +99,3 @@ def _context(
         "connectionId": handshake.connection_id,
         "apiId": API_ID,
     }
-
-
-def _cased(name: str) -> str:
-    """A handshake is HTTP/1.1, and names arrive on AWS as clients write them, which is this way;
-    the web server here has them in lower case."""
-    if name.startswith("x-") and not name.startswith(("x-forwarded-", "x-amzn-")):
-        return name
-    words = "-".join(word.capitalize() for word in name.split("-"))
-    return words.replace("Websocket", "WebSocket")

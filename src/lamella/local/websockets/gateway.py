@@ -14,14 +14,13 @@ from starlette.types import Receive, Scope, Send
 
 from lamella.front_doors import HttpApi
 from lamella.front_doors.delivery import Function, whole
-from lamella.front_doors.door import MAX_EVENT, HttpRequest, Refused, json_response
+from lamella.front_doors.door import MAX_EVENT, Refused, json_response
 from lamella.local.gateway import Gateway, body_of, request_of, respond
 from lamella.local.process import LineCallback
 from lamella.local.websockets.api import WebSocketApi
-from lamella.local.websockets.calls import Integration
-from lamella.local.websockets.connection import GOING_AWAY, Connection
+from lamella.local.websockets.client import GOING_AWAY, Client
 from lamella.local.websockets.events import Handshake, new_id
-from lamella.local.websockets.handshakes import refuse, troubled
+from lamella.local.websockets.integration import Integration, refuse, troubled
 from lamella.local.websockets.management import Management
 from lamella.local.websockets.session import Session
 
@@ -48,8 +47,8 @@ class WebSocketGateway:
         self._log = log
         self._http = Gateway(function, HttpApi(), log)
         self._integration = Integration(function, api.time_limit, log)
-        self._connections: dict[str, Connection] = {}
-        self._management = Management(self._connections, credentials, region, api.posts_per_second)
+        self._clients: dict[str, Client] = {}
+        self._management = Management(self._clients, credentials, region, api.posts_per_second)
         self._sessions: set[asyncio.Task[None]] = set()
         self._closing = False
 
@@ -61,14 +60,20 @@ class WebSocketGateway:
         raw_id = self._api.managed_id(scope["raw_path"].decode("latin-1"))
         if raw_id is None:
             await self._http.app(scope, receive, send)
-        else:
-            await self._manage(scope, raw_id, receive, send)
+            return
+        try:
+            body = await body_of(scope, receive, MAX_EVENT)  # what is longer is refused anyway
+        except ClientDisconnect:
+            return
+        request = request_of(scope, body)
+        response = await self._management.answer(request, raw_id)
+        await respond(whole(response, request, []), send)
 
     async def close(self) -> None:
         """Take no more clients, and close those that there are; $disconnect follows for each."""
         self._closing = True
-        open_ones = list(self._connections.values())
-        tasks = [asyncio.ensure_future(each.close(*GOING_AWAY)) for each in open_ones]
+        clients = list(self._clients.values())
+        tasks = [asyncio.ensure_future(client.close(*GOING_AWAY)) for client in clients]
         tasks += self._sessions
         if tasks:
             await asyncio.wait(tasks, timeout=CLOSING_GRACE)
@@ -88,28 +93,14 @@ class WebSocketGateway:
         if self._closing:
             await refuse(json_response(503, {"message": "Service Unavailable"}), send)
             return
-        await self._session(request, scope["subprotocols"], receive, send)
-
-    async def _session(
-        self, request: HttpRequest, offered: list[str], receive: Receive, send: Send
-    ) -> None:
         handshake = Handshake(new_id(), self._api.stage, request)
-        connection = Connection(handshake, self._api, send)
-        session = Session(connection, self._api, self._integration)
-        running = asyncio.ensure_future(session.run(offered, receive, send))
-        self._connections[handshake.connection_id] = connection
+        client = Client(handshake, self._api, send)
+        session = Session(client, self._api, self._integration)
+        running = asyncio.ensure_future(session.run(scope["subprotocols"], receive, send))
+        self._clients[handshake.connection_id] = client
         self._sessions.add(running)
         try:
             await running
         finally:
             self._sessions.discard(running)
-            del self._connections[handshake.connection_id]
-
-    async def _manage(self, scope: Scope, raw_id: str, receive: Receive, send: Send) -> None:
-        try:
-            body = await body_of(scope, receive, MAX_EVENT)  # what is longer is refused anyway
-        except ClientDisconnect:
-            return
-        request = request_of(scope, body)
-        response = await self._management.answer(request, raw_id)
-        await respond(whole(response, request, []), send)
+            del self._clients[handshake.connection_id]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from urllib.parse import unquote
 
 from lamella.front_doors.door import HttpRequest, HttpResponse, json_response
-from lamella.local.websockets.connection import Connection, Gone, State
+from lamella.local.websockets.client import Client, ClientState, Gone
 from lamella.local.websockets.events import new_id
 from lamella.local.websockets.signature import Unsigned, check_signature
 
@@ -24,20 +24,20 @@ NORMAL_CLOSURE = (1000, "Connection Closed Normally")
 
 
 class Management:
-    """Answers requests; `connections` by id, `credentials` are secrets by access key id.
+    """Answers requests; `clients` by connection id, `credentials` are secrets by access key id.
 
     `posts_per_second` None is no limit.
     """
 
     def __init__(
         self,
-        connections: Mapping[str, Connection],
+        clients: Mapping[str, Client],
         credentials: Mapping[str, str],
         region: str,
         posts_per_second: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._connections = connections
+        self._clients = clients
         self._credentials = credentials
         self._region = region
         self._limit = posts_per_second
@@ -48,53 +48,44 @@ class Management:
         """The response to one request; `raw_id` is the last segment of its path, as sent."""
         try:
             check_signature(request, self._credentials, self._region, time.time())
-            response = await self._operation(request, self._open(unquote(raw_id)))
+            client = self._clients.get(unquote(raw_id))
+            if client is None or client.state is not ClientState.OPEN:
+                raise Gone
+            if request.method == "POST":
+                response = await self._post(request.body, client)
+            elif request.method == "GET":
+                response = json_response(200, client.about())
+            elif request.method == "DELETE":
+                await client.close(*NORMAL_CLOSURE)
+                response = HttpResponse(204, [], b"")
+            else:
+                words = f"{request.method} is no method of @connections"
+                response = _error(403, "ForbiddenException", words)
         except Unsigned as unsigned:
             response = _error(403, unsigned.error_type, str(unsigned))
         except Gone:
             response = _error(410, "GoneException", "Gone")
         return response._replace(headers=[*response.headers, ("x-amzn-requestid", new_id())])
 
-    def _open(self, connection_id: str) -> Connection:
-        connection = self._connections.get(connection_id)
-        if connection is None or connection.state is not State.OPEN:
-            raise Gone
-        return connection
-
-    async def _operation(self, request: HttpRequest, connection: Connection) -> HttpResponse:
-        if request.method == "POST":
-            return await self._post(request.body, connection)
-        if request.method == "GET":
-            return json_response(200, connection.about())
-        if request.method == "DELETE":
-            await connection.close(*NORMAL_CLOSURE)
-            return HttpResponse(204, [], b"")
-        return _error(403, "ForbiddenException", f"{request.method} is no method of @connections")
-
-    async def _post(self, body: bytes, connection: Connection) -> HttpResponse:
+    async def _post(self, body: bytes, client: Client) -> HttpResponse:
+        """Send a message, one of at most so many in any second. Raises Gone."""
         if len(body) > MAX_POST:
             words = f"The message is {len(body)} bytes; {MAX_POST} are allowed"
             return _error(413, "PayloadTooLargeException", words)
-        if not self._within_limit():
-            return _error(429, "LimitExceededException", "Too many messages a second")
+        if self._limit is not None:
+            now = self._clock()
+            while self._posts and self._posts[0] <= now - 1.0:
+                self._posts.popleft()
+            if len(self._posts) >= self._limit:
+                return _error(429, "LimitExceededException", "Too many messages a second")
+            self._posts.append(now)
         try:
             text = body.decode("utf-8")
         except UnicodeDecodeError as error:
             words = f"A message to a client is text, and this is not UTF-8: {error}"
             return _error(400, "BadRequestException", words)
-        await connection.post(text)
+        await client.post(text)
         return HttpResponse(200, [], b"")
-
-    def _within_limit(self) -> bool:
-        if self._limit is None:
-            return True
-        now = self._clock()
-        while self._posts and self._posts[0] <= now - 1.0:
-            self._posts.popleft()
-        if len(self._posts) >= self._limit:
-            return False
-        self._posts.append(now)
-        return True
 
 
 def _error(status: int, error_type: str, message: str) -> HttpResponse:

@@ -20,7 +20,7 @@ class Gone(Exception):
     """The connection is not open: not any more, or not yet."""
 
 
-class State(enum.Enum):
+class ClientState(enum.Enum):
     """Where a connection is in its life."""
 
     CONNECTING = "connecting"
@@ -28,39 +28,39 @@ class State(enum.Enum):
     CLOSED = "closed"
 
 
-class Connection:
-    """A client between its handshake and its end; `send` is the web server's, for this client."""
+class Client:
+    """A client between its handshake and its end; `send` is the web server's, for this one."""
 
     def __init__(self, handshake: Handshake, api: WebSocketApi, send: Send) -> None:
         self.handshake = handshake
-        self.state = State.CONNECTING
+        self.state = ClientState.CONNECTING
         self._api = api
         self._send = send
         self._began = self._active = time.monotonic()
 
     async def accept(self, subprotocol: str | None) -> None:
         """Complete the handshake. Raises Gone where the client has left."""
-        self.state = State.OPEN
+        self.state = ClientState.OPEN
         await self._sent({"type": "websocket.accept", "subprotocol": subprotocol})
 
     async def post(self, text: str) -> None:
         """Send a text. Raises Gone."""
-        if self.state is not State.OPEN:
+        if self.state is not ClientState.OPEN:
             raise Gone
         await self._sent({"type": "websocket.send", "text": text})
         self.touch()
 
     async def close(self, code: int, reason: str) -> None:
         """Send a close frame; does nothing if the connection is not open."""
-        if self.state is State.OPEN:
-            self.state = State.CLOSED
+        if self.state is ClientState.OPEN:
+            self.state = ClientState.CLOSED
             # The reader is told the code, too: uvicorn hands it a websocket.disconnect.
             with contextlib.suppress(Gone):
                 await self._sent({"type": "websocket.close", "code": code, "reason": reason})
 
     def end(self) -> None:
         """The client is gone, whoever closed the connection."""
-        self.state = State.CLOSED
+        self.state = ClientState.CLOSED
 
     def touch(self) -> None:
         """A message went through, so that the connection is not idle."""
