@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from decimal import Decimal
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
@@ -332,6 +333,72 @@ def test_D11_an_answer_of_400_or_more_fails_the_invocation(adapt: Any) -> None:
 
     with pytest.raises(InvocationError, match="404"):
         adapt(Echo(script))(SQS_EVENT, CONTEXT)
+
+
+def test_D11_the_scope_says_that_lamella_made_the_request(adapt: Any) -> None:
+    """No HTTP request has the extension, so nobody can pass one off as an event."""
+    seen: list[Any] = []
+
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope["extensions"].get("lamella.event"))
+        await answer(send, {})
+
+    handler = adapt(Echo(script))
+    handler(SQS_EVENT, CONTEXT)
+    handler({"any": "thing"}, CONTEXT)
+    for build in builders.HTTP_EVENTS.values():
+        handler(build(), CONTEXT)
+    http = [None] * len(builders.HTTP_EVENTS)
+    assert seen == [{"source": "sqs"}, {"source": "unknown"}, *http]
+
+
+@pytest.mark.parametrize(
+    ("path", "refused"),
+    [
+        ("/events", True),
+        ("/events/", True),
+        ("//events", True),
+        ("/%65vents", True),
+        ("/x/../events", True),
+        ("/./events", True),
+        ("/eventsx", False),
+        ("/x/events", False),
+        ("/", False),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("settings", [{}, {"base_path": "/api"}, {"base_path_mode": "strip"}])
+def test_http_requests_for_the_path_of_events_can_be_refused(
+    adapt: Any, path: str, refused: bool, method: str, settings: dict[str, str]
+) -> None:
+    prefix = settings.get("base_path", "")
+    event = url_event(prefix + path, method=method)
+    results = [
+        adapt(Echo(), events_from_http=choice, **settings)(event, CONTEXT)
+        for choice in ("allow", "refuse")
+    ]
+    assert [result["statusCode"] for result in results] == [200, 404 if refused else 200]
+
+
+def test_events_themselves_are_served_where_http_is_refused(adapt: Any) -> None:
+    handler = adapt(Echo(), events_from_http="refuse", events_path="/hooks")
+    assert handler(SQS_EVENT, CONTEXT)["path"] == "/hooks"
+    assert handler(rest_event("/hooks"), CONTEXT)["body"] == "Not Found"
+    assert handler(rest_event("/events"), CONTEXT)["statusCode"] == 200
+    assert handler(url_event("/hooks", method="HEAD"), CONTEXT)["body"] == ""
+
+
+def test_the_numbers_of_an_answer_are_kept_for_awslambdaric(adapt: Any) -> None:
+    """Its encoder writes a Decimal as it is; only numbers that Python would change are one."""
+
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        await send(
+            {"type": "http.response.body", "body": b'{"amount": 2.2999999999999998, "n": 1.5}'}
+        )
+
+    result = adapt(Echo(script))(SQS_EVENT, CONTEXT)
+    assert result == {"amount": Decimal("2.2999999999999998"), "n": 1.5}
 
 
 def test_events_can_be_refused(adapt: Any) -> None:

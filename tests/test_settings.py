@@ -40,6 +40,7 @@ def test_defaults_are_the_same_both_ways() -> None:
         ("ASGI_EXCLUDE_HEADERS", "Server, X-A", "exclude_headers", {b"server", b"x-a"}),
         ("ASGI_EVENTS_PATH", "/hooks", "events_path", "/hooks"),
         ("ASGI_EVENTS_PATH", "", "events_path", ""),
+        ("ASGI_EVENTS_FROM_HTTP", "Refuse", "events_from_http", "refuse"),
         ("ASGI_ERROR_STATUS", "500-599, 429", "error_status", (range(500, 600), range(429, 430))),
         ("ASGI_DEADLINE_MARGIN_MS", "0", "deadline_margin_ms", 0),
         ("ASGI_BACKGROUND_TIMEOUT", "3", "background_timeout", 3.0),

@@ -20,7 +20,7 @@ from lamella.invocation import Invocation, set_current
 from lamella.life.leftovers import task_factory
 from lamella.life.supervision import Alarm, supervise
 from lamella.loops import new_loop
-from lamella.response.wire import PAYLOAD_LIMIT, encode_result
+from lamella.response.wire import PAYLOAD_LIMIT, decode_result, encode_result
 from lamella.served import set_served
 from lamella.service import Service
 from lamella.settings import STARTUP_TIME, Settings, from_arguments
@@ -137,7 +137,7 @@ class CollectedOutcome:
         body = result.get("body", "") if http else None
         if not isinstance(body, str) or len(body) * 6 > PAYLOAD_LIMIT:
             encode_result(result)
-        self._result = result
+        self._result = decode_result(result)
 
     def fail(self, error: InvocationError) -> None:
         """Keep the error."""

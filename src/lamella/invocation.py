@@ -13,12 +13,14 @@ class Invocation(NamedTuple):
 
     `event` is the parsed event, `context` the Lambda context object (LambdaContext of
     awslambdaric: `aws_request_id`, `get_remaining_time_in_millis()`, ...), `trace_id` the X-Ray
-    trace header where Lambda gave one (bootstrap way).
+    trace header where Lambda gave one, and `raw` the event's JSON as Lambda sent it (both on the
+    bootstrap way).
     """
 
     event: Event
     context: Any
     trace_id: str | None = None
+    raw: bytes | None = None
 
 
 _current: ContextVar[Invocation] = ContextVar("lamella.invocation")

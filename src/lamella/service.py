@@ -77,6 +77,12 @@ class Service:
             return None
         request = self._preparation.prepare(request, invocation.trace_id)
         sink = self._sink(source, codec, event, outcome, request.method == "HEAD")
+        if self.settings.events_from_http == "refuse" and self.settings.events_path:
+            from lamella.sources.events import is_path_of_events
+
+            if is_path_of_events(request.path, request.root_path, self.settings.events_path):
+                sink.fail(404, "Not Found")
+                return None
         if self._compress is not None:
             sink = self._compress(sink, request.headers, source.name in self._streamed)
         return self._http_cycle(request, invocation, sink, outcome)
@@ -93,13 +99,14 @@ class Service:
     def _open_event(self, invocation: Invocation, outcome: Outcome) -> Cycle | None:
         """An event that is not HTTP: its failures are the invocation's, for Lambda to retry."""
         from lamella.sources import events as codec
+        from lamella.sources.services import service_of
 
         event, settings = invocation.event, self.settings
         if not settings.events_path:
             outcome.fail(InvocationError(_UNSERVED))
             return None
         try:
-            request = codec.decode(event, settings.events_path)
+            request = codec.decode(event, settings.events_path, invocation.raw)
         except BadEvent as error:
             logger.warning("Malformed event (%s): %s", "events", error)
             outcome.fail(InvocationError(str(error)))
@@ -112,7 +119,9 @@ class Service:
                 outcome.fail(error)
             return response.status
 
-        return self._http_cycle(request, invocation, BufferedSink(deliver), outcome)
+        cycle = self._http_cycle(request, invocation, BufferedSink(deliver), outcome)
+        cycle.scope["extensions"]["lamella.event"] = {"source": service_of(event)}
+        return cycle
 
     def _open_websocket(self, invocation: Invocation, outcome: Outcome) -> Cycle | None:
         from lamella.sources import websocket as codec

@@ -34,6 +34,7 @@ class Settings(NamedTuple):
     text_types: tuple[str, ...]
     exclude_headers: frozenset[bytes]
     events_path: str
+    events_from_http: str
     error_status: tuple[range, ...]
     deadline_margin_ms: int
     background_timeout: float
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
         text_types: Words
         exclude_headers: Words
         events_path: str
+        events_from_http: str
         error_status: Words
         deadline_margin_ms: int | str
         background_timeout: float | str
@@ -165,6 +167,12 @@ TABLE = (
         values.to_path,
         "The path to which events that are not HTTP are posted; empty: such events are refused",
         takes_empty=True,
+    ),
+    Setting(
+        "events_from_http",
+        "allow",
+        values.one_of("allow", "refuse"),
+        "`refuse`: an HTTP request for the path of events is answered with a 404",
     ),
     Setting(
         "error_status",

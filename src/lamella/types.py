@@ -37,6 +37,12 @@ Result = Any
 """What a handler returns: anything that JSON can hold."""
 
 
+class JSONText(NamedTuple):
+    """A `Result` that is JSON text already, in UTF-8: it leaves as the application wrote it."""
+
+    text: bytes
+
+
 class Request(NamedTuple):
     """An HTTP request, whichever event source it came from.
 

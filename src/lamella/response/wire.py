@@ -12,7 +12,7 @@ from binascii import b2a_base64
 from typing import Any, NamedTuple
 
 from lamella.errors import InvocationError, LamellaError, ResponseTooLarge, message_of
-from lamella.types import Result
+from lamella.types import JSONText, Result
 
 PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response"
 """Content type of the POST whose body begins with a prelude."""
@@ -52,7 +52,8 @@ def encode_result(result: Result, limit: Limit = LAMBDA_LIMIT) -> bytes:
     """A buffered result as JSON bytes. Raises `ResponseTooLarge`, `InvocationError`."""
     try:
         try:
-            payload = encode_json(result).encode()
+            written = isinstance(result, JSONText)
+            payload = result.text if written else encode_json(result).encode()
         except UnicodeEncodeError:
             # Half a surrogate pair has no UTF-8, but JSON can spell it: all letters as escapes.
             payload = _encode_ascii(result).encode()
@@ -65,6 +66,35 @@ def encode_result(result: Result, limit: Limit = LAMBDA_LIMIT) -> bytes:
             "or answer with a link to it."
         )
     return payload
+
+
+def decode_result(result: Result) -> Result:
+    """A result as Python objects, for awslambdaric to write as JSON again.
+
+    Its encoder writes a Decimal digit by digit, so a number is one where a float or an int would
+    not be the same number. What is lost is the spelling: 1.50 leaves as 1.5, and of a key that is
+    there twice, the last value.
+    """
+    if not isinstance(result, JSONText):
+        return result
+
+    def number(digits: str) -> Any:
+        found = float(digits)
+        if repr(found) == digits:
+            return found
+        from decimal import Decimal
+
+        exact = Decimal(digits)
+        return found if exact == Decimal(repr(found)) else exact
+
+    def integer(digits: str) -> Any:
+        # Python reads no integer of more than 4,300 digits.
+        return int(digits) if len(digits) < 4300 else number(digits)
+
+    try:
+        return json.loads(result.text, parse_float=number, parse_int=integer)
+    except ArithmeticError:  # an exponent of 19 digits, which not even Decimal has
+        return result.text.decode()
 
 
 def encode_prelude(metadata: dict[str, Any]) -> bytes:

@@ -163,7 +163,8 @@ class Slot:
             raise InvocationError(
                 f"The event is not JSON: {error}", "Runtime.UnmarshalError"
             ) from error
-        current = Invocation(event, lambda_context(invocation), invocation.trace_id)
+        context, body = lambda_context(invocation), invocation.body
+        current = Invocation(event, context, invocation.trace_id, body)
         set_current(current, alone=not concurrent)
         seconds_left = invocation.deadline_ms / 1000 - time.time()
         cycle = service.open(current, outcome)

@@ -51,7 +51,7 @@ def open_cycle(
             "session": connection.session,
         },
     }
-    scope["aws.event"], scope["aws.context"], trace_id = invocation
+    scope["aws.event"], scope["aws.context"], trace_id, *_ = invocation
     if settings.traceparent:
         add_traceparent(scope["headers"], trace_id)
     cycle = WebSocketCycle(
