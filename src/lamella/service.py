@@ -6,7 +6,6 @@ All three ways in share this. They differ in the `Outcome` that they pass: where
 from __future__ import annotations
 
 import logging
-from functools import partial
 from typing import cast
 
 from lamella.asgi.http import HTTPCycle
@@ -94,7 +93,26 @@ class Service:
         if source.name in self._streamed:  # only on the way in whose outcomes can
             stream = cast(StreamingOutcome, outcome).stream()
             return StreamedSink(stream, cast(StreamingCodec, codec).prelude, head)
-        return BufferedSink(partial(self._deliver, source, codec, event, outcome), head)
+        text_types = self.settings.text_types
+
+        def deliver(response: Response) -> int:
+            try:
+                result = codec.encode(response, event, text_types)
+                limit = source.limit(event) if source.limit is not None else None
+                # JSON writes a byte in six at most (\u0000), and headers are small: most results
+                # need no second look.
+                if limit is not None and len(response.body) * 12 > limit:
+                    encode_result(result, Limit(f"the event source {source.name!r}", limit))
+                outcome.send(result)
+            except ResponseTooLarge as error:
+                logger.error("%s", error)
+                response = plain(500, "The response is too large to be delivered.")
+                outcome.send(codec.encode(response, event, text_types))
+            except InvocationError as error:
+                outcome.fail(error)
+            return response.status
+
+        return BufferedSink(deliver, head)
 
     def _open_event(self, invocation: Invocation, outcome: Outcome) -> Cycle | None:
         """An event that is not HTTP: its failures are the invocation's, for Lambda to retry."""
@@ -172,27 +190,6 @@ class Service:
             "aws.context": invocation.context,
         }
         return HTTPCycle(scope, request.body, sink)
-
-    def _deliver(
-        self, source: Source, codec: Codec, event: Event, outcome: Outcome, response: Response
-    ) -> int:
-        """Send the result of an HTTP request; the status that the client gets."""
-        text_types = self.settings.text_types
-        try:
-            result = codec.encode(response, event, text_types)
-            limit = source.limit(event) if source.limit is not None else None
-            # JSON writes a byte in six at most (\u0000), and headers are small: most results need
-            # no second look.
-            if limit is not None and len(response.body) * 12 > limit:
-                encode_result(result, Limit(f"the event source {source.name!r}", limit))
-            outcome.send(result)
-        except ResponseTooLarge as error:
-            logger.error("%s", error)
-            response = plain(500, "The response is too large to be delivered.")
-            outcome.send(codec.encode(response, event, text_types))
-        except InvocationError as error:
-            outcome.fail(error)
-        return response.status
 
 
 _MALFORMED = "Bad Request: the event is malformed."

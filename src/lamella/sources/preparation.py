@@ -33,16 +33,7 @@ class Preparation(NamedTuple):
 
     def prepare(self, request: Request, trace_id: str | None = None) -> Request:
         """The request as the application gets it; `trace_id` is the invocation's X-Ray header."""
-        headers = request.headers
-        names = {name for name, _ in headers}
-        chunked = b"transfer-encoding" in names
-        if chunked or TENANT_HEADER in names:
-            gone = (TENANT_HEADER, *((b"transfer-encoding", b"content-length") if chunked else ()))
-            headers[:] = [pair for pair in headers if pair[0] not in gone]
-        # The body is here as a whole, so it has a length (RFC 9112, section 7.1.3). REST APIs take
-        # that header off; Django and others read a body no further than it says.
-        if chunked or (request.body and b"content-length" not in names):
-            headers.append((b"content-length", b"%d" % len(request.body)))
+        _frame(request.headers, request.body)
         if request.root_path or self.base_path:
             request = mount(request, self.base_path, self.base_path_mode)
         if self.forwarded_host:
@@ -52,6 +43,21 @@ class Preparation(NamedTuple):
         if self.traceparent:
             add_traceparent(request.headers, trace_id)
         return request
+
+
+def _frame(headers: Headers, body: bytes) -> None:
+    """Take off what proves nothing or frames nothing here; see that a body has its length.
+
+    A body comes whole, so it has a length in place of a coding (RFC 9112, section 7.1.3). REST APIs
+    take that header off; Django and others read a body no further than it says.
+    """
+    names = {name for name, _ in headers}
+    chunked = b"transfer-encoding" in names
+    if chunked or TENANT_HEADER in names:
+        gone = (TENANT_HEADER, *((b"transfer-encoding", b"content-length") if chunked else ()))
+        headers[:] = [pair for pair in headers if pair[0] not in gone]
+    if chunked or (body and b"content-length" not in names):
+        headers.append((b"content-length", b"%d" % len(body)))
 
 
 def mount(request: Request, base_path: str, mode: str) -> Request:

@@ -100,27 +100,11 @@ def _is_payload_v1(event: Event) -> bool:
     )
 
 
-def _is_http_v1(event: Event) -> bool:
-    return event.get("version") == "1.0" and _is_payload_v1(event) and "apiId" in _context(event)
-
-
 def _is_rest(event: Event) -> bool:
     if not _is_payload_v1(event):
         return False
     context = _context(event)
     return "resource" in event or "resourcePath" in context or "resourceId" in context
-
-
-def _is_alb(event: Event) -> bool:
-    return "elb" in _context(event)
-
-
-def _is_lattice(event: Event) -> bool:
-    return event.get("version") == "2.0" and "serviceArn" in _context(event)
-
-
-def _is_lattice_v1(event: Event) -> bool:
-    return "raw_path" in event and "method" in event
 
 
 def _is_edge(event: Event) -> bool:
@@ -145,11 +129,6 @@ def _is_websocket(event: Event) -> bool:
 _MEGABYTE = 1024 * 1024
 
 
-def _alb_limit(_event: Event) -> int:
-    """The quota of the page that alb.py names: "the response JSON", 1 MB."""
-    return _MEGABYTE
-
-
 def _edge_limit(event: Event) -> int:
     """A generated response "including headers and body": 40 KB for viewers, 1 MB for origins.
 
@@ -163,11 +142,28 @@ def _edge_limit(event: Event) -> int:
 SOURCES: tuple[Source, ...] = (
     Source("url", _is_function_url, "lamella.sources.function_url"),
     Source("http", _is_payload_v2, "lamella.sources.http_api"),
-    Source("http-v1", _is_http_v1, "lamella.sources.http_api_v1"),
+    Source(
+        "http-v1",
+        lambda event: (
+            event.get("version") == "1.0" and _is_payload_v1(event) and "apiId" in _context(event)
+        ),
+        "lamella.sources.http_api_v1",
+    ),
     Source("rest", _is_rest, "lamella.sources.rest"),
-    Source("alb", _is_alb, "lamella.sources.alb", _alb_limit),
-    Source("lattice", _is_lattice, "lamella.sources.lattice"),
-    Source("lattice-v1", _is_lattice_v1, "lamella.sources.lattice"),
+    # ALB's quota, "the response JSON", is on the page that alb.py names.
+    Source(
+        "alb", lambda event: "elb" in _context(event), "lamella.sources.alb", lambda _: _MEGABYTE
+    ),
+    Source(
+        "lattice",
+        lambda event: event.get("version") == "2.0" and "serviceArn" in _context(event),
+        "lamella.sources.lattice",
+    ),
+    Source(
+        "lattice-v1",
+        lambda event: "raw_path" in event and "method" in event,
+        "lamella.sources.lattice",
+    ),
     Source("edge", _is_edge, "lamella.sources.edge", _edge_limit),
     Source("websocket", _is_websocket, "lamella.sources.websocket", family=Family.WEBSOCKET),
 )
