@@ -51,3 +51,31 @@ def test_D32_a_result_over_the_limit_is_refused_with_its_size() -> None:
 def test_what_is_no_json_fails_the_invocation() -> None:
     with pytest.raises(InvocationError, match="cannot be written as JSON"):
         wire.encode_result({"body": b"bytes"})
+
+
+class Odd(Exception):
+    """An application's error, whose `error_type` means something else."""
+
+    def __init__(self, error_type: object) -> None:
+        super().__init__()
+        self.error_type = error_type
+
+
+@pytest.mark.parametrize("given", ["Runtime.Gone", "Function.NotFound"])
+def test_a_type_that_looks_like_lambda_s_is_taken(given: str) -> None:
+    assert wire.error_report(Odd(given))["errorType"] == given
+
+
+@pytest.mark.parametrize(
+    "given", [None, 7, "lost", "Function.", "Function.€", "Runtime.A\r\nX-B: c", "Other.Kind"]
+)
+def test_any_other_type_is_the_name_of_its_class(given: object) -> None:
+    assert wire.error_report(Odd(given))["errorType"] == "Function.Odd"
+    trailers = wire.last_chunk(Odd(given)).split(b"\r\n")
+    assert trailers[1] == b"Lambda-Runtime-Function-Error-Type: Function.Odd"
+    assert len(trailers) == 5
+
+
+def test_a_report_of_half_a_surrogate_pair_can_be_written() -> None:
+    report = wire.error_report(InvocationError("\ud800"))
+    assert json.loads(wire.encode_report(report))["errorMessage"] == r"\ud800"

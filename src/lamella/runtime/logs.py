@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from lamella.errors import described
@@ -59,6 +59,21 @@ class UnfailingLogger(logging.Logger):
     `logging`, with the reason.
     """
 
+    def _log(
+        self,
+        level: int,
+        msg: object,
+        args: Any,
+        exc_info: Any = None,
+        extra: Mapping[str, object] | None = None,
+        stack_info: bool = False,
+        stacklevel: int = 1,
+    ) -> None:
+        if isinstance(exc_info, BaseException):  # not as it is: logging would ask for its truth
+            exc_info = type(exc_info), exc_info, exc_info.__traceback__
+        # One frame more: this one is not the caller.
+        super()._log(level, msg, args, exc_info, extra, stack_info, stacklevel + 1)
+
     def makeRecord(self, *args: Any, **options: Any) -> logging.LogRecord:
         """A record; a plain one where the application's factory fails."""
         try:
@@ -79,22 +94,28 @@ class UnfailingLogger(logging.Logger):
 
 def write_past(record: logging.LogRecord, failure: BaseException) -> None:
     """Write a record, and why logging could not take it, straight to stderr."""
+    with contextlib.suppress(OSError):  # nobody reads it any more
+        os.write(2, plain_text(record, failure).encode("utf-8", "backslashreplace"))
+
+
+def plain_text(record: logging.LogRecord, failure: BaseException) -> str:
+    """A record without its formatter, and why that failed. It never raises."""
     import traceback
 
-    text = f"[{record.levelname}]\t{current_request_id()}\t"
     try:
-        text += record.getMessage()
+        text = record.getMessage()
     except BaseException:
-        text += str(record.msg)
-    text += f"\nlogging could not take this record: {described(failure)}\n"
-    for error in (record.exc_info and record.exc_info[1], failure):
-        try:
-            if error:
-                text += "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        except BaseException:
-            text += f"{type(error).__name__}, whose traceback cannot be written\n"
-    with contextlib.suppress(OSError):  # nobody reads it any more
-        os.write(2, text.encode("utf-8", "backslashreplace"))
+        text = str(record.msg)
+    text = f"[{record.levelname}]\t{current_request_id()}\t{text}\n"
+    text += f"logging could not take this record as it is: {described(failure)}\n"
+    for error in (record.exc_info[1] if record.exc_info else None, failure):
+        if error is not None:
+            try:
+                lines = traceback.format_exception(type(error), error, error.__traceback__)
+            except BaseException:  # of an error whose own methods raise
+                lines = [*traceback.format_tb(error.__traceback__), described(error), "\n"]
+            text += "".join(lines)
+    return text
 
 
 class LambdaLogHandler(logging.Handler):
@@ -106,16 +127,19 @@ class LambdaLogHandler(logging.Handler):
         self._with_level = with_level
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Format and write; an error in doing so is logging's own affair."""
+        """Format and write; where the text cannot be written, that is logging's own affair."""
+        record.aws_request_id = current_request_id()
+        record.tenant_id = current_tenant_id()
         try:
-            record.aws_request_id = current_request_id()
-            record.tenant_id = current_tenant_id()
             text = self.format(record)
+        except BaseException as failure:  # what is logged is the application's, and may raise
+            text = plain_text(record, failure)
+        try:
             frame = getattr(record, "_frame_type", None)
             if frame is None:
                 frame = ric.frame_type(record) if self._with_level else TEXT_FRAME
             self._write(text, frame)
-        except BaseException:  # the application's own text may raise anything
+        except Exception:
             self.handleError(record)
 
 
