@@ -313,7 +313,7 @@ def test_a_store_that_environments_do_not_share(tmp_path: Path, url: str) -> Non
     write(tmp_path)
     found = findings(tmp_path, "--env", f"ASGI_WEBSOCKET_STORE={url}")["websockets"]
     assert found["level"] == "warning"
-    assert "has one of its own" in found["message"]
+    assert "several environments serve one connection" in found["message"]
 
 
 def test_without_websockets_nothing_is_said_of_them(tmp_path: Path) -> None:
@@ -384,7 +384,7 @@ def test_the_templates_of_the_examples_lack_nothing() -> None:
         (["--env", "ALONE"], "not of the form NAME=VALUE"),
         (["--python", "/no/such/python"], "is no executable file"),
         (["--python", "false"], "does not run as Python 3.10 or later"),
-        (["--runtime", "nodejs22.x"], "is no runtime of Lambda's for Python"),
+        (["--runtime", "nodejs22.x"], "is not a Python runtime of Lambda"),
         (["--runtime", "python3.99"], "no python3.99 runs on PATH"),
         (
             ["--runtime", "python3.99", "--python", "python3"],

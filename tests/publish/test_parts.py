@@ -148,7 +148,7 @@ def test_a_placeholder_is_the_same_on_every_call_and_has_nothing_to_run() -> Non
     [
         pytest.param(None, "is no zip file that can be read: .*Build one: make layer", id="none"),
         pytest.param(b"text", "is no zip file that can be read", id="no zip"),
-        pytest.param(release.placeholder().data, "is no layer of Lamella", id="another zip"),
+        pytest.param(release.placeholder().data, "is not a layer of Lamella", id="another zip"),
     ],
 )
 def test_a_file_that_is_no_layer_is_not_published(

@@ -147,7 +147,7 @@ class InProcessFunction:
         if (await answer.head()).streamed:
             answer.abandon()
             raise InvocationError(
-                "The event's source streams: send a request with the client, or leave out "
+                "The event's front door streams: send a request with the client, or leave out "
                 'invoke_mode="response_stream".'
             )
         payload = b"".join([piece async for piece in answer])

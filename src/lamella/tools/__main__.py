@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 MISSING = (
-    "The command `lamella` needs {!r}, which is not installed. Running on Lambda takes none of its "
+    "The command `lamella` needs {!r}, which is not installed. Functions on Lambda do not need its "
     'packages, so they are an extra: pip install "lamella[local]"'
 )
 

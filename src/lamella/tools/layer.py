@@ -63,7 +63,7 @@ def info_command(given: Path | None, as_json: bool) -> None:
             unpacked = sum(entry.file_size for entry in archive.infolist())
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise click.ClickException(
-            f"{path} is no layer of Lamella: it has no {MANIFEST} that can be read ({error})."
+            f"{path} is not a layer of Lamella: its {MANIFEST} cannot be read ({error})."
         ) from error
     about: dict[str, Any] = {
         "path": str(path),

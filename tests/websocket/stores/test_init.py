@@ -145,8 +145,8 @@ def test_a_bucket(bare: Place, front: Front) -> None:
     again = init(bare.url())
     assert again.exit_code == 0
     assert again.stderr.splitlines()[:2] == [
-        f"Bucket {name} was there already. Where it encrypts with a KMS key of your own, the role "
-        "needs kms:Decrypt and kms:GenerateDataKey on that key, too.",
+        f"Bucket {name} was there already. If the bucket encrypts with a KMS key of your own, "
+        "the role also needs kms:Decrypt and kms:GenerateDataKey on that key.",
         "The rule that removes what is a day old under web/sockets/ was there already.",
     ]
 
@@ -238,7 +238,7 @@ def test_nothing_of_others_is_let_expire(bare: Place, front: Front, key: str) ->
     done = init(bare.url())
     assert done.exit_code == 1
     assert f"Bucket {name} holds web/sockets/photo" in done.stderr
-    assert "choose a prefix of its own" in done.stderr
+    assert "choose a prefix that nothing else uses" in done.stderr
     with pytest.raises(aws.exceptions.ClientError, match="NoSuchLifecycleConfiguration"):
         aws.get_bucket_lifecycle_configuration(Bucket=name)
 

@@ -66,8 +66,8 @@ def application(probe: Probe, target: Target) -> Iterator[Finding]:
         for name in probe.found.get("missing_runtime_packages", ()):
             if f"{lacks}{name}" in message:
                 text = (
-                    f"The application imports {name}, which Lambda's runtime has and the "
-                    f"interpreter of this check has not: pip install {name} there to look further."
+                    f"The application imports {name}. Lambda's runtime has it, but the "
+                    f"interpreter of this check has not: pip install {name} there to check further."
                 )
                 yield warning("application", text, **error)
                 return
@@ -108,8 +108,8 @@ def import_times(probe: Probe, target: Target) -> Iterator[Finding]:
     if started > INIT_LIMIT_MS:
         yield warning(
             "import time",
-            f"{message} With startup that is over the {INIT_LIMIT_MS // 1000} s of Lambda's init "
-            "phase, so it would run a second time: make it lighter.",
+            f"{message} With startup that is more than the {INIT_LIMIT_MS // 1000} s of Lambda's "
+            "init phase, so Lambda would run it a second time: make it faster.",
             **details,
         )
     else:

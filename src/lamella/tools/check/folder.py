@@ -25,10 +25,10 @@ NEEDLESS = {
     "granian": "the layer needs no web server",
     "gunicorn": "the layer needs no web server",
     "httptools": "it is a part of uvicorn[standard]",
-    "watchfiles": "it is for reload on a laptop",
+    "watchfiles": "it only reloads code on a developer's machine",
     "mangum": "the layer is its replacement",
     "awslambdaric": "Lamella has its own runtime client",
-    "lamella": "the layer brings its own, which is the one that runs",
+    "lamella": "the layer brings its own copy, and that one runs",
 }
 
 _NATIVE = re.compile(r"\.cpython-(?P<major>3)(?P<minor>\d+)-(?P<machine>\w+?)-linux")
@@ -74,7 +74,7 @@ def needless(target: Target, imported: Iterable[str]) -> Iterator[Finding]:
         megabytes = _bytes_in(target.folder / name) / 2**20
         used = name in imported and name != "lamella"
         advice = (
-            "but the application imports it: drop the import first"
+            "but the application imports it: remove the import first"
             if used
             else "remove it from the requirements"
         )

@@ -19,7 +19,7 @@ def chosen(python: str | None, runtime: str) -> Interpreter:
     match = re.fullmatch(r"python(3\.\d+)", runtime)
     if runtime and match is None:
         raise InterpreterError(
-            f"{runtime!r} is no runtime of Lambda's for Python: use one such as python3.13."
+            f"{runtime!r} is not a Python runtime of Lambda: use one such as python3.13."
         )
     wanted = match[1] if match else ""
     if python is None and wanted not in ("", "{}.{}".format(*sys.version_info)):
@@ -28,8 +28,8 @@ def chosen(python: str | None, runtime: str) -> Interpreter:
     if wanted and interpreter.minor != wanted:
         raise InterpreterError(
             f"The function's runtime is {runtime}, but {interpreter.path} is Python "
-            f"{interpreter.minor}: name an interpreter of {wanted} with --python. (Bytecode and "
-            "native modules of one minor are of no use to another.)"
+            f"{interpreter.minor}: name an interpreter of {wanted} with --python. (A Python "
+            "cannot use the bytecode and the native modules of another minor.)"
         )
     return interpreter
 

@@ -31,8 +31,8 @@ def store(probe: Probe) -> Iterator[Finding]:
         yield warning(
             "websockets",
             f"{STORE} names a store of the kind {told['kind']}: every environment on Lambda has "
-            "one of its own, and the events of a connection come to several. Use dynamodb://TABLE "
-            "or another one that they share.",
+            "its own, but several environments serve one connection. Use dynamodb://TABLE, or "
+            "another store that environments share.",
             **told,
         )
     else:

@@ -11,7 +11,7 @@ from lamella.websocket.stores.postgresql import open_pool
 from lamella.websocket.stores.sql import SCHEMA, Statement
 
 GRANT = (
-    "Where the function connects as another user: GRANT SELECT, INSERT, UPDATE, DELETE ON "
+    "If the function connects as another user: GRANT SELECT, INSERT, UPDATE, DELETE ON "
     "lamella_connections, lamella_members TO that user."
 )
 

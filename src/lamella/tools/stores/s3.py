@@ -21,8 +21,8 @@ MINIMUM = "TransitionDefaultMinimumObjectSize"
 (https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html)."""
 
 KMS = (
-    "Where it encrypts with a KMS key of your own, the role needs kms:Decrypt and "
-    "kms:GenerateDataKey on that key, too."
+    "If the bucket encrypts with a KMS key of your own, the role also needs kms:Decrypt and "
+    "kms:GenerateDataKey on that key."
 )
 
 
@@ -81,8 +81,8 @@ def _refuse_what_would_expire(client: Any, bucket: str, prefix: str) -> None:
         found |= {each["Prefix"] for each in page.get("CommonPrefixes", ())}
         if others := sorted(found - ours):
             raise SetupError(
-                f"Bucket {bucket} holds {others[0]}, which is not Lamella's, and everything under "
-                f"{prefix}/ would be removed after a day: choose a prefix of its own."
+                f"Bucket {bucket} holds {others[0]}, which is not Lamella's. Everything under "
+                f"{prefix}/ is removed after a day: choose a prefix that nothing else uses."
             )
 
 
