@@ -82,7 +82,8 @@ def test_the_function_is_configured_for_the_layer(start: Start, wrapper: Path) -
     [
         (["--front-door", "rest", "--stage", "v1", "--stream"], "/v1", 200),
         (["--front-door", "http", "--stage", "dev", "--base", "shop"], "/shop/dev", 200),
-        (["--front-door", "alb", "--multi-value"], "", 200),
+        (["--front-door", "alb-multi-value"], "", 200),
+        (["--front-door", "http-v1", "--stage", "dev"], "/dev", 200),
         (["--front-door", "lattice"], "", 200),
     ],
 )
@@ -219,13 +220,34 @@ def test_an_init_error(start: Start, fault: str, message: str) -> None:
         ["--stage", "x"],
         ["--front-door", "alb", "--base", "/x"],
         ["--front-door", "http", "--stream"],
-        ["--multi-value"],
+        ["--stream", "--front-door", "alb-multi-value"],
     ],
 )
 def test_options_of_another_front_door(layer: list[str], arguments: list[str]) -> None:
     done = CliRunner().invoke(main, ["run", "a:b", *layer, *arguments])
     assert done.exit_code == 2
     assert "the chosen --front-door has no such option" in done.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--port", "99999"], ["--timeout", "0"], ["--memory", "0"], ["--concurrency", "0"]],
+)
+def test_numbers_that_cannot_be(layer: list[str], arguments: list[str]) -> None:
+    done = CliRunner().invoke(main, ["run", "a:b", *layer, *arguments])
+    assert done.exit_code == 2
+    assert f"Invalid value for '{arguments[0]}': {arguments[1]}" in done.output
+
+
+def test_a_foreign_host_is_refused_unless_it_is_named(start: Start) -> None:
+    cli = start("--public-host", "tunnel.example")
+    url = cli.url()
+    for host in ("localhost:3000", "127.0.0.1", "[::1]:1", "shop.localhost", "Tunnel.example:443"):
+        assert httpx.get(url, headers={"host": host}, timeout=10).status_code == 200, host
+    refused = httpx.get(url, headers={"host": "rebound.example"}, timeout=10)
+    assert refused.status_code == 403
+    assert "--public-host rebound.example" in refused.text
+    cli.line("403: lamella run does not answer requests whose Host header is 'rebound.example'")
 
 
 def test_one_kind_of_environment_at_a_time(layer: list[str]) -> None:

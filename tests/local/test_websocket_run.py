@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 import pytest
 from click.testing import CliRunner
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from lamella.tools.cli import main
@@ -168,6 +168,24 @@ def test_snap_start(start: Start) -> None:
     assert len(pids) == 2
     assert cli.end(signal.SIGINT) == 0
     assert not any(is_running(pid) for pid in pids)
+
+
+@pytest.mark.parametrize(
+    ("headers", "name"),
+    [
+        ({"Origin": "https://evil.example"}, "Origin header is 'https://evil.example'"),
+        ({"Origin": "null"}, "Origin header is 'null'"),
+    ],
+)
+def test_a_page_of_another_site(start: Start, headers: dict[str, str], name: str) -> None:
+    cli = start(*DOOR)
+    url = cli.url()
+    with pytest.raises(InvalidStatus) as refused, connect(url, additional_headers=headers):
+        pytest.fail("the page is in")
+    assert refused.value.response.status_code == 403
+    cli.line(name)
+    with connect(url, additional_headers={"Origin": "http://localhost:5173"}):
+        pass
 
 
 @pytest.mark.parametrize(

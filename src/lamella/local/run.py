@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ import click
 from rich.console import Console
 from watchfiles import PythonFilter, awatch
 
-from lamella.front_doors import FrontDoor, FunctionUrl, HttpApi, Lattice, LoadBalancer, RestApi
+from lamella.front_doors import FrontDoor, FunctionUrl, HttpApi, RestApi
+from lamella.front_doors.names import FRONT_DOORS
 from lamella.local.config import FunctionConfig
 from lamella.local.function import LocalFunction
 from lamella.local.gateway import Gateway
+from lamella.local.guard import Guard
 from lamella.local.interpreter import InterpreterError, inspected
 from lamella.local.layer import LayerError, opened_layer
 from lamella.local.sandbox import Failure
@@ -28,9 +30,12 @@ from lamella.local.server import LocalServer, bound_socket, origin_of
 from lamella.local.waits import first_of
 from lamella.local.websockets.api import WebSocketApi, credentials_of, path_header, with_websockets
 from lamella.local.websockets.gateway import WebSocketGateway
-from lamella.local.welcome import SOURCES, headline, lines_to_try
+from lamella.local.welcome import welcome
 
 Door = FrontDoor | WebSocketApi
+
+NAMES = [*(name for name in FRONT_DOORS if name != "edge"), "websocket"]
+"""The front doors that can have a layer's function behind them: Lambda@Edge allows no layers."""
 
 
 @dataclass(frozen=True)
@@ -52,22 +57,29 @@ class Options:
     stage: str | None
     base: str
     stream: bool | None
-    multi_value: bool
     binary: tuple[str, ...]
     routes: tuple[str, ...]
     spread: int | None
     tries: tuple[str, ...]
     managed: int | None
     snap_start: bool
+    public_hosts: tuple[str, ...]
 
 
 @click.command()
 @click.argument("app", metavar="PACKAGE.MODULE:APP")
 @click.option(
-    "--front-door", default="url", show_default=True, type=click.Choice(list(SOURCES)),
+    "--front-door", default="url", show_default=True, type=click.Choice(NAMES),
     help="The event source that the function is behind.",
 )  # fmt: skip
-@click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1; 0 picks one.")
+@click.option(
+    "--port", default=3000, show_default=True, type=click.IntRange(0, 65535),
+    help="Port on 127.0.0.1; 0 picks one.",
+)  # fmt: skip
+@click.option(
+    "--public-host", "public_hosts", multiple=True, metavar="NAME",
+    help="A name besides localhost that Host and Origin headers may have, such as a tunnel's.",
+)  # fmt: skip
 @click.option("--layer", type=click.Path(path_type=Path), help="Lamella's layer, zip or directory.")
 @click.option(
     "--task-root", type=click.Path(path_type=Path), default=Path("."), show_default=True,
@@ -75,9 +87,18 @@ class Options:
 )  # fmt: skip
 @click.option("--python", default=sys.executable, help="The interpreter of the function.")
 @click.option("--env", multiple=True, metavar="NAME=VALUE", help="A variable of the function.")
-@click.option("--timeout", default=30.0, show_default=True, help="Seconds for one invocation.")
-@click.option("--memory", default=512, show_default=True, help="MB; reported, not enforced.")
-@click.option("--concurrency", default=10, show_default=True, help="Most environments at a time.")
+@click.option(
+    "--timeout", default=30.0, show_default=True, type=click.FloatRange(0, 900, min_open=True),
+    help="Seconds for one invocation.",
+)  # fmt: skip
+@click.option(
+    "--memory", default=512, show_default=True, type=click.IntRange(128, 32768),
+    help="MB; reported, not enforced.",
+)  # fmt: skip
+@click.option(
+    "--concurrency", default=10, show_default=True, type=click.IntRange(1),
+    help="Most environments at a time.",
+)  # fmt: skip
 @click.option(
     "--spread", type=click.IntRange(1), metavar="N",
     help="Events take turns on at least so many environments: websocket (2), others (1).",
@@ -94,7 +115,6 @@ class Options:
 @click.option("--stage", help='Stage of rest and websocket ("prod"), or http ("$default").')
 @click.option("--base", default="", help="Base path of a custom domain, for rest and http.")
 @click.option("--stream/--no-stream", default=None, help="Streamed answers: url (on), rest (off).")
-@click.option("--multi-value", is_flag=True, help="alb: multi-value headers enabled.")
 @click.option(
     "--binary", multiple=True, default=["*/*"], show_default=True, metavar="TYPE",
     help="rest: one of the API's binaryMediaTypes.",
@@ -127,7 +147,9 @@ def run(**options: Any) -> None:
             config = replace(config, environment=variables)
         failure = asyncio.run(_Session(chosen, config, door, listening, console).run())
     if failure is not None:
-        raise click.ClickException(_explained(failure))
+        message = f"the function does not start: {failure.error_type}: {failure.message}"
+        exited = "" if failure.exit_code is None else f" (exit code {failure.exit_code})"
+        raise click.ClickException(message + exited)
 
 
 def make_door(options: Options) -> Door:
@@ -139,30 +161,37 @@ def make_door(options: Options) -> Door:
             "--managed and --spread: on managed instances one environment has all events"
         )
     name, base = options.front_door, options.base.strip("/")
-    _refuse(bool(base) and name not in ("rest", "http"), "--base")
-    _refuse(options.stage is not None and name not in ("rest", "http", "websocket"), "--stage")
-    _refuse(bool(options.routes) and name != "websocket", "--route")
-    _refuse(options.stream is not None and name not in ("url", "rest"), "--stream")
-    _refuse(options.multi_value and name != "alb", "--multi-value")
-    prefix = f"/{base}" if base else ""
-    doors: dict[str, Callable[[], Door]] = {
-        "url": lambda: FunctionUrl(options.stream is not False),
-        "rest": lambda: RestApi(
-            options.stage or "prod", prefix, bool(options.stream), options.binary
-        ),
-        "http": lambda: HttpApi(options.stage or "$default", prefix),
-        "alb": lambda: LoadBalancer(options.multi_value),
-        "lattice": lambda: Lattice(),
-        "websocket": lambda: WebSocketApi(
-            options.stage or "prod", options.routes, path_header(user_variables(options))
-        ),
+    given = {
+        "--base": (bool(base), ("rest", "http", "http-v1")),
+        "--stage": (options.stage is not None, ("rest", "http", "http-v1", "websocket")),
+        "--route": (bool(options.routes), ("websocket",)),
+        "--stream": (options.stream is not None, ("url", "rest")),
     }
-    return doors[name]()
+    for option, (is_given, names) in given.items():
+        if is_given and name not in names:
+            raise click.UsageError(f"{option}: the chosen --front-door has no such option")
+    if name == "websocket":
+        header = path_header(user_variables(options))
+        return WebSocketApi(options.stage or "prod", options.routes, header)
+    door, prefix = FRONT_DOORS[name](), f"/{base}" if base else ""
+    if isinstance(door, FunctionUrl):
+        return replace(door, streaming=options.stream is not False)
+    if isinstance(door, RestApi):
+        return RestApi(options.stage or "prod", prefix, bool(options.stream), options.binary)
+    if isinstance(door, HttpApi):
+        return replace(door, stage=options.stage or door.stage, base=prefix)
+    return door
 
 
 def user_variables(options: Options) -> dict[str, str]:
     """What --env says. Raises click.ClickException for what is not NAME=VALUE."""
-    return dict(_variable(text) for text in options.env)
+    variables = {}
+    for text in options.env:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise click.ClickException(f"--env {text!r} is not of the form NAME=VALUE")
+        variables[name] = value
+    return variables
 
 
 def make_config(options: Options, layer: Path, door: Door) -> FunctionConfig:
@@ -217,7 +246,7 @@ class _Session:
             loop.add_signal_handler(number, stopped.set)
         async with self._function:
             warming = asyncio.ensure_future(self._function.warm())
-            await first_of(_settled(warming), stopped.wait())
+            await first_of(asyncio.wait([warming]), stopped.wait())
             if not warming.done():
                 return None
             if (failure := warming.result()) is not None:
@@ -226,26 +255,30 @@ class _Session:
             return None
 
     async def _serve(self, stopped: asyncio.Event) -> None:
-        websocket = isinstance(self._door, WebSocketApi)
-        gateway = self._gateway()
-        server = LocalServer(gateway, self._listening, websockets=websocket)
-        self._welcome(server.origin)
+        door, config = self._door, self._function.config
+        gateway: Gateway | WebSocketGateway
+        if isinstance(door, WebSocketApi):
+            credentials = credentials_of(config.environment)
+            gateway = WebSocketGateway(
+                self._function, door, self._print, credentials, config.region
+            )
+        else:
+            gateway = Gateway(self._function, door, self._print)
+        guard = Guard(gateway, self._options.public_hosts, self._print)
+        websockets = isinstance(door, WebSocketApi)
+        server = LocalServer(guard, self._listening, websockets=websockets)
+        watched = config.task_root if self._options.reload else None
+        for line in welcome(self._options.app, door, server.origin, watched, self._options.tries):
+            self._console.print(line)
         serving = asyncio.ensure_future(server.serve())
         reloading = asyncio.ensure_future(self._reload(stopped))
-        await first_of(stopped.wait(), _settled(serving))
+        await first_of(stopped.wait(), asyncio.wait([serving]))
         self._print("stopping")
         await gateway.close()
         server.stop()
         await serving
         stopped.set()
         await reloading
-
-    def _gateway(self) -> Gateway | WebSocketGateway:
-        if isinstance(self._door, WebSocketApi):
-            config = self._function.config
-            signing = credentials_of(config.environment), config.region
-            return WebSocketGateway(self._function, self._door, self._print, *signing)
-        return Gateway(self._function, self._door, self._print)
 
     async def _reload(self, stopped: asyncio.Event) -> None:
         if not self._options.reload:
@@ -256,17 +289,6 @@ class _Session:
             names = ", ".join(sorted({Path(path).name for _, path in changes})[:3])
             self._print(f"{names} changed: the next event gets a new environment")
             await self._function.replace()
-
-    def _welcome(self, origin: str) -> None:
-        url = self._door.base_url(origin)
-        self._console.print(f"\n[bold]{self._options.app}[/] {headline(self._door)}")
-        self._console.print(f"[bold green]{url}[/]   (Ctrl-C stops)\n")
-        if self._options.reload:
-            root = self._function.config.task_root
-            self._console.print(f"watching {root} for changes of code\n", markup=False)
-        for line in lines_to_try(self._door, origin, self._options.tries):
-            self._console.print(f"  {line}", markup=False)
-        self._console.print()
 
     def _print(self, line: str) -> None:
         # awslambdaric breaks the lines of one record with a carriage return; rich would expand
@@ -284,26 +306,3 @@ def _listening(port: int) -> Iterator[socket.socket]:
         raise click.ClickException(message) from error
     with listening:
         yield listening
-
-
-def _variable(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise click.ClickException(f"--env {text!r} is not of the form NAME=VALUE")
-    return name, value
-
-
-def _refuse(wrong: bool, option: str) -> None:
-    if wrong:
-        raise click.UsageError(f"{option}: the chosen --front-door has no such option")
-
-
-def _explained(failure: Failure) -> str:
-    message = f"the function does not start: {failure.error_type}: {failure.message}"
-    if failure.exit_code is None:
-        return message
-    return f"{message} (exit code {failure.exit_code})"
-
-
-async def _settled(task: asyncio.Future[Any]) -> None:
-    await asyncio.wait([task])

@@ -3,48 +3,40 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.markup import escape
 
 from lamella.front_doors import FrontDoor
 from lamella.local.websockets.api import WebSocketApi
 
-SOURCES = {
-    "url": "Lambda Function URL",
-    "rest": "API Gateway REST API",
-    "http": "API Gateway HTTP API",
-    "alb": "Application Load Balancer",
-    "lattice": "VPC Lattice",
-    "websocket": "API Gateway WebSocket API",
-}
-"""The front doors by their names on the command line."""
 
-
-def headline(door: FrontDoor | WebSocketApi) -> str:
-    """Behind what the application is, and how it answers."""
-    source = SOURCES[door.name]
-    article = "an" if source.startswith("A") else "a"
-    return f"behind {article} {source}, {'streamed' if door.streaming else 'buffered'}"
-
-
-def lines_to_try(door: FrontDoor | WebSocketApi, origin: str, paths: tuple[str, ...]) -> list[str]:
-    """Commands for a shell."""
+def welcome(
+    app: str,
+    door: FrontDoor | WebSocketApi,
+    origin: str,
+    watched: Path | None,
+    paths: tuple[str, ...],
+) -> Iterator[str]:
+    """The lines, in rich's markup: the commands for a shell try each of `paths` once, and vary
+    the first of them."""
+    article = "an" if door.label.startswith("A") else "a"
+    mode = "streamed" if door.streaming else "buffered"
+    yield f"\n[bold]{escape(app)}[/] behind {article} {door.label}, {mode}"
+    yield f"[bold green]{escape(door.base_url(origin))}[/]   (Ctrl-C stops)\n"
+    if watched is not None:
+        yield f"watching {escape(str(watched))} for changes of code\n"
+    asked = [path.lstrip("/") for path in paths or ("/",)]
+    root = door.base_url(origin)
     if isinstance(door, WebSocketApi):
-        return [_client_line(door, origin, paths), *curl_lines(origin, paths or ("/",))]
-    return curl_lines(door.base_url(origin), paths or ("/",))
-
-
-def curl_lines(url: str, paths: tuple[str, ...]) -> list[str]:
-    """Three lines to try: each path once, then variations on the first."""
-    targets = [shlex.quote(f"{url}/{path.lstrip('/')}") for path in paths]
+        url = root if door.path_header is None else f"{root}/{asked[0]}"
+        yield escape(f"  python -m websockets {shlex.quote(url)}")
+        root = origin
+    targets = [shlex.quote(f"{root}/{path}") for path in asked]
+    json = "-H 'content-type: application/json' -d '{\"hello\": \"world\"}'"
     lines = [f"curl -iN {target}" for target in targets]
-    lines += [
-        f"curl -I {targets[0]}",
-        f"curl -i -H 'content-type: application/json' -d '{{\"hello\": \"world\"}}' {targets[0]}",
-    ]
-    return lines[: max(3, len(targets))]
-
-
-def _client_line(api: WebSocketApi, origin: str, paths: tuple[str, ...]) -> str:
-    url = api.base_url(origin)
-    if api.path_header is not None:
-        url += f"/{(paths or ('/',))[0].lstrip('/')}"
-    return f"python -m websockets {shlex.quote(url)}"
+    lines += [f"curl -I {targets[0]}", f"curl -i {json} {targets[0]}"]
+    for line in lines[: max(3, len(targets))]:
+        yield escape(f"  {line}")
+    yield ""

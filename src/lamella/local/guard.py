@@ -1,0 +1,66 @@
+"""Whom the local Lambda answers: programs of this machine, and pages that it serves itself.
+
+A page of any site can have its browser ask 127.0.0.1. By DNS rebinding (the site's own name leads
+to 127.0.0.1 a moment later) the page could read the answers too. The Host header holds that name
+then, so a foreign name is refused. Any page can read a WebSocket, whatever its name; the Origin
+header says which page has opened it, so a foreign page's WebSocket is refused. API Gateway refuses
+none of these: it has nothing that only a laptop can reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.types import Receive, Scope, Send
+
+from lamella.front_doors.door import HttpResponse
+from lamella.local.gateway import respond
+from lamella.local.process import LineCallback
+from lamella.local.server import Served
+from lamella.local.websockets.integration import refuse
+
+LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Guard:
+    """`app` is the gateway's, for requests to this machine's names and `public_hosts` only."""
+
+    def __init__(self, gateway: Served, public_hosts: Iterable[str], log: LineCallback) -> None:
+        self._gateway = gateway
+        self._allowed = LOCAL_NAMES | {name.lower() for name in public_hosts}
+        self._log = log
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request or WebSocket: served by the gateway, or answered with a 403."""
+        websocket = scope["type"] == "websocket"
+        checked = {b"host", b"origin"} if websocket else {b"host"}
+        for raw_name, raw_value in scope["headers"]:
+            header, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            try:
+                name = urlsplit(f"//{value}" if header == "host" else value).hostname
+            except ValueError:
+                name = None
+            name = (name or value).rstrip(".").lower()  # "Origin: null" has no name
+            if (
+                raw_name in checked
+                and name not in self._allowed
+                and not name.endswith(".localhost")
+            ):
+                break
+        else:
+            await self._gateway.app(scope, receive, send)
+            return
+        words = (
+            f"lamella run does not answer requests whose {header.title()} header is {value!r}: "
+            f"start it with --public-host {name} if that is yours."
+        )
+        self._log(f"403: {words}")
+        body = f"{words}\n".encode()
+        length = ("content-length", str(len(body)))
+        response = HttpResponse(403, [("content-type", "text/plain"), length], body)
+        if websocket:
+            await receive()  # websocket.connect
+            await refuse(response, send)
+        else:
+            await respond(response, send)
