@@ -70,7 +70,9 @@ def _manifest(files: dict[str, bytes], path: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(files[MANIFEST])
         manifest["version"], manifest["files"].items(), manifest["bytecode"].items()
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise BuildError(f"{path} is not a layer of Lamella: it has no readable {MANIFEST}") from None
+        raise BuildError(
+            f"{path} is not a layer of Lamella: it has no readable {MANIFEST}"
+        ) from None
     return manifest
 
 
