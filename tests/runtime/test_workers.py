@@ -94,6 +94,34 @@ def test_a_worker_that_dies_is_replaced_with_its_share() -> None:
     assert any("ended with status -9; another takes its place" in line for line in lines)
 
 
+def test_a_worker_that_always_dies_ends_the_environment_after_growing_pauses() -> None:
+    process = parent("os._exit(9) if slots == 1 else signal.pause()")
+    output, _ = process.communicate(timeout=30)
+    assert output.count("worker 1\n") == workers.QUICK_ENDS
+    assert output.count("worker 2\n") == 1
+    assert "ended with status 9, as did 5 before it, each within 10 s of its start" in output
+    assert output.endswith("ended 1\n")
+
+
+def test_SIGTERM_in_such_a_pause_ends_all_workers() -> None:
+    process = parent("os._exit(9) if slots == 1 else signal.pause()")
+    assert process.stdout is not None
+    while "another takes its place" not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=10)[0].endswith("ended 0\n")
+
+
+def test_a_grandchild_that_holds_the_pipe_does_not_stop_the_parent() -> None:
+    work = "(os.fork() or time.sleep(20)) and sys.exit(3) if slots == 1 else signal.pause()"
+    process = parent(work, ready=False)
+    assert process.stdout is not None
+    with process.stdout as log:
+        ends = [line for line in iter(log.readline, "ended 1\n") if "environment ends" in line]
+    assert ends
+    assert process.wait(timeout=10) == 0
+
+
 def test_a_child_of_the_application_s_own_is_none_of_its_business() -> None:
     process = parent("signal.pause()", before="subprocess.Popen(['true'])")
     assert process.stdout is not None

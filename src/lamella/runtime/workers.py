@@ -12,9 +12,11 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import FrameType
+from typing import NamedTuple
 
 from lamella.runtime import signals
 from lamella.runtime.ending import leave
@@ -25,6 +27,25 @@ logger = logging.getLogger("lamella")
 IN_VAIN = 70
 """Exit status of a worker whose init failed, or which the Runtime API does not answer: another in
 its place would fail the same way."""
+
+SETTLED = 10.0
+"""Seconds after which a worker that ends counts as one that had worked."""
+
+QUICK_ENDS = 6
+"""How often in a row the worker of a share may end sooner than that."""
+
+FIRST_PAUSE = 0.1
+"""Seconds before the second of them is replaced, and doubled each time: 3 in all."""
+
+
+class Worker(NamedTuple):
+    """A process that serves `slots`. `ready` is the pipe in which it says so; `quick_ends` counts
+    those before it in its place that ended soon. `started` is by time.monotonic()."""
+
+    slots: int
+    ready: int
+    started: float
+    quick_ends: int
 
 
 def can_fork() -> bool:
@@ -49,7 +70,7 @@ class Workers:
     def __init__(self, work: Callable[[int, Callable[[], object]], int], slots: list[int]) -> None:
         self._work = work
         self._slots = slots
-        self._started: dict[int, tuple[int, int]] = {}  # pid: slots, the pipe that says ready
+        self._started: dict[int, Worker] = {}  # by process id
         self._stopping = False
         self._extension: socket.socket | None = None
 
@@ -62,7 +83,7 @@ class Workers:
             signal.signal(number, self._stop)
         for slots in self._slots:
             if not self._stopping:
-                self._fork(slots)
+                self._fork(slots, quick_ends=0)
         status = 0
         while self._started:
             pid, wait_status = os.waitpid(-1, 0)
@@ -70,43 +91,58 @@ class Workers:
                 status = max(status, self._ended(pid, os.waitstatus_to_exitcode(wait_status)))
         return status
 
-    def _fork(self, slots: int) -> None:
+    def _fork(self, slots: int, quick_ends: int) -> None:
         # A SIGTERM between the fork and the entry in the table would miss the new worker.
         signal.pthread_sigmask(signal.SIG_BLOCK, signals.ENDING)
         reading, writing = os.pipe()
         pid = os.fork()
-        if pid == 0:
-            os.close(reading)
-            self._become_worker(slots, writing)
-        os.close(writing)
-        self._started[pid] = slots, reading
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.ENDING)
-
-    def _become_worker(self, slots: int, writing: int) -> None:
-        signals.give_back()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.ENDING)
-        if self._extension is not None:
-            self._extension.close()
+        if pid:
+            os.close(writing)
+            os.set_blocking(reading, False)  # a child of the worker's may hold the other end
+            self._started[pid] = Worker(slots, reading, time.monotonic(), quick_ends)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.ENDING)
+            return
         status = 1
         try:
+            os.close(reading)
+            if self._extension is not None:
+                self._extension.close()
+            for number in signals.ENDING:
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.ENDING)
+            if quick_ends > 1:
+                time.sleep(FIRST_PAUSE * 2 ** (quick_ends - 2))
+            signals.give_back()
             status = self._work(slots, partial(os.write, writing, b"1"))
         finally:
             leave(status)
 
     def _ended(self, pid: int, status: int) -> int:
-        """Replace a worker that died; the environment's exit status where it is to end."""
-        slots, reading = self._started.pop(pid)
-        has_served = os.read(reading, 1) == b"1"
-        os.close(reading)
+        """Replace a worker that ended; the environment's exit status where that is to end."""
+        worker = self._started.pop(pid)
+        try:
+            was_ready = os.read(worker.ready, 1) == b"1"
+        except BlockingIOError:
+            was_ready = False
+        os.close(worker.ready)
         if self._stopping:
             return 0
-        if status == IN_VAIN or not has_served:
+        quick = time.monotonic() - worker.started < SETTLED
+        quick_ends = worker.quick_ends + 1 if quick else 0
+        if status == IN_VAIN or not was_ready:
             logger.critical("Worker %d ended with status %d: the environment ends.", pid, status)
-            self._stop(signal.SIGTERM, None)
-            return 1
-        logger.error("Worker %d ended with status %d; another takes its place.", pid, status)
-        self._fork(slots)
-        return 0
+        elif quick_ends >= QUICK_ENDS:
+            logger.critical(
+                "Worker %d ended with status %d, as did %d before it, each within %g s of its "
+                "start: the environment ends.",
+                *(pid, status, worker.quick_ends, SETTLED),
+            )
+        else:
+            logger.error("Worker %d ended with status %d; another takes its place.", pid, status)
+            self._fork(worker.slots, quick_ends)
+            return 0
+        self._stop(signal.SIGTERM, None)
+        return 1
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._stopping = True
