@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lamella.front_doors import (
+    Edge,
     FrontDoor,
     FunctionUrl,
     HttpApi,
@@ -19,7 +20,7 @@ from lamella.front_doors import (
     RestApi,
 )
 from lamella.front_doors.answer import Answer
-from lamella.front_doors.delivery import BrokenOff, Delivery, Throttled, deliver
+from lamella.front_doors.delivery import BrokenOff, Delivered, Throttled, deliver
 from lamella.front_doors.prelude import CONTENT_TYPE
 
 pytestmark = pytest.mark.anyio
@@ -76,7 +77,7 @@ class Desk:
         self.function = Function(script)
         self.log: list[str] = []
 
-    async def ask(self, path: str = "/", **request: Any) -> Delivery:
+    async def ask(self, path: str = "/", **request: Any) -> Delivered:
         fields = {"method": "GET", "raw_path": path, "query": "", "headers": []}
         sent = HttpRequest(**{**fields, **request})
         return await deliver(self.door, self.function, sent, self.log.append)
@@ -231,3 +232,9 @@ async def test_a_stream_that_breaks_off() -> None:
     assert rest is not None
     with pytest.raises(BrokenOff, match=r"broke off: Function\.Lost: it"):
         [piece async for piece in rest]
+
+
+async def test_a_generated_response_of_edge_whose_body_is_no_base64() -> None:
+    desk = Desk(Edge(), result(status="200", body="§", bodyEncoding="base64"))
+    assert (await desk.get()).status == 502
+    assert "body is not base64" in desk.log[0]

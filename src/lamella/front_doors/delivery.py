@@ -83,7 +83,7 @@ class Rest:
         self._answer.abandon()
 
 
-class Delivery(NamedTuple):
+class Delivered(NamedTuple):
     """What the client gets; with a `rest`, the response's body is only its beginning."""
 
     response: HttpResponse
@@ -92,7 +92,7 @@ class Delivery(NamedTuple):
 
 async def deliver(
     door: FrontDoor, function: Function, request: HttpRequest, log: Log, *, matched: bool = False
-) -> Delivery:
+) -> Delivered:
     """Answer a request by the rules above; the log gets a line for what the door answers itself.
 
     Whether a stream is expected is the door's option, as on AWS; with `matched` it is as the
@@ -117,7 +117,7 @@ async def deliver(
     log(
         f"{door.name}: {response.status} for {request.method} {request.raw_path}, because {because}"
     )
-    return Delivery(whole(response, request, door.added_headers(request)))
+    return Delivered(whole(response, request, door.added_headers(request)))
 
 
 def event_of(door: FrontDoor, request: HttpRequest) -> bytes:
@@ -150,7 +150,7 @@ def _dated(response: HttpResponse) -> HttpResponse:
 
 async def _received(
     door: FrontDoor, answer: Answer, request: HttpRequest, matched: bool
-) -> Delivery:
+) -> Delivered:
     """What the function's answer becomes. Raises Refused, Malformed."""
     head = await answer.head()
     if head.status == "error":
@@ -160,7 +160,7 @@ async def _received(
         payload = b"".join([piece async for piece in pieces])
         if answer.error is not None:
             raise Refused(Trouble.FUNCTION_ERROR, answer.failure)
-        return Delivery(whole(door.response(payload, request), request, added))
+        return Delivered(whole(door.response(payload, request), request, added))
     try:
         if head.content_type.partition(";")[0].strip() == CONTENT_TYPE:
             prelude, first = await read_prelude(pieces)
@@ -173,4 +173,4 @@ async def _received(
         raise Refused(Trouble.BAD_PRELUDE, str(malformed)) from malformed
     silent = _bodiless(start) or request.method == "HEAD"
     response = HttpResponse(start.status, start.headers + added, b"" if silent else first)
-    return Delivery(_dated(response), Rest(answer, pieces, silent))
+    return Delivered(_dated(response), Rest(answer, pieces, silent))

@@ -14,12 +14,11 @@ from lamella.front_doors.door import (
     HttpRequest,
     HttpResponse,
     Malformed,
-    Pairs,
     Trouble,
     html_response,
 )
 from lamella.front_doors.requests import end_to_end, listed, with_length
-from lamella.front_doors.results import as_object, parsed, scalar, sendable
+from lamella.front_doors.results import as_object, body_bytes, parsed, scalar, sendable
 
 DISTRIBUTION = "EDFDVBD6EXAMPLE"
 DOMAIN = "d111111abcdef8.cloudfront.net"
@@ -57,7 +56,13 @@ class Edge(FrontDoor):
                 "encoding": "base64",
                 "inputTruncated": len(request.body) > limit,
             }
-        return {"Records": [{"cf": {"config": self._config(request), "request": content}}]}
+        config = {
+            "distributionDomainName": DOMAIN,
+            "distributionId": DISTRIBUTION,
+            "eventType": self.event_type,
+            "requestId": request.request_id,
+        }
+        return {"Records": [{"cf": {"config": config, "request": content}}]}
 
     def response(self, payload: bytes, _request: HttpRequest, /) -> HttpResponse:
         """The generated response of a result. Raises Malformed."""
@@ -65,32 +70,18 @@ class Edge(FrontDoor):
         status = str(result.get("status"))
         if not (status.isdigit() and 200 <= int(status) <= 599):
             raise Malformed(f"status is {status!r}, not a text from 200 to 599")
-        body = str(result.get("body", ""))
-        if result.get("bodyEncoding") == "base64":
-            content = base64.b64decode(body, validate=True)
-        else:
-            content = body.encode()
-        return HttpResponse(int(status), sendable(_headers(result)), content)
+        encoded = result.get("bodyEncoding") == "base64"
+        body = body_bytes({"body": result.get("body"), "isBase64Encoded": encoded})
+        try:
+            headers = [
+                (name.lower(), scalar(name, entry["value"]))
+                for name, entries in (result.get("headers") or {}).items()
+                for entry in entries
+            ]
+        except (AttributeError, KeyError, TypeError) as error:
+            raise Malformed("headers is not an object of lists of {key, value}") from error
+        return HttpResponse(int(status), sendable(headers), body)
 
     def trouble(self, _trouble: Trouble) -> HttpResponse:
         """CloudFront's own page: 502 for whatever is the function's fault."""
         return html_response(502, "Bad Gateway")
-
-    def _config(self, request: HttpRequest) -> dict[str, str]:
-        return {
-            "distributionDomainName": DOMAIN,
-            "distributionId": DISTRIBUTION,
-            "eventType": self.event_type,
-            "requestId": request.request_id,
-        }
-
-
-def _headers(result: dict[str, Any]) -> Pairs:
-    try:
-        return [
-            (name.lower(), scalar(name, entry["value"]))
-            for name, entries in (result.get("headers") or {}).items()
-            for entry in entries
-        ]
-    except (AttributeError, KeyError, TypeError) as error:
-        raise Malformed("headers is not an object of lists of {key, value}") from error

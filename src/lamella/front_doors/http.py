@@ -18,7 +18,7 @@ from lamella.front_doors.door import (
     Trouble,
     json_response,
 )
-from lamella.front_doors.paths import below
+from lamella.front_doors.requests import below
 
 DOMAIN = f"{API_ID}.execute-api.{REGION}.amazonaws.com"
 
@@ -48,7 +48,7 @@ class HttpApi(FrontDoor):
 
     def event(self, request: HttpRequest) -> dict[str, Any]:
         """rawPath percent-decoded; cookies moved out of the headers."""
-        path = payload_v2.decoded_path(self._routed(request.raw_path))
+        path = payload_v2.decoded_path(self.routed(request.raw_path))
         headers = [pair for pair in payload_v2.event_headers(request) if pair[0] != "cookie"]
         event = payload_v2.common_event(request, path, headers)
         event["requestContext"] = {
@@ -78,7 +78,8 @@ class HttpApi(FrontDoor):
     def _prefix(self) -> str:
         return "" if self.stage == "$default" else f"/{self.stage}"
 
-    def _routed(self, raw_path: str) -> str:
+    def routed(self, raw_path: str) -> str:
+        """The path as the API sees it, with its stage. Raises Refused."""
         inner = below(self.base, raw_path)
         if inner is None or below(self._prefix, inner) is None:
             raise Refused(Trouble.NO_ROUTE)

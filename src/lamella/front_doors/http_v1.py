@@ -40,7 +40,7 @@ class HttpApiV1(HttpApi):
 
     def event(self, request: HttpRequest) -> dict[str, Any]:
         """Header names as an HTTP/2 client sends them; query maps percent-decoded."""
-        path = decoded_path(self._routed(request.raw_path))
+        path = decoded_path(self.routed(request.raw_path))
         headers = listed(with_length(with_forwarded(request), request.body))
         query = listed(decoded_query(request.query))
         body, encoded = (

@@ -25,17 +25,14 @@ async def read_prelude(pieces: AsyncIterator[bytes]) -> tuple[dict[str, Any], by
         seen += piece
         head, end, body = seen.partition(END)
         if end and len(head) + len(END) <= MAX_PRELUDE:
-            return _parsed(head), body
+            try:
+                prelude = json.loads(head)
+            except ValueError as error:
+                raise Malformed(f"the prelude is not JSON: {error}") from error
+            if not isinstance(prelude, dict):
+                kind = type(prelude).__name__
+                raise Malformed(f"the prelude is a JSON {kind}, not an object")
+            return prelude, body
         if len(seen) > MAX_PRELUDE:
             raise Malformed(f"no eight NUL bytes in the first {MAX_PRELUDE} bytes")
     raise Malformed(f"the stream ended after {len(seen)} bytes, before the eight NUL bytes")
-
-
-def _parsed(head: bytes) -> dict[str, Any]:
-    try:
-        prelude = json.loads(head)
-    except ValueError as error:
-        raise Malformed(f"the prelude is not JSON: {error}") from error
-    if not isinstance(prelude, dict):
-        raise Malformed(f"the prelude is a JSON {type(prelude).__name__}, not an object")
-    return prelude

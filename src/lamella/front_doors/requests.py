@@ -1,4 +1,4 @@
-"""Pieces of events that several sources share: headers, queries, bodies, identities."""
+"""Pieces of events that several sources share: paths, headers, queries, bodies."""
 
 from __future__ import annotations
 
@@ -17,6 +17,16 @@ HOP_BY_HOP = {
 
 TEXT_TYPES = frozenset({"application/json", "application/javascript", "application/xml"})
 """Besides text/*: what HTTP APIs, Function URLs and load balancers hand over as text."""
+
+
+def below(prefix: str, path: str) -> str | None:
+    """`path` without `prefix`, always with a leading slash; None if it lies elsewhere.
+
+    A prefix matches whole segments only; "" matches everything.
+    """
+    if path == prefix:
+        return "/"
+    return path[len(prefix) :] if path.startswith(f"{prefix}/") else None
 
 
 def end_to_end(request: HttpRequest) -> Pairs:

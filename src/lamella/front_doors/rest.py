@@ -23,8 +23,8 @@ from lamella.front_doors.door import (
     Trouble,
     json_response,
 )
-from lamella.front_doors.paths import below
 from lamella.front_doors.requests import (
+    below,
     clock,
     decoded_query,
     listed,
@@ -99,7 +99,12 @@ class RestApi(FrontDoor):
         headers = listed(_event_headers(request))
         query = listed(decoded_query(request.query))
         tail = path.lstrip("/")
-        body, encoded = self._body(request)
+        body: str | None = None
+        encoded = bool(request.body) and self._is_binary(media_type(request))
+        if encoded:
+            body, _ = packed_body(request.body, as_text=False)
+        elif request.body:
+            body = request.body.decode("utf-8", "replace")  # lossy on AWS as well
         return {
             "resource": "/{proxy+}" if tail else "/",
             "path": inside,
@@ -125,7 +130,9 @@ class RestApi(FrontDoor):
         _only(RESULT_KEYS, result)
         status = status_code(result)
         headers = _remapped(sendable(merged_headers(result)))
-        if result.get("isBase64Encoded") and self._is_binary(_accepted(request)):
+        # API Gateway looks at the first media type of Accept only.
+        accepted = (request.header("accept") or "").partition(",")[0].partition(";")[0]
+        if result.get("isBase64Encoded") and self._is_binary(accepted.strip().lower()):
             body = body_bytes(result)
         else:
             body = body_text(result).encode("utf-8")
@@ -157,18 +164,17 @@ class RestApi(FrontDoor):
         """The origin with the stage, or with the base path."""
         return origin + (self.base or f"/{self.stage}")
 
-    def _body(self, request: HttpRequest) -> tuple[str | None, bool]:
-        if not request.body:
-            return None, False
-        if self._is_binary(media_type(request)):
-            return packed_body(request.body, as_text=False)
-        return request.body.decode("utf-8", "replace"), False  # lossy on AWS as well
-
     def _is_binary(self, kind: str) -> bool:
         family = kind.partition("/")[0] + "/*"
         return any(allowed in ("*/*", kind, family) for allowed in self.binary_media_types)
 
     def _context(self, request: HttpRequest, inside: str, proxied: bool) -> dict[str, Any]:
+        unknown = (
+            *("accessKey", "accountId", "apiKey", "apiKeyId", "caller", "clientCert"),
+            *("cognitoAuthenticationProvider", "cognitoAuthenticationType", "cognitoIdentityId"),
+            *("cognitoIdentityPoolId", "principalOrgId", "user", "userArn"),
+        )
+        known = {"sourceIp": request.client_ip, "userAgent": request.header("user-agent")}
         return {
             "accountId": ACCOUNT_ID,
             "apiId": API_ID,
@@ -177,7 +183,7 @@ class RestApi(FrontDoor):
             "domainPrefix": API_ID,
             "extendedRequestId": _extended_id(request),
             "httpMethod": request.method,
-            "identity": _identity(request),
+            "identity": {**dict.fromkeys(unknown), **known},
             "operationName": None,
             "path": inside if self.base else f"/{self.stage}{inside}",
             "protocol": "HTTP/1.1",
@@ -190,37 +196,21 @@ class RestApi(FrontDoor):
         }
 
 
-def _identity(request: HttpRequest) -> dict[str, Any]:
-    unknown = (
-        *("accessKey", "accountId", "apiKey", "apiKeyId", "caller", "clientCert"),
-        *("cognitoAuthenticationProvider", "cognitoAuthenticationType", "cognitoIdentityId"),
-        *("cognitoIdentityPoolId", "principalOrgId", "user", "userArn"),
-    )
-    known = {"sourceIp": request.client_ip, "userAgent": request.header("user-agent")}
-    return {**dict.fromkeys(unknown), **known}
-
-
 def _event_headers(request: HttpRequest) -> Pairs:
     """Names as an HTTP/2 client sends them (lower case), but for those that AWS rewrites."""
+
+    def cased(name: str) -> str:
+        if name in ("host", "user-agent") or name.startswith(("x-forwarded-", "x-amzn-trace")):
+            return "-".join(word.capitalize() for word in name.split("-"))
+        return name
+
     kept = (pair for pair in with_forwarded(request) if pair[0] not in REQUEST_DROPPED)
-    return [(_cased(name), value) for name, value in kept]
-
-
-def _cased(name: str) -> str:
-    if name in ("host", "user-agent") or name.startswith(("x-forwarded-", "x-amzn-trace")):
-        return "-".join(word.capitalize() for word in name.split("-"))
-    return name
+    return [(cased(name), value) for name, value in kept]
 
 
 def _only(allowed: frozenset[str], result: Mapping[str, Any]) -> None:
     if unknown := sorted(set(result) - allowed):
         raise Malformed(f"a REST API refuses the keys {unknown}; allowed are {sorted(allowed)}")
-
-
-def _accepted(request: HttpRequest) -> str:
-    """The first media type of Accept: the only one that API Gateway looks at."""
-    first = (request.header("accept") or "").partition(",")[0]
-    return first.partition(";")[0].strip().lower()
 
 
 def _remapped(headers: Pairs) -> Pairs:

@@ -137,6 +137,7 @@ def run(**options: Any) -> None:
             layer = stack.enter_context(opened_layer(chosen.layer))
         except LayerError as error:
             raise click.ClickException(str(error)) from error
+        check_options(chosen)
         door = make_door(chosen)
         config = make_config(chosen, layer, door)
         listening = stack.enter_context(_listening(chosen.port))
@@ -152,24 +153,28 @@ def run(**options: Any) -> None:
         raise click.ClickException(message + exited)
 
 
-def make_door(options: Options) -> Door:
-    """The chosen front door. Raises click.UsageError for options that it does not have."""
+def check_options(options: Options) -> None:
+    """Raises click.UsageError for options that do not go together."""
     if options.managed is not None and options.snap_start:
         raise click.UsageError("--managed and --snap-start: Lambda allows one of the two")
     if options.managed is not None and options.spread is not None:
         raise click.UsageError(
             "--managed and --spread: on managed instances one environment has all events"
         )
-    name, base = options.front_door, options.base.strip("/")
     given = {
-        "--base": (bool(base), ("rest", "http", "http-v1")),
+        "--base": (bool(options.base), ("rest", "http", "http-v1")),
         "--stage": (options.stage is not None, ("rest", "http", "http-v1", "websocket")),
         "--route": (bool(options.routes), ("websocket",)),
         "--stream": (options.stream is not None, ("url", "rest")),
     }
     for option, (is_given, names) in given.items():
-        if is_given and name not in names:
+        if is_given and options.front_door not in names:
             raise click.UsageError(f"{option}: the chosen --front-door has no such option")
+
+
+def make_door(options: Options) -> Door:
+    """The chosen front door with its options."""
+    name, base = options.front_door, options.base.strip("/")
     if name == "websocket":
         header = path_header(user_variables(options))
         return WebSocketApi(options.stage or "prod", options.routes, header)

@@ -20,7 +20,7 @@ except ImportError as error:
     ) from error
 
 from lamella.front_doors import FrontDoor, HttpRequest
-from lamella.front_doors.delivery import BrokenOff, Delivery, Rest, deliver
+from lamella.front_doors.delivery import BrokenOff, Delivered, Rest, deliver
 from lamella.front_doors.names import front_door
 from lamella.testing.context import LambdaContext
 from lamella.testing.function import InProcessFunction
@@ -184,7 +184,9 @@ class _Body(httpx.SyncByteStream):
         self._runner.call(self._rest.abandon)
 
 
-async def _delivered(door: FrontDoor, function: InProcessFunction, sent: httpx.Request) -> Delivery:
+async def _delivered(
+    door: FrontDoor, function: InProcessFunction, sent: httpx.Request
+) -> Delivered:
     raw_path, _, query = sent.url.raw_path.decode("ascii").partition("?")
     raw = sent.headers.raw
     headers = [(n.decode("latin-1").lower(), v.decode("utf-8", "replace")) for n, v in raw]
@@ -201,7 +203,7 @@ async def _delivered(door: FrontDoor, function: InProcessFunction, sent: httpx.R
     return await deliver(door, function, request, logger.warning, matched=True)
 
 
-def _response(delivery: Delivery, body: Callable[[bytes, Rest], Any]) -> httpx.Response:
+def _response(delivery: Delivered, body: Callable[[bytes, Rest], Any]) -> httpx.Response:
     head, rest = delivery
     headers = [(n.encode("latin-1"), v.encode("latin-1", "replace")) for n, v in head.headers]
     if rest is None:
