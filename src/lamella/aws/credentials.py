@@ -44,17 +44,15 @@ class CredentialSource:
             if time.time() < self._good_until - EARLY and self._kept is not None:
                 return self._kept
             if self._failed_at < came_at:  # else whoever had the turn has found out for all
-                await self._renew()
+                try:
+                    self._kept, self._good_until = await self._ask()
+                    self._failure = None
+                except WebSocketError as error:
+                    self._failed_at, self._failure = time.monotonic(), error
             if self._failure is not None and time.time() >= self._good_until:
                 raise self._failure
             assert self._kept is not None
             return self._kept
-
-    async def _renew(self) -> None:
-        try:
-            (self._kept, self._good_until), self._failure = await self._ask(), None
-        except WebSocketError as error:
-            self._failed_at, self._failure = time.monotonic(), error
 
     async def _ask(self) -> tuple[Credentials, float]:
         url = os.environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")

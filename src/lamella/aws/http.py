@@ -127,17 +127,32 @@ class _Server:
         self._open: set[Connection] = set()
 
     async def ask(self, method: str, data: Callable[[], bytes]) -> Reply:
-        loop = asyncio.get_running_loop()
+        loop, origin = asyncio.get_running_loop(), self._url.origin
         async with self._free:
             end = loop.time() + self._timeout
-            kept = self._take()
-            if kept is not None:
+            while self._idle:
+                kept = self._idle.pop()
+                if not kept.reusable:
+                    self._drop(kept)
+                    continue
                 try:
                     return await self._exchange(kept, method, data, end)
                 except Unreachable:
                     if kept.heard or kept.timed_out:
                         raise
-            return await self._exchange(await self._connect(end), method, data, end)
+                break
+            try:
+                fresh = await asyncio.wait_for(_open(self._url), end - loop.time())
+            except asyncio.TimeoutError:
+                raise Unreachable(
+                    f"No connection to {origin} within {self._timeout:g} s. From a VPC, AWS "
+                    "is reached through a NAT gateway; DynamoDB and S3 also through a gateway "
+                    "endpoint."
+                ) from None
+            except OSError as error:
+                raise Unreachable(f"No connection to {origin}: {error}") from error
+            self._open.add(fresh)
+            return await self._exchange(fresh, method, data, end)
 
     async def close(self) -> None:
         for connection in self._open:
@@ -147,14 +162,6 @@ class _Server:
         self._open.clear()
         self._idle.clear()
 
-    def _take(self) -> Connection | None:
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.reusable:
-                return connection
-            self._drop(connection)
-        return None
-
     def _drop(self, connection: Connection) -> None:
         connection.abort()
         self._open.discard(connection)
@@ -162,40 +169,27 @@ class _Server:
     async def _exchange(
         self, connection: Connection, method: str, data: Callable[[], bytes], end: float
     ) -> Reply:
+        origin = self._url.origin
+        seconds = end - asyncio.get_running_loop().time()
         try:
-            return await self._reply(connection, method, data(), end)
+            request = data()
+            try:
+                return await connection.ask(method, request, seconds)
+            except ValueError as error:
+                raise Unreachable(f"{origin} did not answer in HTTP: {error}.") from error
+            except (OSError, EOFError) as error:
+                if connection.timed_out:
+                    raise Unreachable(
+                        f"{origin} did not reply within {self._timeout:g} s."
+                    ) from None
+                raise Unreachable(
+                    f"{origin} closed the connection before its reply ended."
+                ) from error
         finally:  # for a cancelled request too
             if connection.reusable:
                 self._idle.append(connection)
             else:
                 self._drop(connection)
-
-    async def _reply(self, connection: Connection, method: str, data: bytes, end: float) -> Reply:
-        origin = self._url.origin
-        seconds = end - asyncio.get_running_loop().time()
-        try:
-            return await connection.ask(method, data, seconds)
-        except ValueError as error:
-            raise Unreachable(f"{origin} did not answer in HTTP: {error}.") from error
-        except (OSError, EOFError) as error:
-            if connection.timed_out:
-                raise Unreachable(f"{origin} did not reply within {self._timeout:g} s.") from None
-            raise Unreachable(f"{origin} closed the connection before its reply ended.") from error
-
-    async def _connect(self, end: float) -> Connection:
-        url = self._url
-        seconds = end - asyncio.get_running_loop().time()
-        try:
-            connection = await asyncio.wait_for(_open(url), seconds)
-        except asyncio.TimeoutError:
-            raise Unreachable(
-                f"No connection to {url.origin} within {self._timeout:g} s. From a VPC, AWS "
-                "is reached through a NAT gateway; DynamoDB and S3 also through a gateway endpoint."
-            ) from None
-        except OSError as error:
-            raise Unreachable(f"No connection to {url.origin}: {error}") from error
-        self._open.add(connection)
-        return connection
 
 
 async def _open(url: Url) -> Connection:

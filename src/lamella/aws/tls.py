@@ -19,26 +19,17 @@ BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 @cache
 def aws_authorities() -> ssl.SSLContext:
     """Trusts AWS's own authorities as far as the machine does; all where it has none of them."""
-    found = b"".join(_owned(_bundle()))
-    return ssl.create_default_context(cadata=found) if found else all_authorities()
+    path = ssl.get_default_verify_paths().cafile
+    if not path:  # None where there is no such file
+        return all_authorities()
+    with open(path, encoding="utf-8", errors="replace") as file:
+        blocks = (block.partition(END)[0] for block in file.read().split(BEGIN)[1:])
+    certificates = map(a2b_base64, blocks)
+    found = [each for each in certificates if any(owner in each for owner in OWNERS)]
+    return ssl.create_default_context(cadata=b"".join(found)) if found else all_authorities()
 
 
 @cache
 def all_authorities() -> ssl.SSLContext:
     """Trusts what the machine trusts; the variable SSL_CERT_FILE may name another bundle."""
     return ssl.create_default_context()
-
-
-def _bundle() -> str:
-    path = ssl.get_default_verify_paths().cafile
-    if not path:  # None where there is no such file
-        return ""
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return file.read()
-
-
-def _owned(bundle: str) -> list[bytes]:
-    """The certificates, in DER, that have one of `OWNERS` in them."""
-    blocks = (block.partition(END)[0] for block in bundle.split(BEGIN)[1:])
-    certificates = map(a2b_base64, blocks)
-    return [each for each in certificates if any(owner in each for owner in OWNERS)]

@@ -72,7 +72,10 @@ async def finish(tasks: set[AnyTask], limit: float, left_over: float, name: str)
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + min(limit, left_over)
-    while (left := _ours(tasks)) and loop.time() < deadline:
+    while True:
+        left = without_strangers({task for task in tasks if function_of(task) not in _endless})
+        if not left or loop.time() >= deadline:
+            break
         await asyncio.wait(left, timeout=deadline - loop.time())
     if left:
         functions = {function_of(task) for task in left}
@@ -89,32 +92,22 @@ async def finish(tasks: set[AnyTask], limit: float, left_over: float, name: str)
         await asyncio.wait(left, timeout=GRACE)
 
 
-def _ours(tasks: set[AnyTask]) -> set[AnyTask]:
-    """The tasks to wait for."""
-    return without_strangers({task for task in tasks if function_of(task) not in _endless})
-
-
 def without_strangers(tasks: set[AnyTask]) -> set[AnyTask]:
-    """The tasks but for those of a task group that none of them, nor the current one, opened."""
+    """The tasks but for those of a task group that none of them, nor the current one, opened.
+
+    Cancelling a task of a group of anyio's cancels the whole group, and its host with it.
+    """
     ours = set(tasks)
-    hosts = _hosts() if ours else {}
+    anyio = sys.modules.get("anyio")
+    # For each task of a task group: the task that opened the group, by id.
+    hosts = (
+        {each.id: each.parent_id or each.id for each in anyio.get_running_tasks()} if anyio else {}
+    )
     known = {id(task) for task in ours} | {id(asyncio.current_task())}
     while strangers := {task for task in ours if hosts.get(id(task), id(task)) not in known}:
         ours -= strangers
         known -= {id(task) for task in strangers}
     return ours
-
-
-def _hosts() -> dict[int, int]:
-    """For each task of an anyio task group: the task that opened the group, by id.
-
-    Cancelling a task of a group cancels the whole group, its host included.
-    """
-    anyio = sys.modules.get("anyio")
-    if anyio is None:
-        return {}
-    running = anyio.get_running_tasks()
-    return {info.id: info.parent_id for info in running if info.parent_id is not None}
 
 
 def function_of(task: AnyTask) -> str:

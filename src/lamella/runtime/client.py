@@ -37,15 +37,15 @@ FATAL_STATUS = (403, 500)
 class NextInvocation(NamedTuple):
     """What /next gave: the event's bytes and what came in the headers; "" and absent are None."""
 
-    request_id: str
-    deadline: str | None
     body: bytes
+    request_id: str
+    invocation_id: str | None
+    deadline: str | None
     function_arn: str | None
     trace_id: str | None
     client_context: str | None
     cognito_identity: str | None
     tenant_id: str | None
-    invocation_id: str | None
 
     @property
     def deadline_ms(self) -> int:
@@ -62,32 +62,29 @@ class NextInvocation(NamedTuple):
         return int(text)
 
 
+_HEADERS = (
+    *("lambda-runtime-aws-request-id", "lambda-runtime-invocation-id"),
+    *("lambda-runtime-deadline-ms", "lambda-runtime-invoked-function-arn"),
+    *("lambda-runtime-trace-id", "lambda-runtime-client-context"),
+    *("lambda-runtime-cognito-identity", "lambda-runtime-aws-tenant-id"),
+)
+
+
 def read_next(answer: Answer) -> NextInvocation:
     """The invocation in an answer to /next. Raises `RuntimeApiError` where there is none."""
     if isinstance(answer, RuntimeApiError):
         raise answer
     if answer.status != 200:
         raise _refused("/next", answer)
-    header = answer.headers.get
-    request_id = header("lambda-runtime-aws-request-id") or ""
-    invocation_id = header("lambda-runtime-invocation-id") or None
-    for text in (request_id, invocation_id or "-"):  # they come back in a path and in a header
-        if not (text.isascii() and text.isprintable()) or not text or " " in text:
+    request_id, invocation_id, *others = [answer.headers.get(name) or None for name in _HEADERS]
+    # They come back in a path and in a header.
+    for text in (request_id or "", invocation_id or "-"):
+        if not text or not text.isascii() or not text.isprintable() or " " in text:
             raise RuntimeApiError(
-                f"The Runtime API answered /next with the request id {request_id[:100]!r} and the "
-                f"invocation id {invocation_id!r:.100}, which no invocation can have."
+                f"The Runtime API answered /next with the request id {str(request_id)[:100]!r} and "
+                f"the invocation id {str(invocation_id)[:100]!r}, which no invocation can have."
             )
-    return NextInvocation(
-        request_id,
-        header("lambda-runtime-deadline-ms") or None,
-        answer.body,
-        header("lambda-runtime-invoked-function-arn") or None,
-        header("lambda-runtime-trace-id") or None,
-        header("lambda-runtime-client-context") or None,
-        header("lambda-runtime-cognito-identity") or None,
-        header("lambda-runtime-aws-tenant-id") or None,
-        invocation_id,
-    )
+    return NextInvocation(answer.body, request_id or "", invocation_id, *others)
 
 
 class RuntimeClient:
@@ -255,8 +252,17 @@ class RuntimeClient:
         self._acknowledged = False
         if self._connection is not None and not self._connection.closed:
             stream.open(self._connection, self._answered)
-        else:
-            self._start(self._stream_again(stream))
+            return
+
+        async def open_later() -> None:
+            """The connection broke before the streamed answer began: it goes out on a fresh one."""
+            try:
+                stream.open(await self._connected(), self._answered)
+            except RuntimeApiError as error:
+                stream.open(None, self._answered)
+                self._settle(error)
+
+        self._start(open_later())
 
     def _answered(self, reply: Answer) -> None:
         posted, self._posted = self._posted, None
@@ -276,14 +282,6 @@ class RuntimeClient:
             reply = error
         # Lambda may have taken it the first time: then this one is refused, rightly.
         self._settle(reply, fatal=(500,))
-
-    async def _stream_again(self, stream: StreamedPost) -> None:
-        """The connection broke before a streamed answer began: it goes out on a fresh one."""
-        try:
-            stream.open(await self._connected(), self._answered)
-        except RuntimeApiError as error:
-            stream.open(None, self._answered)
-            self._settle(error)
 
     def _settle(self, reply: Answer, fatal: tuple[int, ...] | None = None) -> None:
         """What was posted has its answer: a refusal is a log record, unless it ends the process."""

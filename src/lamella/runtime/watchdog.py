@@ -16,7 +16,7 @@ from weakref import WeakSet
 
 from lamella.invocation import set_current
 from lamella.ports import Cycle
-from lamella.runtime.loop import InFlight, Running
+from lamella.runtime.loop import InFlight
 
 logger = logging.getLogger("lamella")
 
@@ -54,24 +54,21 @@ class Watchdog:
             late = [r for r in list(self._in_flight.values()) if now > r.due]
             new = [running for running in late if running.cycle not in self._seen]
             self._seen.update(running.cycle for running in new)
-            if new and not self._loop_answers():
-                self._report(new)
-
-    def _loop_answers(self) -> bool:
-        answered = threading.Event()
-        try:
-            self._loop.call_soon_threadsafe(answered.set)
-        except RuntimeError:  # the loop is closed: the end has come
-            return True
-        return answered.wait(ANSWER_TIME)
-
-    def _report(self, late: list[Running]) -> None:
-        frame = sys._current_frames().get(self._loop_thread)
-        stack = "".join(traceback.format_stack(frame)) if frame else "(no stack)\n"
-        set_current(late[0].invocation)  # this thread's records carry the request's id
-        logger.error(
-            "%s blocks the event loop: it can neither be cancelled nor answered before the "
-            "deadline. Run blocking code in a thread (asyncio.to_thread). It is here:\n%s",
-            " or ".join(running.cycle.name for running in late),
-            stack,
-        )
+            if not new:
+                continue
+            answered = threading.Event()
+            try:
+                self._loop.call_soon_threadsafe(answered.set)
+            except RuntimeError:  # the loop is closed: the end has come
+                return
+            if answered.wait(ANSWER_TIME):
+                continue
+            frame = sys._current_frames().get(self._loop_thread)
+            stack = "".join(traceback.format_stack(frame)) if frame else "(no stack)\n"
+            set_current(new[0].invocation)  # this thread's records carry the request's id
+            logger.error(
+                "%s blocks the event loop: it can neither be cancelled nor answered before the "
+                "deadline. Run blocking code in a thread (asyncio.to_thread). It is here:\n%s",
+                " or ".join(running.cycle.name for running in new),
+                stack,
+            )
