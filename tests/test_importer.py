@@ -91,6 +91,7 @@ def test_an_error_in_the_user_s_code_is_never_masked(
 def test_the_setting_comes_first_then_the_handler_if_it_has_a_colon() -> None:
     assert app_reference("a:b", {"_HANDLER": "c:d"}) == "a:b"
     assert app_reference("", {"_HANDLER": "c:d"}) == "c:d"
+    assert app_reference("", {"_HANDLER": "lamella.serve.c:d"}) == "c:d"
     with pytest.raises(AppImportError, match=r"ASGI_APP is not set: .*for example ASGI_APP="):
         app_reference("", {"_HANDLER": "app.handler"})
     with pytest.raises(AppImportError, match=r"ASGI_APP='app.main' has no colon"):

@@ -13,12 +13,16 @@ from lamella.types import ASGIApp
 EXAMPLE = "for example ASGI_APP=app.main:app, or app.main:create_app() for a factory"
 
 
+ONE_LINE = "lamella.serve."
+"""What a handler of the one-line way in begins with; the application's name follows."""
+
+
 def app_reference(configured: str, environ: Mapping[str, str]) -> str:
     """The application's name: the setting, else Lambda's `_HANDLER` where that has a colon.
 
     Raises `AppImportError` where neither names one.
     """
-    reference = configured or environ.get("_HANDLER", "")
+    reference = configured or environ.get("_HANDLER", "").removeprefix(ONE_LINE)
     if ":" in reference:
         return reference
     if configured:

@@ -15,18 +15,18 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 
-PREFIX = "lamella.serve."
+from lamella.importer import ONE_LINE
 
 
 def application(environ: Mapping[str, str], words: Iterable[str] = ()) -> str:
-    """The application's name in the handler, "" where no handler begins with `PREFIX`.
+    """The application's name in the handler, "" where no handler begins with `ONE_LINE`.
 
     A tool that wraps handlers puts its own into `_HANDLER`, and keeps the original in a variable
     of its own; so every variable may have it. `words` are those of the command line, which is
     where awslambdaric has the handler from.
     """
     values = (environ.get("_HANDLER", ""), *words, *environ.values())
-    return next((value[len(PREFIX) :] for value in values if value.startswith(PREFIX)), "")
+    return next((value[len(ONE_LINE) :] for value in values if value.startswith(ONE_LINE)), "")
 
 
 def _is_imported_by_the_runtime() -> bool:

@@ -277,6 +277,28 @@ def test_a_template_that_does_not_lead_to_lamella(tmp_path: Path) -> None:
     assert any("AWS_LAMBDA_EXEC_WRAPPER is '/opt/otel'" in message for message in messages)
 
 
+ONE_LINE = f"""
+Resources:
+  Api:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: Api
+      Runtime: {RUNTIME}
+      Handler: lamella.serve.main:app
+      Architectures: [{HERE}]
+"""
+
+
+def test_a_function_of_one_line(tmp_path: Path) -> None:
+    (tmp_path / "template.yaml").write_text(ONE_LINE)
+    task = write(tmp_path / "Api", {"main.py": APP, "lamella/__init__.py": ""})
+    done = lamella("check", task, "--json")
+    assert done.status == 0, done.output
+    by_check = {each["check"]: each for each in done.json["findings"]}
+    assert by_check["application"]["details"]["reference"] == "main:app"
+    assert not {"template", "needless"} & by_check.keys(), "it carries lamella itself"
+
+
 def test_a_function_for_another_processor_is_not_imported(tmp_path: Path) -> None:
     other = {"arm64": "x86_64", "x86_64": "arm64"}[HERE]
     machine = {"arm64": "aarch64"}.get(other, other)

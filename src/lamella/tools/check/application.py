@@ -45,11 +45,13 @@ def template(target: Target) -> Iterator[Finding]:
         yield warning("template", message, variables=list(function.unknown))
     wrapper = function.variables.get("AWS_LAMBDA_EXEC_WRAPPER", "")
     known = "AWS_LAMBDA_EXEC_WRAPPER" not in function.unknown
-    if known and wrapper != "/opt/bootstrap" and function.handler != "lamella.handler":
+    ours = function.handler == "lamella.handler" or target.is_one_line
+    if known and wrapper != "/opt/bootstrap" and not ours:
         yield warning(
             "template",
             f"Nothing leads to Lamella: AWS_LAMBDA_EXEC_WRAPPER is {wrapper!r}, not "
-            f"/opt/bootstrap, and the Handler is {function.handler!r}, not lamella.handler.",
+            f"/opt/bootstrap, and the Handler is {function.handler!r}, not "
+            "lamella.handler or one that begins with lamella.serve.",
         )
 
 

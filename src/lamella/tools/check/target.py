@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import lamella
+from lamella.importer import ONE_LINE
 from lamella.local.config import FunctionConfig
 from lamella.local.interpreter import Interpreter, InterpreterError
 from lamella.local.layer import LayerError, unpack
@@ -53,6 +54,11 @@ class Target:
         """The function's "x86_64" or "arm64"; without a template this machine's."""
         known = self.template.architecture if self.template else ""
         return known or self.interpreter.architecture
+
+    @property
+    def is_one_line(self) -> bool:
+        """Whether `Handler: lamella.serve...` leads to the application."""
+        return self.template is not None and self.template.handler.startswith(ONE_LINE)
 
     def process_variables(self) -> dict[str, str]:
         """All variables of the function's process, as Lambda would set them."""
