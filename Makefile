@@ -94,7 +94,7 @@ matrix: env ## Run every framework's example through every way in, and write doc
 test-docker: env sam ## Run the layer in Lambda-like containers (LAMBDA_IMAGE=... for AWS's own)
 	LAMBDA_IMAGE="$(LAMBDA_IMAGE)" $(BIN)/python -m pytest $(PYTEST_ARGS) tests/docker
 
-test-pythons: env sam cdk layer ## Run the tests on every Python from 3.10 on that is found here
+test-pythons: env sam cdk layer ## Run the tests on every supported Python that is found here
 	@$(BIN)/python -m layer.pythons | while read -r minor python; do \
 	  echo "--- Python $$minor"; \
 	  $(MAKE) --no-print-directory test PYTHON="$$python" VENV=.cache/python-$$minor < /dev/null || exit 1; \

@@ -1,8 +1,8 @@
 """Build the layer: `python -m layer.build` writes dist/lamella-layer.zip.
 
-Needs Python 3.10 or later with pip, and nothing else. Every Python from 3.10 on that is
-found on this machine contributes its bytecode, so that its functions start fast. For minors
-that it lacks, `--bytecode docker` compiles in containers.
+Needs Python 3.10 or later with pip, and nothing else. Every supported Python that is found on
+this machine contributes its bytecode, so that its functions start fast. For minors that it lacks,
+`--bytecode docker` compiles in containers.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def build(root: Path, path: Path, image: str | None = None) -> list[pythons.Pyth
         found += containers.find(pythons.missing(found), image)
     if not found:
         raise BuildError(
-            "found no CPython 3.10 or later to compile the layer's bytecode with: install one, "
-            "or use Docker's with --bytecode docker"
+            "found no CPython to compile the layer's bytecode with: install one of "
+            f"{', '.join(pythons.SUPPORTED)}, or use Docker's with --bytecode docker"
         )
     archive.write(content(root, found), path)
     budget.check(path, budget.load(root / "layer" / "budget.toml"))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import stat
+import struct
 import zipfile
-from collections import Counter
+import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from layer import BuildError
+from layer import BuildError, packing
 
 MANIFEST = "lamella/manifest.json"
 SBOM = "lamella/sbom.cdx.json"
@@ -18,6 +19,9 @@ SBOM = "lamella/sbom.cdx.json"
 MOST_BYTES = 250 * 1024 * 1024
 """What Lambda unpacks at most (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html);
 a zip that claims more is not read."""
+
+SHOWN = 5
+"""How many oddities are shown."""
 
 
 class Contents(NamedTuple):
@@ -31,16 +35,27 @@ class Contents(NamedTuple):
 def read(path: Path) -> Contents:
     """Return what the zip at `path` holds.
 
-    Raises BuildError when it is no zip, is no layer of ours (has no readable manifest), or
-    could unpack to something else than it seems: a name that is there twice or leaves the
-    folder, a link, or more than Lambda unpacks.
+    Raises BuildError when it is no zip, is no layer of ours (has no readable manifest), has more
+    than Lambda unpacks, or could unpack to something else than it shows (see `layer.packing`).
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        raw = path.read_bytes()
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             entries = archive.infolist()
-            _refuse_tricks(entries, path)
+            size = sum(entry.file_size for entry in entries)
+            if size > MOST_BYTES:
+                raise BuildError(
+                    f"{path} unpacks to {size:,} bytes; Lambda takes at most {MOST_BYTES:,}"
+                )
+            odd = list(packing.odd_entries(entries)) or list(packing.hidden_bytes(raw, archive))
+            if odd:
+                more = f", and {len(odd) - SHOWN} more" if len(odd) > SHOWN else ""
+                raise BuildError(
+                    f"{path} could unpack to something else than it shows: "
+                    f"{'; '.join(odd[:SHOWN])}{more}. The build makes no such zip"
+                )
             files = {entry.filename: archive.read(entry) for entry in entries}
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, struct.error) as error:
         raise BuildError(f"{path} is no zip file that can be read: {error}") from None
     modes = {entry.filename: entry.external_attr >> 16 & 0o777 for entry in entries}
     return Contents(files, modes, _manifest(files, path))
@@ -74,18 +89,3 @@ def _manifest(files: dict[str, bytes], path: Path) -> dict[str, Any]:
             f"{path} is not a layer of Lamella: it has no readable {MANIFEST}"
         ) from None
     return manifest
-
-
-def _refuse_tricks(entries: list[zipfile.ZipInfo], path: Path) -> None:
-    names = [entry.filename for entry in entries]
-    bad = {name for name, count in Counter(names).items() if count > 1}
-    bad |= {name for name in names if name.startswith("/") or ".." in name.split("/")}
-    bad |= {entry.filename for entry in entries if stat.S_ISLNK(entry.external_attr >> 16)}
-    if bad:
-        raise BuildError(
-            f"{path} has names that are there twice, links, or names outside of it: "
-            f"{', '.join(sorted(bad))}. The build makes none of these"
-        )
-    size = sum(entry.file_size for entry in entries)
-    if size > MOST_BYTES:
-        raise BuildError(f"{path} unpacks to {size:,} bytes; Lambda takes at most {MOST_BYTES:,}")

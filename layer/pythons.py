@@ -10,11 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-OLDEST = (3, 10)
-"""The first minor version that Lamella supports."""
-
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14")
-"""The minors that the layer should have bytecode for: those that Lambda has a runtime for
+"""The minors that the layer has bytecode for, and no other: those that Lambda has a runtime for
 (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html)."""
 
 _PROBE = """
@@ -42,7 +39,7 @@ class Python(NamedTuple):
 
 
 def find() -> list[Python]:
-    """Return one CPython for each minor from 3.10 on, oldest first, the newest patch of each.
+    """Return one CPython for each supported minor, oldest first, the newest patch of each.
 
     Looks at python3.X on PATH and in /usr/bin, below pyenv's versions, and at the running
     interpreter. Each is started once, because a name that exists need not run (pyenv's shims).
@@ -57,8 +54,8 @@ def find() -> list[Python]:
 def probe(path: str) -> Python | None:
     """Return the interpreter that `path` starts; None if it does not run or is of no use here.
 
-    Of no use are other implementations, minors before 3.10, and alpha, beta and candidate
-    releases: their magic number is not the one that the final release will read.
+    Of no use are other implementations, minors that no runtime has, and alpha, beta and
+    candidate releases: their magic number is not the one that the final release will read.
     """
     try:
         return ask([path], timeout=60)
@@ -76,9 +73,9 @@ def ask(command: list[str], timeout: float) -> Python | None:
         [*command, "-I", "-c", _PROBE], capture_output=True, check=True, timeout=timeout
     ).stdout
     executable, version, magic, implementation, release = json.loads(output)
-    if implementation != "cpython" or release != "final" or tuple(version[:2]) < OLDEST:
-        return None
-    return Python(executable, tuple(version), magic)
+    found = Python(executable, tuple(version), magic)
+    is_of_use = implementation == "cpython" and release == "final" and found.minor in SUPPORTED
+    return found if is_of_use else None
 
 
 def missing(found: Iterable[Python]) -> list[str]:

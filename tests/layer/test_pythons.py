@@ -31,6 +31,7 @@ def test_the_running_minor_is_among_them_and_each_is_there_once() -> None:
 def test_the_newest_patch_of_a_minor_wins_wherever_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pythons, "SUPPORTED", ("3.99",))
     fake(tmp_path / "bin", "python3.99", says("3, 99, 1"))
     newest = fake(tmp_path / "versions" / "3.99.4" / "bin", "python3.99", says("3, 99, 4"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
@@ -44,7 +45,8 @@ def test_the_newest_patch_of_a_minor_wins_wherever_it_is(
         pytest.param("exit 127", id="does not run, as pyenv's shims"),
         pytest.param("echo hello", id="is no Python"),
         pytest.param(says("3, 9, 18"), id="is too old"),
-        pytest.param(says("3, 15, 0", release="candidate"), id="is not final"),
+        pytest.param(says("3, 99, 0"), id="is newer than those that Lambda has"),
+        pytest.param(says("3, 13, 0", release="candidate"), id="is not final"),
         pytest.param(says("3, 11, 1", implementation="pypy"), id="is not CPython"),
     ],
 )
