@@ -55,7 +55,7 @@ class Service:
     def open(self, invocation: Invocation, outcome: Outcome) -> Cycle | None:
         """The cycle that answers an event to `outcome`; None where it is answered already.
 
-        That is so for a malformed event, and for one that nobody is to serve.
+        That is so for a malformed event, and for an event that is refused.
         """
         source = find(invocation.event)
         if source.family is Family.HTTP:
@@ -150,7 +150,7 @@ class Service:
             request = None
             if event["requestContext"]["eventType"] == codec.CONNECT:
                 request = codec.decode(event, self.settings.websocket_path)
-                # The handshake outlives this invocation, so its trace is none of its headers.
+                # The handshake outlives this invocation, so its headers get no trace.
                 request = self._preparation.prepare(request, trace_id=None)
             return WebSocketRun(self.served, invocation, outcome, request)
         except BadEvent as error:

@@ -122,14 +122,14 @@ def to_path(value: Any) -> str:
 
 
 def to_websocket_path(value: Any) -> str:
-    """A path, or "query:NAME" or "header:name", which say what has it."""
+    """A path, or "query:NAME" or "header:name" for the part of the request that has it."""
     path = to_text(value)
     where, colon, name = path.partition(":")
     if colon and where == "header" and name:
         return f"header:{to_header(name)}"
     if path.startswith("/") or (colon and where == "query" and name):
         return path
-    raise ValueError("use a path such as /ws, or query:NAME or header:NAME for what has the path")
+    raise ValueError("use a path such as /ws, or query:NAME or header:NAME")
 
 
 def to_store_url(value: Any) -> str:

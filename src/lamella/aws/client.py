@@ -52,5 +52,5 @@ class AwsClient:
         return await self._http.request(method, url, signed, body)
 
     async def close(self) -> None:
-        """Close every connection; who waits for a reply gets `Unreachable`."""
+        """Close every connection; a caller that waits for a reply gets `Unreachable`."""
         await self._http.close()

@@ -82,7 +82,7 @@ class Connection(asyncio.Protocol):
         return reply
 
     def abort(self) -> None:
-        """Close at once; who waits for a reply gets an `EOFError`."""
+        """Close at once; a caller that waits for a reply gets an `EOFError`."""
         self._aborted = True
         self._transport.abort()
 

@@ -43,7 +43,7 @@ class CredentialSource:
         async with self._asking:
             if time.time() < self._good_until - EARLY and self._kept is not None:
                 return self._kept
-            if self._failed_at < came_at:  # else whoever had the turn has found out for all
+            if self._failed_at < came_at:  # else the task before this one has found out for all
                 try:
                     self._kept, self._good_until = await self._ask()
                     self._failure = None

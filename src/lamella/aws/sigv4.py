@@ -48,7 +48,7 @@ def sign(
     """`headers` and those that sign the request; `now` is in seconds since the epoch.
 
     `url` is percent-encoded as it will be sent, its query too; the Host header is the one that
-    follows from it. Raises `ValueError` for what is no such URL.
+    follows from it. Raises `ValueError` if it is no such URL.
     """
     # Nearly 2 ms; this module itself is imported to send anything.
     from hashlib import sha256

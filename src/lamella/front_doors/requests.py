@@ -85,7 +85,7 @@ def raw_query(query: str) -> Pairs:
 
 
 def media_type(request: HttpRequest) -> str:
-    """The content type without parameters, lower case, "" where there is none."""
+    """The content type without parameters, lower case, or ""."""
     return (request.header("content-type") or "").partition(";")[0].strip().lower()
 
 

@@ -113,7 +113,7 @@ def sendable(headers: Pairs) -> Pairs:
 
 
 def with_default_type(headers: Pairs, content_type: str) -> Pairs:
-    """`headers` with a content-type where there is none."""
+    """`headers`, with a content-type added if they have none."""
     if any(name == "content-type" for name, _ in headers):
         return headers
     return [("content-type", content_type), *headers]

@@ -39,7 +39,7 @@ class Served(Protocol):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, but for its signal handlers: whoever starts it decides when it ends."""
+    """uvicorn without its signal handlers: its starter decides when it ends."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -37,7 +37,7 @@ class Exchange:
     _open_chunk: int = 0
 
     def header(self, name: str) -> str:
-        """The value of a request header, "" where there is none; `name` is lower case."""
+        """The value of a request header, or ""; `name` is lower case."""
         return next((value for key, value in self.headers if key == name), "")
 
     def record(self, size: int, at: float, ends_chunk: bool) -> None:

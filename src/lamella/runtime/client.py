@@ -49,7 +49,7 @@ class NextInvocation(NamedTuple):
 
     @property
     def deadline_ms(self) -> int:
-        """Milliseconds since the epoch. Raises `InvocationError` for what is no such number."""
+        """Milliseconds since the epoch. Raises `InvocationError` for other text."""
         text = self.deadline
         if text is None:
             return int((time.time() + NO_DEADLINE) * 1000)
@@ -71,7 +71,7 @@ _HEADERS = (
 
 
 def read_next(answer: Answer) -> NextInvocation:
-    """The invocation in an answer to /next. Raises `RuntimeApiError` where there is none."""
+    """The invocation in an answer to /next. Raises `RuntimeApiError` if it has none."""
     if isinstance(answer, RuntimeApiError):
         raise answer
     if answer.status != 200:
@@ -345,7 +345,7 @@ class StreamedPost:
         self._withdrawn = True
 
     def open(self, connection: Connection | None, answered: Callable[[Answer], None]) -> None:
-        """Send what has been written so far, through a connection; None: there will be none."""
+        """Send what has been written so far, through a connection; None: none will come."""
         self._connection = connection
         unsent, self._unsent = b"".join(self._unsent), []
         if connection is not None:

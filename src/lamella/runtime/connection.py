@@ -77,7 +77,7 @@ class Connection(asyncio.BufferedProtocol):
             await asyncio.shield(self._room)  # it is everybody's: a cancelled waiter leaves it be
 
     def close(self) -> None:
-        """Close at once; whoever waits for a reply hears no more."""
+        """Close at once; a caller that waits for a reply gets no reply."""
         self.closed = True
         self._answered = None
         self._transport.abort()
@@ -107,7 +107,7 @@ class Connection(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Read; a whole reply goes to who waits for it, and what nobody asked for is the end."""
+        """Read; a whole reply goes to its caller, and a reply without a caller is the end."""
         self.heard = True
         if self.waiting:
             self._read(self._buffer[:nbytes])
@@ -133,7 +133,7 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The other side is gone: whoever waits is told."""
+        """The other side is gone: the caller that waits is told."""
         self.closed = True
         forks.private.discard(self._socket)
         self.resume_writing()

@@ -186,7 +186,7 @@ def _current_loop(name: str) -> asyncio.AbstractEventLoop:
 
 
 def _report(error: InitError) -> int:
-    """Post the error, and say the same in the log: whoever looks, finds it. The exit status."""
+    """Post the error, and say the same in the log. Returns the exit status."""
     frames = user_frames(error.__cause__) if error.__cause__ else []
     logger.critical("%s\n%s", error, "".join(frames))
     report = {

@@ -29,7 +29,7 @@ IN_VAIN = 70
 its place would fail the same way."""
 
 SETTLED = 10.0
-"""Seconds after which a worker that ends counts as one that had worked."""
+"""Seconds after which a worker that ends had worked before."""
 
 QUICK_ENDS = 6
 """How often in a row the worker of a share may end sooner than that."""

@@ -45,7 +45,7 @@ def scheme_of(forwarded: bytes) -> str:
 def server_of(host: bytes, scheme: str, forwarded_port: bytes = b"") -> Address | None:
     """Name and port out of a Host header; a missing port is the forwarded or the scheme's.
 
-    None where the name is none that a URL could have (`:8080`, `[:::]`, `a b`): frameworks build
+    None where no URL could have the name (`:8080`, `[:::]`, `a b`): frameworks build
     URLs of it, and parsers of these raise.
     """
     authority = host.decode("latin-1").strip()

@@ -21,7 +21,7 @@ def import_ms(target: Target) -> float:
     The fastest, because whatever else the machine does can only slow an import down.
 
     The modules have the date of SAM's zip (see check/probe.py), so that bytecode counts as it
-    would on Lambda. Raises `NotMeasured`, and `TargetError` for a layer that is none.
+    would on Lambda. Raises `NotMeasured`, and `TargetError` if the layer is not a layer of Lamella.
     """
     with tempfile.TemporaryDirectory(prefix="lamella-opt-") as directory:
         opt = Path(directory)

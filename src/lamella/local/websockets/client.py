@@ -59,7 +59,7 @@ class Client:
                 await self._sent({"type": "websocket.close", "code": code, "reason": reason})
 
     def end(self) -> None:
-        """The client is gone, whoever closed the connection."""
+        """The client is gone; either side may have closed the connection."""
         self.state = ClientState.CLOSED
 
     def touch(self) -> None:

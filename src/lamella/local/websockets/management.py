@@ -59,7 +59,7 @@ class Management:
                 await client.close(*NORMAL_CLOSURE)
                 response = HttpResponse(204, [], b"")
             else:
-                words = f"{request.method} is no method of @connections"
+                words = f"{request.method} is not a method of @connections"
                 response = _error(403, "ForbiddenException", words)
         except Unsigned as unsigned:
             response = _error(403, unsigned.error_type, str(unsigned))

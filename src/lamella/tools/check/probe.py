@@ -2,7 +2,7 @@
 
 The process is set up as the layer's is on Lambda, with two differences. Packages of the
 interpreter's own site-packages are hidden, since a laptop's environment holds what a function
-does not carry; only those that Lambda's runtime has, too (boto3 and its kin), are let through.
+does not carry; only those that Lambda's runtime has, too (boto3 and others), are let through.
 And every module of the function has the date that it has on Lambda.
 """
 

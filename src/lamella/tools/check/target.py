@@ -99,7 +99,7 @@ def lay_out(layers: tuple[Path, ...], opt: Path) -> None:
     """Make `opt` what /opt would be: the layers in their order, Lamella among them.
 
     Without Lamella's own layer its place is taken by the package that runs this command.
-    Raises `TargetError` for a layer that is none.
+    Raises `TargetError` if the layer is not a layer of Lamella.
     """
     for layer in layers:
         try:

@@ -96,7 +96,7 @@ def _load(path: Path) -> Mapping[str, Any]:
         ) from None
 
     class Loader(yaml.SafeLoader):
-        """One that knows CloudFormation's tags: `!Ref` and its kin."""
+        """A loader that knows CloudFormation's tags, such as `!Ref`."""
 
     Loader.add_multi_constructor("!", lambda *_: _UNKNOWN)
     try:
