@@ -196,9 +196,9 @@ _EXPECTED = {
 def checked_headers(headers: Iterable[Iterable[bytes]]) -> Headers:
     """Response headers as pairs of bytes with lower-case names.
 
-    Raises `ApplicationError` for a header that is no pair of bytes, for a name that is no token, and
-    for CR, LF or NUL in a value: passed on, they would let a value from outside write headers of its own
-    (RFC 9110, section 5.5).
+    Raises `ApplicationError` for a header that is no pair of bytes, for a name that is no token,
+    and for CR, LF or NUL in a value: passed on, they would let a value from outside write headers
+    of its own (RFC 9110, section 5.5).
     """
     checked: Headers = []
     for header in headers:
