@@ -108,16 +108,3 @@ def _call_factory(reference: str, factory: Any) -> Any:
         return factory()
     except BaseException as error:
         raise _failed(reference, error) from error
-
-
-def user_frames(error: BaseException) -> list[str]:
-    """The lines of an error's traceback, its causes included, without the import machinery's."""
-    import traceback
-
-    lines = traceback.format_exception(type(error), error, error.__traceback__)
-    hidden = ("<frozen importlib", importlib.__file__, __file__)
-    skip = tuple(f'  File "{name}' for name in hidden if name)
-    return [line for line in lines if not line.startswith(skip)]
-
-
-__all__ = ["app_reference", "import_app", "user_frames"]

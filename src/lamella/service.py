@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from typing import cast
 
+from lamella import records
 from lamella.asgi.http import HTTPCycle
 from lamella.asgi.lifespan import Lifespan
 from lamella.errors import BadEvent, InvocationError, ResponseTooLarge
@@ -33,6 +34,7 @@ class Service:
     """
 
     def __init__(self, app: AnyASGIApp, settings: Settings) -> None:
+        records.install()
         self.app = adapt(app, settings.interface)
         self.settings = settings
         self.lifespan = Lifespan(self.app, settings.lifespan)

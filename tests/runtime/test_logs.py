@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from awslambdaric import bootstrap as ric  # type: ignore[import-untyped]
 from awslambdaric.lambda_runtime_log_utils import (  # type: ignore[import-untyped]
-    JsonFormatter,
     LogFormat,
 )
 
@@ -161,7 +160,3 @@ async def test_concurrent_records_carry_their_own_ids(
     assert {(r["message"], r["requestId"], r["tenantId"]) for r in records} == {
         (f"from {n}", f"r-{n}", f"t-{n}") for n in range(20)
     }
-
-
-def test_the_formatter_is_awslambdaric_s_own() -> None:
-    assert isinstance(logs._formatter(True), JsonFormatter)

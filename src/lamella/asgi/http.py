@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Iterable
 from enum import Enum
@@ -51,6 +52,8 @@ class HTTPCycle:
         self._body: bytes | None = body
         self._sink = sink
         self._over: asyncio.Event | None = None
+        # What the application answers 500 for, and raises again (Starlette): one error, one record.
+        self._answered: BaseException | None = None
 
     @property
     def status(self) -> int:
@@ -131,6 +134,8 @@ class HTTPCycle:
                     f"http.response.start has status {status!r}: send an integer from 200 to 599."
                 )
             headers = checked_headers(message.get("headers") or ())
+            if status >= 500:
+                self._answered = sys.exc_info()[1]
             self.state = State.RESPONSE
             self._sink.start(int(status), headers)  # an http.HTTPStatus has a text of its own
         elif state is State.RESPONSE and kind == "http.response.pathsend":
@@ -167,15 +172,15 @@ class HTTPCycle:
             self._over.set()
 
     def _fail(self, error: BaseException) -> None:
-        if self.state is State.COMPLETE:
+        if self.state is State.COMPLETE and error is not self._answered:
             logger.error("%s: error after the response was sent.", self.name, exc_info=error)
             return
         if self.state is State.GONE and not self.abandoned:
             logger.info("%s: ended after the client was gone: %s", self.name, described(error))
             return
-        text = message_of(error) or type(error).__name__
+        text = message_of(error) if isinstance(error, ApplicationError) else described(error)
         logger.error("%s: %s", self.name, text, exc_info=error)
-        if self.state is not State.GONE:
+        if self.state in (State.REQUEST, State.RESPONSE):
             self._move(State.GONE)
             self._sink.fail(500, "Internal Server Error", error)
 

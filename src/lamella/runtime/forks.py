@@ -70,7 +70,8 @@ def _leave_alone(loop: asyncio.AbstractEventLoop) -> None:
     for each in private:
         os.dup2(null, each.fileno(), inheritable=False)
     os.close(null)
-    logging.getLogger("lamella").disabled = True  # what it says is about the parent's invocation
+    # What Lamella says is about the parent's invocation.
+    logging.getLogger("lamella").setLevel(logging.CRITICAL + 1)
     if loop.is_running():
         loop.stop()  # a child that comes back to the loop ends there
     _let_signals()

@@ -1,6 +1,7 @@
 """Log records as Lambda wants them: text or JSON, framed where Lambda gives a descriptor.
 
-The formats are awslambdaric's own, so that records look the same under either runtime.
+The formats are awslambdaric's, so that records look the same under either runtime; JSON records
+have more where awslambdaric's lose something.
 Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html;
 the frame is described in awslambdaric (FramedTelemetryLogSink).
 """
@@ -8,14 +9,19 @@ the frame is described in awslambdaric (FramedTelemetryLogSink).
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
+import math
 import os
+import select
 import sys
 import time
-from collections.abc import Callable, Mapping, MutableMapping
+import traceback
+from collections.abc import MutableMapping
 from typing import Any
 
-from lamella.errors import described
+from lamella import records
+from lamella.errors import message_of
 from lamella.invocation import current_request_id, current_tenant_id
 from lamella.runtime import ric
 
@@ -23,8 +29,8 @@ FD_VARIABLE = "_LAMBDA_TELEMETRY_LOG_FD"
 TEXT_FORMAT = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
 TEXT_FRAME = 0xA55A0003.to_bytes(4, "big")  # text, level unknown
 
-Write = Callable[[str, bytes], None]
-"""Takes a formatted record and its frame type."""
+_turns: int | None = None
+"""A file whose lock says which worker process writes; None where there is one process."""
 
 
 def configure(environ: MutableMapping[str, str]) -> None:
@@ -40,90 +46,47 @@ def configure(environ: MutableMapping[str, str]) -> None:
     as_json = environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
     descriptor = environ.pop(FD_VARIABLE, "")
     handler = LambdaLogHandler(
-        _framed(int(descriptor)) if descriptor.isdigit() else _plain, bool(level) or as_json
+        int(descriptor) if descriptor.isdigit() else None, bool(level) or as_json
     )
-    handler.setFormatter(_formatter(as_json))
+    formatter = JsonFormatter() if as_json else logging.Formatter(TEXT_FORMAT, "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
     root = logging.getLogger()
     root.addHandler(handler)
-    logging.getLogger("lamella").__class__ = UnfailingLogger
+    records.install()
     if level:
         names = {"TRACE": "DEBUG", "FATAL": "CRITICAL", "WARN": "WARNING"}
         name = names.get(level, level)
         root.setLevel(name if name in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL") else "INFO")
 
 
-class UnfailingLogger(logging.Logger):
-    """Lamella's logger: its methods never raise, whatever the application has hung into logging.
+def share() -> None:
+    """From now on processes that are forked of this one write their records one at a time.
 
-    A record that a filter, a handler or a record factory fails to take goes to stderr, past
-    `logging`, with the reason.
+    A pipe takes 4 KiB in one piece (PIPE_BUF); of more, two processes' lines would mix.
     """
-
-    def _log(
-        self,
-        level: int,
-        msg: object,
-        args: Any,
-        exc_info: Any = None,
-        extra: Mapping[str, object] | None = None,
-        stack_info: bool = False,
-        stacklevel: int = 1,
-    ) -> None:
-        if isinstance(exc_info, BaseException):  # not as it is: logging would ask for its truth
-            exc_info = type(exc_info), exc_info, exc_info.__traceback__
-        # One frame more: this one is not the caller.
-        super()._log(level, msg, args, exc_info, extra, stack_info, stacklevel + 1)
-
-    def makeRecord(self, *args: Any, **options: Any) -> logging.LogRecord:
-        """A record; a plain one where the application's factory fails."""
-        try:
-            return super().makeRecord(*args, **options)
-        except BaseException as failure:
-            name, level, path, line, message, values, exc_info = args[:7]
-            record = logging.LogRecord(name, level, path, line, message, values, exc_info)
-            write_past(record, failure)
-            return record
-
-    def handle(self, record: logging.LogRecord) -> None:
-        """Filter and hand on."""
-        try:
-            super().handle(record)
-        except BaseException as failure:
-            write_past(record, failure)
+    global _turns
+    if sys.platform == "linux":
+        _turns = os.memfd_create("lamella-log")
 
 
-def write_past(record: logging.LogRecord, failure: BaseException) -> None:
-    """Write a record, and why logging could not take it, straight to stderr."""
-    with contextlib.suppress(OSError):  # nobody reads it any more
-        os.write(2, plain_text(record, failure).encode("utf-8", "backslashreplace"))
-
-
-def plain_text(record: logging.LogRecord, failure: BaseException) -> str:
-    """A record without its formatter, and why that failed. It never raises."""
-    import traceback
-
-    try:
-        text = record.getMessage()
-    except BaseException:
-        text = str(record.msg)
-    text = f"[{record.levelname}]\t{current_request_id()}\t{text}\n"
-    text += f"logging could not take this record as it is: {described(failure)}\n"
-    for error in (record.exc_info[1] if record.exc_info else None, failure):
-        if error is not None:
-            try:
-                lines = traceback.format_exception(type(error), error, error.__traceback__)
-            except BaseException:  # of an error whose own methods raise
-                lines = [*traceback.format_tb(error.__traceback__), described(error), "\n"]
-            text += "".join(lines)
-    return text
+def flush() -> None:
+    """Write out what was printed without a line break: it belongs to the request that ends now."""
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__):
+        # The application may have closed it, or put anything in its place.
+        with contextlib.suppress(BaseException):
+            stream.flush()  # type: ignore[union-attr]  # None is one of these things
 
 
 class LambdaLogHandler(logging.Handler):
-    """Adds request and tenant id to each record, and writes it as one."""
+    """Adds request and tenant id to each record, and writes it as one.
 
-    def __init__(self, write: Write, with_level: bool) -> None:
+    To the telemetry descriptor, in frames, or where that is None to stdout.
+    """
+
+    def __init__(self, descriptor: int | None, with_level: bool) -> None:
         super().__init__()
-        self._write = write
+        self._descriptor = descriptor
         self._with_level = with_level
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -133,36 +96,107 @@ class LambdaLogHandler(logging.Handler):
         try:
             text = self.format(record)
         except BaseException as failure:  # what is logged is the application's, and may raise
-            text = plain_text(record, failure)
+            text = records.plain_text(record, failure)
         try:
+            if self._descriptor is None:
+                flush()  # what was printed before it comes first
+                text = text if text.endswith("\n") else text + "\n"
+                assert sys.__stdout__ is not None  # on Lambda it is open
+                _write(sys.__stdout__.fileno(), text.encode("utf-8", "backslashreplace"))
+                return
             frame = getattr(record, "_frame_type", None)
             if frame is None:
                 frame = ric.frame_type(record) if self._with_level else TEXT_FRAME
-            self._write(text, frame)
+            # Half of a surrogate pair has no UTF-8; "\ud800" is what JSON has for it.
+            message = text.encode("utf-8", "backslashreplace")
+            stamp = time.time_ns() // 1000  # microseconds
+            header = frame + len(message).to_bytes(4, "big") + stamp.to_bytes(8, "big")
+            _write(self._descriptor, header + message)
         except Exception:
             self.handleError(record)
 
 
-def _formatter(as_json: bool) -> logging.Formatter:
-    if as_json:
-        formatter: logging.Formatter = ric.log_utils().JsonFormatter()
-    else:
-        formatter = logging.Formatter(TEXT_FORMAT, "%Y-%m-%dT%H:%M:%S")
-    formatter.converter = time.gmtime
-    return formatter
+def _write(descriptor: int, data: bytes) -> None:
+    """Write all of it, in one piece among the processes that share the log."""
+    if _turns is not None:
+        import fcntl
+
+        fcntl.lockf(_turns, fcntl.LOCK_EX)  # POSIX's locks are a process's, and end with it
+    try:
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[os.write(descriptor, rest) :]
+            except BlockingIOError:  # somebody has made the pipe one that does not wait
+                select.select([], [descriptor], [])
+    finally:
+        if _turns is not None:
+            fcntl.lockf(_turns, fcntl.LOCK_UN)
 
 
-def _plain(text: str, _frame: bytes) -> None:
-    text = text.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair has no UTF-8
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
-    sys.stdout.flush()
+class JsonFormatter(logging.Formatter):
+    """awslambdaric's JSON, without losing a record or a part of an exception.
+
+    `exception` has what text logs have, where that is more than type, message and stack: causes,
+    contexts, notes, members of a group.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(datefmt="%Y-%m-%dT%H:%M:%SZ")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line of JSON."""
+        utils = ric.log_utils()
+        level = utils._format_log_level(record)
+        record._frame_type = utils._JSON_FRAME_TYPES.get(level, utils._JSON_FRAME_TYPES[0])
+        is_text = record.args or not isinstance(record.msg, dict)
+        fields: dict[Any, Any] = {
+            "timestamp": self.formatTime(record, self.datefmt),
+            "level": logging.getLevelName(level),
+            "message": record.getMessage() if is_text else record.msg,
+            "logger": record.name,
+        }
+        exc_info = record.exc_info
+        if exc_info and (error := exc_info[1]) is not None:
+            own = record.name in records.NAMES
+            stack = traceback.extract_tb(error.__traceback__)
+            fields["stackTrace"] = (records.ShortStack(stack) if own else stack).format()
+            fields["errorType"] = type(error).__name__
+            fields["errorMessage"] = message_of(error)
+            hidden = error.__cause__ or (not error.__suppress_context__ and error.__context__)
+            if hidden or hasattr(error, "__notes__") or hasattr(error, "exceptions"):
+                fields["exception"] = record.exc_text or self.formatException(exc_info)
+            fields["location"] = f"{record.pathname}:{record.funcName}:{record.lineno}"
+        elif record.exc_text:  # a QueueHandler has left only this of the exception
+            fields["exception"] = record.exc_text
+        fields["requestId"] = getattr(record, "aws_request_id", None)
+        fields["tenantId"] = getattr(record, "tenant_id", None)
+        more = record.__dict__.items()
+        fields |= {k: v for k, v in more if k not in utils._RESERVED_FIELDS and k not in fields}
+        fields = {key: value for key, value in fields.items() if value is not None}
+        try:
+            text = json.dumps(fields, ensure_ascii=False, default=str, allow_nan=False)
+        except Exception:  # keys that are no strings, NaN, circles, a __str__ that raises
+            text = json.dumps(_plain(fields), ensure_ascii=False)
+        return text + "\n"
 
 
-def _framed(descriptor: int) -> Write:
-    def write(text: str, frame: bytes) -> None:
-        message = text.encode("utf-8", "replace")
-        stamp = time.time_ns() // 1000  # microseconds
-        header = frame + len(message).to_bytes(4, "big") + stamp.to_bytes(8, "big")
-        os.write(descriptor, header + message)
+def _plain(value: Any, depth: int = 0) -> Any:
+    """The value as JSON can have it; what JSON cannot have, as text."""
+    if value is None or (isinstance(value, int) and value.bit_length() < 1024):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if depth < 20:  # a circle has no end
+        if isinstance(value, dict):
+            return {_text(key): _plain(each, depth + 1) for key, each in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [_plain(each, depth + 1) for each in value]
+    return _text(value)
 
-    return write
+
+def _text(value: Any) -> str:
+    try:
+        return str(value)
+    except BaseException as failure:
+        return f"({type(value).__name__}, whose text cannot be read: {type(failure).__name__})"

@@ -19,7 +19,7 @@ from lamella.life import freeze
 from lamella.life.supervision import Alarm, margin_of, supervise
 from lamella.ports import Cycle
 from lamella.response.wire import encode_result
-from lamella.runtime import forks
+from lamella.runtime import forks, logs
 from lamella.runtime.client import FATAL_STATUS, NextInvocation, RuntimeClient, StreamedPost
 from lamella.runtime.ending import exit_status, leave
 from lamella.runtime.ric import lambda_context
@@ -142,6 +142,7 @@ class Slot:
             logger.exception("Lamella failed to serve this invocation: please report it.")
             outcome.fail(InvocationError(f"Lamella failed: {described(error)}"))
         finally:
+            logs.flush()
             if forks.in_child():  # nobody waits for what the application has forked and come back
                 leave(0 if fatal is None else exit_status(fatal))
             if fatal is None:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
+from lamella import records
 from lamella import settings as settings_table
 from lamella.asgi.http import FATAL
 from lamella.errors import InitError, LifespanError, RuntimeApiError, described
-from lamella.importer import app_reference, import_app, user_frames
+from lamella.importer import app_reference, import_app
 from lamella.life.leftovers import task_factory
 from lamella.loops import new_loop
 from lamella.runtime import forks, logs, search_path, signals
@@ -187,7 +188,7 @@ def _current_loop(name: str) -> asyncio.AbstractEventLoop:
 
 def _report(error: InitError) -> int:
     """Post the error, and say the same in the log. Returns the exit status."""
-    frames = user_frames(error.__cause__) if error.__cause__ else []
+    frames = records.traceback_of(error.__cause__) if error.__cause__ else []
     logger.critical("%s\n%s", error, "".join(frames))
     report = {
         "errorMessage": str(error),

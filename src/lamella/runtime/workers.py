@@ -18,7 +18,7 @@ from functools import partial
 from types import FrameType
 from typing import NamedTuple
 
-from lamella.runtime import signals
+from lamella.runtime import logs, signals
 from lamella.runtime.ending import leave
 from lamella.runtime.extension import blocking_register
 
@@ -81,6 +81,7 @@ class Workers:
         signals.remember()
         for number in signals.ENDING:
             signal.signal(number, self._stop)
+        logs.share()
         for slots in self._slots:
             if not self._stopping:
                 self._fork(slots, quick_ends=0)

@@ -106,7 +106,8 @@ def _look(found: dict[str, Any], with_lifespan: bool) -> None:
     """What an init does, one step after the other; `found` has what each of them told."""
     from lamella import settings as settings_table
     from lamella.errors import InitError, SettingError
-    from lamella.importer import app_reference, import_app, user_frames
+    from lamella.importer import app_reference, import_app
+    from lamella.records import traceback_of
     from lamella.service import Service
 
     loop = asyncio.new_event_loop()
@@ -135,7 +136,7 @@ def _look(found: dict[str, Any], with_lifespan: bool) -> None:
         if with_lifespan:
             found["lifespan"] = loop.run_until_complete(_lifespan(service))
     except InitError as error:
-        frames = user_frames(error.__cause__) if error.__cause__ else []
+        frames = traceback_of(error.__cause__) if error.__cause__ else []
         found["error"] = {"type": error.error_type, "message": str(error), "frames": frames}
     finally:
         loop.close()
