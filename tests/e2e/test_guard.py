@@ -316,6 +316,16 @@ UNFIT = {
         "async def app(scope, receive, send):\n  raise Panic('no start')",
         "LifespanStartupFailed",
     ),
+    "startup, exit in a task": (
+        "import asyncio, sys\n"
+        "async def leave(): sys.exit(3)\n"
+        "async def app(scope, receive, send):\n"
+        "  task = asyncio.ensure_future(leave())\n"
+        "  await asyncio.sleep(0.01)\n"
+        "  await send({'type': 'lifespan.startup.complete'})\n"
+        "  await asyncio.sleep(3600)",
+        "ExitError",
+    ),
     "startup, no text": (
         "class E(BaseException):\n  def __str__(self): 1 / 0\n"
         "async def app(scope, receive, send):\n  raise E",

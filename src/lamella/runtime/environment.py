@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from lamella.asgi.http import FATAL
+from lamella.errors import InitError, described
 from lamella.invocation import set_current
 from lamella.runtime import extension, signals
 from lamella.runtime.connection import Connection
@@ -78,6 +79,11 @@ class Environment:
                 else:
                     seconds = LONG_INIT
             await lifespan.startup(seconds)
+        if self._error is not None:
+            raise InitError(
+                f"The application ended the environment while it started: {described(self._error)}",
+                "Runtime.ExitError",
+            )
         # Lambda sends SIGTERM to a runtime with an extension only.
         wants_signal = lifespan.running or lifespan.wanted or signals.handled_by_application()
         if self._registers and wants_signal:
