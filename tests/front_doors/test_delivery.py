@@ -16,6 +16,7 @@ from lamella.front_doors import (
     HttpApi,
     HttpRequest,
     HttpResponse,
+    Lattice,
     LoadBalancer,
     RestApi,
 )
@@ -178,9 +179,15 @@ async def test_a_time_limit_does_not_end_a_stream_that_has_begun() -> None:
     [
         (RestApi(), lambda a: a.fail(ERROR), 502, "the function failed: Function.Lost: it"),
         (HttpApi(), lambda a: a.fail(ERROR), 500, "the function failed: Function.Lost: it"),
+        (FunctionUrl(), lambda a: a.fail(ERROR), 502, "the function failed: Function.Lost: it"),
+        (LoadBalancer(), lambda a: a.fail(ERROR), 502, "the function failed: Function.Lost: it"),
+        (Lattice(), lambda a: a.fail(ERROR), 502, "the function failed: Function.Lost: it"),
+        (Edge(), lambda a: a.fail(ERROR), 502, "the function failed: Function.Lost: it"),
         (RestApi(), result(statusCode="?"), 502, "statusCode is '?'"),
         (RestApi(streaming=True), stream(b"no end"), 500, "before the eight NUL bytes"),
         (RestApi(streaming=True), stream(b"{}", content_type="text/plain"), 500, "'text/plain'"),
+        (RestApi(streaming=True), stream(b"y" * 20_000), 500, "no eight NUL bytes in the first"),
+        (RestApi(streaming=True), stream(b'{"statusCode":"?"}' + bytes(8)), 500, "is '?'"),
         (FunctionUrl(), stream(b"[]" + bytes(8)), 502, "a JSON list, not an object"),
     ],
 )
