@@ -45,7 +45,7 @@ def test_an_event_without_one_is_malformed(context: dict[str, str], missing: str
     with pytest.raises(BadEvent) as caught:
         endpoint_of(context, "eu-west-1")
     assert str(caught.value) == (
-        f"The event's requestContext has no {missing}: API Gateway sends both. Set "
+        f"The event's requestContext has no {missing}: API Gateway sends stage and apiId. Set "
         "ASGI_WEBSOCKET_ENDPOINT to the URL that messages are to go to."
     )
 

@@ -122,7 +122,7 @@ class Environment:
                 try:
                     await self._ending.wait()
                 except asyncio.CancelledError:
-                    logger.warning("The application cancelled a task of Lamella's: it goes on.")
+                    logger.warning("The application cancelled a task of Lamella; the task goes on.")
             await self._shut_down(slots)
         finally:
             watchdog.stop()

@@ -161,7 +161,7 @@ def _drive(
                 logger.critical("The application ends the environment.", exc_info=error)
                 environment.end(error)
             else:
-                logger.error("An error stopped the event loop; it goes on.", exc_info=error)
+                logger.error("An error stopped the event loop; the loop goes on.", exc_info=error)
 
 
 def _ended(error: BaseException | None) -> int:

@@ -30,7 +30,7 @@ def lambda_context(invocation: NextInvocation) -> Any:
     client = _from_json("Lambda-Runtime-Client-Context", invocation.client_context)
     if client and not isinstance(client.get("client") or {}, dict):
         raise InvocationError(
-            f"The header Lambda-Runtime-Client-Context has a 'client' that is no JSON object: "
+            f"The header Lambda-Runtime-Client-Context has a 'client' that is not a JSON object: "
             f"{client['client']!r:.50}",
             "Runtime.LambdaContextUnmarshalError",
         )

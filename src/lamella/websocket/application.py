@@ -131,8 +131,8 @@ async def run_for_channel(hub: Hub, connection_id: str, message: Message) -> boo
     served = hub.served
     if served is None:
         raise WebSocketError(
-            "A message for a channel was sent where Lamella serves no application, so no consumer "
-            "can be run for it. Send it from the function that has the consumers."
+            "A message was sent to a channel in a process where Lamella serves no application, so "
+            "no consumer can run. Send it from the function that has the consumers."
         )
     row = await hub.store.get(connection_id)
     if row is None:

@@ -145,7 +145,7 @@ class Connection:
             session = {**left, **{key: mine[key] for key in changed}}
         raise StoreError(
             f"The session of WebSocket {self.id} was not kept: other events wrote it {ATTEMPTS} "
-            "times in between. Keep what many events write in a database instead."
+            "times in between. Keep data that many events write in a database instead."
         )
 
 

@@ -53,7 +53,8 @@ def endpoint_of(context: Event, region: str) -> str:
     if not domain or not stage:
         raise BadEvent(
             f"The event's requestContext has no {'stage' if domain else 'apiId'}: API Gateway "
-            "sends both. Set ASGI_WEBSOCKET_ENDPOINT to the URL that messages are to go to."
+            "sends stage and apiId. Set ASGI_WEBSOCKET_ENDPOINT to the URL that messages are to go "
+            "to."
         )
     return f"https://{domain}/{stage}"
 

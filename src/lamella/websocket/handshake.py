@@ -66,7 +66,7 @@ class Handshake(Connection):
         if 200 <= status < 300:
             logger.error(
                 "The application refuses WebSocket %s with status %d, which would let the client "
-                "in: it gets 403. Refuse with a status from 300 on.",
+                "in: the client gets 403 instead. Refuse with a status of 300 or more.",
                 self.id,
                 status,
             )

@@ -104,7 +104,7 @@ class RunTasks:
         if self._out_of_time:
             logger.warning(
                 "%s: still at work after the application had asked for the next message: %s. "
-                "ASGI_BACKGROUND_TIMEOUT says how long it may be.",
+                "ASGI_BACKGROUND_TIMEOUT limits this.",
                 self._name,
                 ", ".join(sorted(leftovers.function_of(task) for task in self._out_of_time)),
             )
