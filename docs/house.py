@@ -88,8 +88,8 @@ def arrows(rooms: Iterable[Room], ground: Iterable[Room] = ()) -> list[tuple[str
 
 # The drawing, in SVG's pixels
 
-WIDTH, MARGIN, BOX, LINE, GAP = 1180, 24, 172, 16, 56
-"""The picture's width, its margin, a box's width, a text line's height, between two floors."""
+MARGIN, BOX, BESIDE, LINE, GAP = 24, 172, 16, 16, 56
+"""The margin, a box's width, between two boxes, a text line's height, between two floors."""
 
 LIGHT = """
   .paper { fill: #ffffff } .what { fill: #1c2530 } .name { fill: #1c2530 } .note { fill: #55606c }
@@ -131,24 +131,26 @@ def lines_of(room: Room, rooms: dict[str, Room]) -> list[str]:
     return lines + [f"\N{UPWARDS ARROW} {name}" for name in sorted(across)]
 
 
-def arranged(storeys: list[list[Room]], pairs: list[tuple[str, str]]) -> list[list[Room]]:
+def arranged(
+    storeys: list[list[Room]], pairs: list[tuple[str, str]], width: int
+) -> list[list[Room]]:
     """The floors from the top down, each room as near as can be to those that import it."""
     place: dict[str, float] = {}
 
     def wanted(room: Room) -> float:
         users = [place[above] for above, under in pairs if under == room.name and above in place]
-        return sum(users) / len(users) if users else WIDTH / 2
+        return sum(users) / len(users) if users else width / 2
 
     found = []
     for storey in reversed(storeys):
         found.append(sorted(storey, key=wanted))
-        place |= {r.name: x for r, x in zip(found[-1], spread(len(storey)), strict=True)}
+        place |= {r.name: x for r, x in zip(found[-1], spread(len(storey), width), strict=True)}
     return found
 
 
-def spread(number: int) -> list[float]:
+def spread(number: int, width: int) -> list[float]:
     """The middles of as many boxes, at equal distances."""
-    step = (WIDTH - 2 * MARGIN) / number
+    step = (width - 2 * MARGIN) / number
     return [MARGIN + step * (index + 0.5) for index in range(number)]
 
 
@@ -158,20 +160,22 @@ def draw(rooms: dict[str, Room]) -> str:
     outside = floors(room for room in rooms.values() if room.below)
     pairs = arrows((r for floor in inside for r in floor), ground=inside[0])
     pairs += arrows(r for floor in outside for r in floor)
+    width = 2 * MARGIN + (BOX + BESIDE) * max(map(len, [*inside, *outside]))
     boxes: dict[str, Box] = {}
     shapes: list[str] = []
     top = MARGIN + LINE * 1.5
-    shapes.append(text(MARGIN, MARGIN + 8, "Arrows lead from a room to the rooms that it imports."))
+    note = "Arrows lead from a room to the rooms that it imports. Implied arrows are left out."
+    shapes.append(text(MARGIN, MARGIN + 8, note))
     for storeys in (inside, outside):
         if storeys is outside:
             top += 6
-            shapes.append(f'<path class="line" d="M0 {top} H{WIDTH}"/>')
+            shapes.append(f'<path class="line" d="M0 {top} H{width}"/>')
             sign = (
                 "Below this line nothing is in the layer. \N{UPWARDS ARROW}: imported from above."
             )
             shapes.append(text(MARGIN, top + 22, sign, "sign"))
             top += 40
-        for storey in arranged(storeys, pairs):
+        for storey in arranged(storeys, pairs, width):
             height = max(32 + LINE * len(lines_of(room, rooms)) for room in storey)
             kind = "outside" if storeys is outside else "box"
             if storey and storey[0] in inside[0]:
@@ -180,7 +184,7 @@ def draw(rooms: dict[str, Room]) -> str:
                     "The ground floor: rooms of every floor import it. Arrows to it are left out."
                 )
                 shapes.append(text(MARGIN, top - 8, note))
-            for room, x in zip(storey, spread(len(storey)), strict=True):
+            for room, x in zip(storey, spread(len(storey), width), strict=True):
                 boxes[room.name] = Box(x, top, height)
                 shapes.append(box(room, boxes[room.name], kind, lines_of(room, rooms)))
             top += height + GAP
@@ -191,12 +195,12 @@ def draw(rooms: dict[str, Room]) -> str:
         for index, end in enumerate(ends):
             drawn.append(arrow(start, end, shift=16 * (index - (len(ends) - 1) / 2)))
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top:.0f}" role="img">\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {top:.0f}" role="img">\n'
         "<title>The rooms of Lamella, and what each of them imports</title>\n"
         f"<style>{STYLE}</style>\n"
         '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" '
         'markerHeight="8" orient="auto"><path class="head" d="M0 0 L8 4 L0 8 Z"/></marker></defs>\n'
-        f'<rect class="paper" width="{WIDTH}" height="{top:.0f}" rx="10"/>\n'
+        f'<rect class="paper" width="{width}" height="{top:.0f}" rx="10"/>\n'
     )
     return head + "\n".join([*drawn, *shapes]) + "\n</svg>\n"
 

@@ -70,6 +70,18 @@ def test_the_picture_is_the_table() -> None:
     assert house.PICTURE.read_text() == house.draw(house.table(PAGE)), "run python docs/house.py"
 
 
+def test_the_picture_leaves_out_what_another_arrow_implies() -> None:
+    small = house.table(
+        "| `ground` | | |\n"
+        "| `wall` | | `ground` |\n"
+        "| `window` | | |\n"
+        "| `roof` | | `wall`, `window`, `ground` |\n"
+    ).values()
+    assert house.arrows(small) == [("wall", "ground"), ("roof", "wall"), ("roof", "window")]
+    names = [[room.name for room in floor] for floor in house.floors(small)]
+    assert names == [["ground"], ["wall", "window"], ["roof"]], "each as high as its users allow"
+
+
 def test_the_table_has_every_room_and_no_other() -> None:
     found = {room(path) for path in MODULES} - {FACE}
     assert set(ROOMS) == found
