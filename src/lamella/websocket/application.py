@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from enum import Enum
 
 from lamella.errors import ApplicationError, ClientDisconnected, WebSocketError
 from lamella.invocation import Invocation, current_invocation
@@ -75,15 +76,11 @@ async def conclude(cycle: WebSocketCycle, connection: Connection, name: str) -> 
     has left. Raises `ApplicationError`, `WebSocketError`.
     """
     error = cycle.error
-    if error is None and cycle.state in (State.CONNECTING, State.RESPONSE):
-        error = no_verdict()
-    leaves = _leaves(error)
-    failed = bool(leaves) and not (cycle.has_left and all(map(_is_departure, leaves)))
+    causes = _causes(error)
+    failed = not (causes == {Cause.NONE} or (cycle.has_left and causes == {Cause.DEPARTURE}))
     if error is not None:
         log_error(error, name, has_left=not failed)
-    # Not the application failed, but the store or API Gateway.
-    outside = [isinstance(leaf, (WebSocketError, ClientDisconnected)) for leaf in leaves]
-    is_ours = all(outside) and any(isinstance(leaf, WebSocketError) for leaf in leaves)
+    is_ours = Cause.SERVICE in causes and Cause.APPLICATION not in causes
     if cycle.is_open and connection.is_open and not is_ours:
         await connection.close(1011 if error else 1000, "")
     if cycle.gone and error is None and cycle.state is State.LEFT:
@@ -93,24 +90,24 @@ async def conclude(cycle: WebSocketCycle, connection: Connection, name: str) -> 
     return not failed
 
 
-def _leaves(error: BaseException | None) -> list[BaseException]:
-    """The errors in a group of them, or the error itself where it is no group."""
+class Cause(Enum):
+    """Whose error it is."""
+
+    NONE = "there is no error"
+    DEPARTURE = "the client has left, in a framework's words or in ours"
+    SERVICE = "the store or API Gateway failed"
+    APPLICATION = "anything else"
+
+
+def _causes(error: BaseException | None) -> set[Cause]:
+    """The cause of an error; of a group of errors the causes of each."""
     if error is None:
-        return []
-    held = getattr(error, "exceptions", None)
-    return [leaf for each in held for leaf in _leaves(each)] if held else [error]
-
-
-def _is_departure(error: BaseException) -> bool:
-    """Whether an error says that the client has left, in a framework's words or in ours."""
-    return isinstance(error, ClientDisconnected) or "disconnect" in type(error).__name__.lower()
-
-
-def no_verdict() -> ApplicationError:
-    """The error of an application that says neither yes nor no."""
-    return ApplicationError(
-        "The application returned without accepting the WebSocket or refusing it."
-    )
+        return {Cause.NONE}
+    if held := getattr(error, "exceptions", None):
+        return set().union(*map(_causes, held))
+    if isinstance(error, ClientDisconnected) or "disconnect" in type(error).__name__.lower():
+        return {Cause.DEPARTURE}
+    return {Cause.SERVICE if isinstance(error, WebSocketError) else Cause.APPLICATION}
 
 
 def log_error(error: BaseException, name: str, *, has_left: bool = False) -> None:

@@ -133,6 +133,10 @@ class WebSocketCycle:
     async def _call(self, app: ASGIApp) -> None:
         try:
             await app(self.scope, self.receive, self.send)
+            if self.state in (State.CONNECTING, State.RESPONSE):
+                raise ApplicationError(
+                    "The application returned without accepting the WebSocket or refusing it."
+                )
         except asyncio.CancelledError as error:
             if self.state is not State.ENDED:
                 self.error = error
@@ -227,7 +231,14 @@ class WebSocketCycle:
             elif self.state is State.ENDED:
                 if self._has_returned():
                     self._tasks.leave()
+                if kind == "websocket.send":
+                    logger.warning(
+                        "%s: what the application sent after its run had ended was dropped.",
+                        self.name,
+                    )
             elif self.state is State.LEFT:
+                if kind == "websocket.close":
+                    return  # closing what is closed, in a `finally`, is no mistake
                 raise ClientDisconnected("The client is gone: its WebSocket is closed.")
             else:
                 *most, last = map(repr, takes) if takes else ["nothing more"]
@@ -249,10 +260,6 @@ class WebSocketCycle:
             headers = _accept_headers(subprotocol, message.get("headers") or ())
             await self._client.accept(subprotocol, headers)
         self._move(State.GREETING)
-
-    async def _refuse(self, _: Message) -> None:
-        self._move(State.CLOSED)
-        await self._client.refuse(403, [], b"")
 
     async def _start_response(self, message: Message) -> None:
         headers = checked_headers(message.get("headers") or ())
@@ -287,18 +294,12 @@ class WebSocketCycle:
             await self._ask()
 
     async def _close(self, message: Message) -> None:
+        was_in = self.state is not State.CONNECTING
         self._move(State.CLOSED)
-        await self._client.close(message.get("code", 1000), message.get("reason") or "")
-
-    async def _ignore(self, _: Message) -> None:
-        """Closing what is closed, in a `finally`, is no mistake."""
-
-    async def _drop(self, _: Message) -> None:
-        if self._has_returned():
-            self._tasks.leave()
-        logger.warning(
-            "%s: what the application sent after its run had ended was dropped.", self.name
-        )
+        if was_in:
+            await self._client.close(message.get("code", 1000), message.get("reason") or "")
+        else:
+            await self._client.refuse(403, [], b"")
 
     # The state
 
@@ -325,7 +326,7 @@ class WebSocketCycle:
 _TABLE: Mapping[State, Mapping[str, Callable[[WebSocketCycle, Message], Awaitable[None]]]] = {
     State.CONNECTING: {
         "websocket.accept": WebSocketCycle._accept,
-        "websocket.close": WebSocketCycle._refuse,
+        "websocket.close": WebSocketCycle._close,
         "websocket.http.response.start": WebSocketCycle._start_response,
     },
     State.GREETING: {
@@ -338,8 +339,8 @@ _TABLE: Mapping[State, Mapping[str, Callable[[WebSocketCycle, Message], Awaitabl
     },
     State.RESPONSE: {"websocket.http.response.body": WebSocketCycle._continue_response},
     State.CLOSED: {},
-    State.LEFT: {"websocket.close": WebSocketCycle._ignore},
-    State.ENDED: {"websocket.send": WebSocketCycle._drop},
+    State.LEFT: {},
+    State.ENDED: {},
 }
 """What the application may send in each state, and what that comes to."""
 

@@ -67,7 +67,7 @@ from lamella.served import Served
 from lamella.sources import fields
 from lamella.sources import websocket as codec
 from lamella.types import ASGIApp, Message, Request, Response, Result, Scope
-from lamella.websocket.application import conclude, log_error, no_verdict, open_cycle
+from lamella.websocket.application import conclude, log_error, open_cycle
 from lamella.websocket.connection import Connection
 from lamella.websocket.current import here
 from lamella.websocket.cycle import RunOver, WebSocketCycle
@@ -154,7 +154,8 @@ class WebSocketRun:
                 await conclude(cycle, handshake, self.name)
                 await handshake.finish()
             else:
-                log_error(cycle.error or no_verdict(), self.name)
+                if cycle.error is not None:
+                    log_error(cycle.error, self.name)
                 await handshake.refuse(500, [], b"Internal Server Error")
         finally:
             del hub.connecting[self._id]

@@ -89,24 +89,20 @@ def redacted(url: str) -> str:
 
 
 def _check(kind: str, netloc: str, path: str, options: Mapping[str, str], fragment: str) -> None:
+    """Raise ValueError where a kind's parts are not there, or are not all that is there."""
     allowed = ("timeout", *_OPTIONS.get(kind, ()))
     if fragment or not _SERVER.fullmatch(netloc) or "@" in path:
         raise ValueError(
             f"write it as {_SHAPES[kind]}, and percent-encode / @ : # ? % in user and password"
         )
-    if not _is_complete(kind, netloc, path):
+    has = bool(netloc), bool(path.strip("/"))  # a server, a path
+    complete = {
+        "sqlite": [(False, True)],
+        "dynamodb": [(True, False)],
+        "s3": [(True, True)],  # what is under a prefix `lamella websocket init` lets expire
+        "memory": [(False, False)],
+    }
+    if kind in complete and has not in complete[kind]:
         raise ValueError(f"write it as {_SHAPES[kind]}")
     if not options.keys() <= set(allowed):
         raise ValueError("the options it may have are " + ", ".join(allowed))
-
-
-def _is_complete(kind: str, netloc: str, path: str) -> bool:
-    """Whether the parts that a kind needs are there, and no others."""
-    path = path.strip("/")
-    if kind == "sqlite":
-        return bool(not netloc and path)
-    if kind == "dynamodb":
-        return bool(netloc and not path)
-    if kind == "s3":  # a prefix, because `lamella websocket init` lets what is under it expire
-        return bool(netloc and path)
-    return kind != "memory" or not (netloc or path)

@@ -90,11 +90,19 @@ class Client:
                 "dynamodb", self.region, "POST", self._url, headers, body
             )
 
-        reply = await retried(ask, _is_busy)
+        def is_busy(reply: Reply) -> bool:
+            return reply.status >= 500 or (reply.status == 400 and _error(reply)[0] in BUSY)
+
+        reply = await retried(ask, is_busy)
         if reply.status != 200:
-            raise _refusal(reply)
-        result = _json_object(reply)
-        if result is None or ALWAYS.get(operation, "") not in ("", *result):
+            code, text = _error(reply)
+            kind = NotSetUp if code == "ResourceNotFoundException" else Refused
+            raise kind(f"{code}: {text}")
+        try:
+            result: dict[str, Any] = json.loads(reply.body)
+        except ValueError:
+            raise strange("DynamoDB", reply) from None
+        if not isinstance(result, dict) or ALWAYS.get(operation, "") not in ("", *result):
             raise strange("DynamoDB", reply)
         return result
 
@@ -162,15 +170,15 @@ class DynamoDBStore:
         return text
 
     async def delete(self, connection_id: str) -> None:
-        await self._guard(self._delete(connection_id))
+        async def delete() -> None:
+            pk = _connection(connection_id)
+            found = [item["sk"]["S"] async for page in self._query(pk) for item in page]
+            groups = [sk for sk in found if sk != "#"]
+            # Memberships first: what is interrupted here can be found and deleted again.
+            await self._remove([_key(group, connection_id) for group in groups])
+            await self._remove([_key(pk, sk) for sk in found])
 
-    async def _delete(self, connection_id: str) -> None:
-        pk = _connection(connection_id)
-        found = [item["sk"]["S"] async for page in self._query(pk) for item in page]
-        groups = [sk for sk in found if sk != "#"]
-        # Memberships first: what is interrupted here can be found and deleted again.
-        await self._remove([_key(group, connection_id) for group in groups])
-        await self._remove([_key(pk, sk) for sk in found])
+        await self._guard(delete())
 
     async def group_add(self, group: str, member: Member, expires_at: int) -> None:
         attributes = {"endpoint": {"S": member.endpoint}, "expires_at": _number(expires_at)}
@@ -274,24 +282,6 @@ async def _met(work: Awaitable[Any]) -> bool:
             return False
         raise
     return True
-
-
-def _refusal(reply: Reply) -> Exception:
-    code, text = _error(reply)
-    kind = NotSetUp if code == "ResourceNotFoundException" else Refused
-    return kind(f"{code}: {text}")
-
-
-def _is_busy(reply: Reply) -> bool:
-    return reply.status >= 500 or (reply.status == 400 and _error(reply)[0] in BUSY)
-
-
-def _json_object(reply: Reply) -> dict[str, Any] | None:
-    try:
-        found = json.loads(reply.body)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _error(reply: Reply) -> tuple[str, str]:

@@ -23,7 +23,13 @@ class MemoryStore:
     async def put(self, connection_id: str, document: Document, expires_at: int) -> None:
         """See `Store`; lets everything go that has expired."""
         with _lock:
-            _purge()
+            for name in [name for name, (*_, until) in _rows.items() if until <= now()]:
+                del _rows[name]
+            for group, members in list(_members.items()):
+                for name in [name for name, (_, until) in members.items() if until <= now()]:
+                    del members[name]
+                if not members:
+                    del _members[group]
             _rows[connection_id] = (encoded(document), new_version(), expires_at)
 
     async def get(self, connection_id: str) -> Row | None:
@@ -62,13 +68,3 @@ class MemoryStore:
 
     async def close(self) -> None:
         """See `Store`: what is kept stays."""
-
-
-def _purge() -> None:
-    for connection_id in [name for name, (*_, until) in _rows.items() if until <= now()]:
-        del _rows[connection_id]
-    for group, members in list(_members.items()):
-        for connection_id in [name for name, (_, until) in members.items() if until <= now()]:
-            del members[connection_id]
-        if not members:
-            del _members[group]

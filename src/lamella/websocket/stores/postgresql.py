@@ -86,7 +86,8 @@ class Pool:
                 except Exception:
                     if not session.is_closed:
                         raise
-                    await self._drop_idle()  # opened to the same server
+                    while self._idle:  # opened to the same server
+                        await _drop(self._idle.pop()[0])
             return await self._use(await self._open(), statements)
 
     async def _take(self) -> Session | None:
@@ -120,10 +121,6 @@ class Pool:
     def _put_back(self, session: Session) -> None:
         if not session.is_closed:
             self._idle.append((session, time.time()))
-
-    async def _drop_idle(self) -> None:
-        while self._idle:
-            await _drop(self._idle.pop()[0])
 
     async def close(self) -> None:
         while self._idle:

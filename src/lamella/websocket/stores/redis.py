@@ -70,7 +70,7 @@ class RedisStore:
     def __init__(self, address: Address) -> None:
         driver = import_driver("redis.asyncio", "valkey.asyncio")
         self._server = _Server(driver, address)
-        self._guard = Guard(address, _error(driver))
+        self._guard = Guard(address, getattr(driver, f"{_product(driver).title()}Error"))
 
     async def _run(self, *commands: Command) -> list[Any]:
         return await self._guard(self._server.run(commands))
@@ -122,7 +122,9 @@ class RedisStore:
             [(cursor, fields)] = await self._run(("HSCAN", key, cursor or 0, "COUNT", PAGE))
             fresh = {name: value for name, value in fields.items() if name not in seen}
             seen |= fresh.keys()
-            living = {name: value for name, value in fresh.items() if _expiry(value) > now()}
+            living = {
+                name: value for name, value in fresh.items() if int(value.partition(" ")[0]) > now()
+            }
             if expired := fresh.keys() - living.keys():
                 await self._run(("HDEL", key, *expired))
             if living:
@@ -185,12 +187,13 @@ class _Server:
 
 def _client(driver: Any, address: Address) -> Any:
     name = _product(driver)
+    scheme, _, rest = address.driver_url.partition("://")  # the driver knows its own scheme only
     # A connection that died while the environment was frozen is opened once more.
     once_more = import_module(f"{name}.asyncio.retry").Retry(
         import_module(f"{name}.backoff").NoBackoff(), 1
     )
     pool = driver.BlockingConnectionPool.from_url(
-        _driver_url(name, address),
+        f"{name}{'s' if scheme in ('rediss', 'valkeys') else ''}://{rest}",
         decode_responses=True,
         max_connections=CONNECTIONS,
         retry=once_more,
@@ -209,20 +212,5 @@ def _product(driver: Any) -> str:
     return name
 
 
-def _error(driver: Any) -> type[Exception]:
-    error: type[Exception] = getattr(driver, f"{_product(driver).title()}Error")
-    return error
-
-
-def _driver_url(name: str, address: Address) -> str:
-    """The URL with the scheme that the driver knows."""
-    scheme, _, rest = address.driver_url.partition("://")
-    return f"{name}s://{rest}" if scheme in ("rediss", "valkeys") else f"{name}://{rest}"
-
-
 def _group_key(group: str) -> str:
     return f"lamella:g:{checked('group name', group)}"
-
-
-def _expiry(value: str) -> int:
-    return int(value.partition(" ")[0])

@@ -51,15 +51,12 @@ class Client:
         self.bucket = address.host
         self.prefix = address.path.strip("/")
         self.region = region_of(address)
-        self._url = self._bucket_url(address)
-        self._aws = AwsClient(timeout=address.timeout)
-
-    def _bucket_url(self, address: Address) -> str:
-        """The bucket's URL. A name with dots fits no certificate, so it goes into the path."""
         domain = f"s3.{self.region}.{partition_of(self.region).domain}"
-        if "endpoint" in address.options or "." in self.bucket:
-            return f"{service_url(address, f'https://{domain}')}/{quote(self.bucket)}"
-        return service_url(address, f"https://{self.bucket}.{domain}")
+        if "endpoint" in address.options or "." in self.bucket:  # dots fit no certificate
+            self._url = f"{service_url(address, f'https://{domain}')}/{quote(self.bucket)}"
+        else:
+            self._url = service_url(address, f"https://{self.bucket}.{domain}")
+        self._aws = AwsClient(timeout=address.timeout)
 
     async def ask(
         self,
