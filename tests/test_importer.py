@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lamella.errors import AppImportError
-from lamella.importer import app_reference, import_app
+from lamella.importer import AppName, find_app, import_app
 from lamella.records import traceback_of
 
 Write = Callable[[str, str], None]
@@ -39,7 +39,7 @@ def test_what_a_reference_can_name(reference: str, write: Write) -> None:
     text = "def app(): pass\ndef create(): return app\nclass nested: app = app\n"
     write("one.py", text)
     write("pkg/main.py", text)
-    assert callable(import_app(reference))
+    assert callable(import_app(AppName(reference, "ASGI_APP")))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_wrong_reference_says_what_to_change(
 ) -> None:
     write("one.py", "value = 5\ndef app(): pass\ndef broken(): raise ValueError('no config')\n")
     with pytest.raises(AppImportError, match=message) as caught:
-        import_app(reference)
+        import_app(AppName(reference, "ASGI_APP"))
     assert caught.value.error_type.removeprefix("Runtime.") in error_type.split("|")
     assert reference in str(caught.value)
 
@@ -79,7 +79,7 @@ def test_an_error_in_the_user_s_code_is_never_masked(
 ) -> None:
     write("mine.py", f"\n\n{code}\n")
     with pytest.raises(AppImportError) as caught:
-        import_app("mine:app")
+        import_app(AppName("mine:app", "ASGI_APP"))
     assert said in str(caught.value)
     assert caught.value.error_type == f"Runtime.{error_type}"
     assert caught.value.__cause__ is not None
@@ -89,11 +89,46 @@ def test_an_error_in_the_user_s_code_is_never_masked(
     assert "importer.py" not in frames
 
 
-def test_the_setting_comes_first_then_the_handler_if_it_has_a_colon() -> None:
-    assert app_reference("a:b", {"_HANDLER": "c:d"}) == "a:b"
-    assert app_reference("", {"_HANDLER": "c:d"}) == "c:d"
-    assert app_reference("", {"_HANDLER": "lamella.serve.c:d"}) == "c:d"
-    with pytest.raises(AppImportError, match=r"ASGI_APP is not set: .*for example ASGI_APP="):
-        app_reference("", {"_HANDLER": "app.handler"})
-    with pytest.raises(AppImportError, match=r"ASGI_APP='app.main' has no colon"):
-        app_reference("app.main", {})
+ENTRYPOINT = "AWS_LAMBDA_PYTHON_ENTRYPOINT"
+
+
+@pytest.mark.parametrize(
+    ("configured", "environ", "shown", "interface"),
+    [
+        ("a:b", {ENTRYPOINT: "c:d", "_HANDLER": "e:f"}, "ASGI_APP='a:b'", "auto"),
+        ("", {ENTRYPOINT: "c:d", "_HANDLER": "e:f"}, f"{ENTRYPOINT}='c:d'", "auto"),
+        ("", {ENTRYPOINT: "asgi:c:d"}, f"{ENTRYPOINT}='c:d'", "asgi3"),
+        ("", {ENTRYPOINT: "wsgi:c:d()"}, f"{ENTRYPOINT}='c:d()'", "wsgi"),
+        ("", {ENTRYPOINT: "asgi:app"}, f"{ENTRYPOINT}='asgi:app'", "auto"),  # a module of that name
+        ("", {"_HANDLER": "e:f"}, "Handler='e:f'", "auto"),
+        ("", {"_HANDLER": "lamella.serve.app.main:app"}, "Handler='app.main:app'", "auto"),
+        (
+            "",
+            {"_HANDLER": "otel.handler", "ORIG_HANDLER": "lamella.serve.main:app"},
+            "Handler='main:app'",
+            "auto",
+        ),
+        ("", {"_HANDLER": "lamella.handler"}, "The default application='main:app'", "auto"),
+        ("", {}, "The default application='main:app'", "auto"),
+    ],
+)
+def test_the_first_place_that_names_an_application_counts(
+    configured: str, environ: dict[str, str], shown: str, interface: str
+) -> None:
+    name = find_app(configured, environ)
+    assert (str(name), name.interface) == (shown, interface)
+
+
+def test_a_name_without_a_colon() -> None:
+    with pytest.raises(AppImportError, match=r"ASGI_APP='app.main' has no colon: .*ASGI_APP=app"):
+        import_app(find_app("app.main", {}))
+
+
+def test_an_error_of_the_default_names_every_place_that_was_looked_at(write: Write) -> None:
+    write("other.py", "")
+    with pytest.raises(AppImportError, match="there is no module 'main'") as caught:
+        import_app(find_app("", {"_HANDLER": "index.handler"}))
+    assert (
+        f"ASGI_APP and {ENTRYPOINT} are not set, and the handler 'index.handler' has no colon. "
+        "Set ASGI_APP, for example ASGI_APP=app.main:app"
+    ) in str(caught.value)

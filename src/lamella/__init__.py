@@ -52,13 +52,13 @@ def _make_handler() -> Any:
     import os
 
     from lamella.adapter import Adapter
-    from lamella.importer import app_reference
+    from lamella.importer import find_app
     from lamella.settings import from_environ, misspelt
 
     settings = from_environ(os.environ)
     for warning in misspelt(os.environ):
         logging.getLogger("lamella").warning("%s", warning)
-    adapter = Adapter.from_settings(app_reference(settings.app, {}), settings)
+    adapter = Adapter.from_settings(find_app(settings.app, os.environ), settings)
 
     def handler(event: Event, context: Any) -> Result:
         """Answer one event with the application that `ASGI_APP` names."""

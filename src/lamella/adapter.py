@@ -15,7 +15,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from lamella.errors import AppImportError, InvocationError
-from lamella.importer import app_reference, import_app
+from lamella.importer import AppName, import_app
 from lamella.invocation import Invocation, set_current
 from lamella.life.leftovers import task_factory
 from lamella.life.supervision import Alarm, supervise
@@ -42,21 +42,23 @@ class Adapter:
     """
 
     def __init__(self, app: AnyASGIApp | str, **arguments: Unpack[SettingArguments]) -> None:
-        self._start(app, from_arguments(arguments))
+        named = AppName(app, "app") if isinstance(app, str) else app
+        self._start(named, from_arguments(arguments))
 
     @classmethod
-    def from_settings(cls, app: AnyASGIApp | str, settings: Settings) -> Adapter:
+    def from_settings(cls, app: AnyASGIApp | AppName, settings: Settings) -> Adapter:
         """An adapter with settings that are parsed already, for example from the environment."""
         adapter = cls.__new__(cls)
         adapter._start(app, settings)
         return adapter
 
-    def _start(self, app: AnyASGIApp | str, settings: Settings) -> None:
+    def _start(self, app: AnyASGIApp | AppName, settings: Settings) -> None:
         # Decorators of a handler read its name (Powertools' Tracer does).
         self.__name__ = self.__qualname__ = "handler"
-        if isinstance(app, str):
+        if isinstance(app, AppName):
+            settings = settings.speaking(app.interface)
             try:
-                app = import_app(app_reference(app, {}))
+                app = import_app(app)
             except AppImportError as error:
                 cause = error.__cause__
                 if cause is None:

@@ -1,110 +1,141 @@
-"""Import the application that a string names: `package.module:attribute` or `...:factory()`."""
+"""Find the application's name, and import it: `package.module:attribute` or `...:factory()`.
+
+The first of these names it, so that one project runs on Lamella and on AWS's Web Functions
+without a change (https://docs.aws.amazon.com/lambda/latest/dg/web-functions-python.html):
+
+1. `ASGI_APP`
+2. `AWS_LAMBDA_PYTHON_ENTRYPOINT`, with `asgi:` or `wsgi:` in front or without
+3. the function's handler: `lamella.serve.main:app`, or one with a colon
+4. `main:app`
+"""
 
 from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from lamella.errors import AppImportError, described
 from lamella.types import ASGIApp
 
-EXAMPLE = "for example ASGI_APP=app.main:app, or app.main:create_app() for a factory"
-
-
+ENTRYPOINT = "AWS_LAMBDA_PYTHON_ENTRYPOINT"
 ONE_LINE = "lamella.serve."
 """What a handler of the one-line way in begins with; the application's name follows."""
+DEFAULT = "main:app"
+EXAMPLE = "for example ASGI_APP=app.main:app, or app.main:create_app() for a factory"
+
+USUAL_NAMES = ("app", "application", "asgi", "api", "server", "create_app")
+"""What applications are called: a hint where an attribute is not there."""
 
 
-def app_reference(configured: str, environ: Mapping[str, str]) -> str:
-    """The application's name: the setting, else Lambda's `_HANDLER` where that has a colon.
+class AppName(NamedTuple):
+    """An application's name, where it comes from, and what that says of its interface.
 
-    Raises `AppImportError` where neither names one.
+    `interface` is "auto", "asgi3" or "wsgi"; `looked_at` says what was tried before the default.
     """
-    reference = configured or environ.get("_HANDLER", "").removeprefix(ONE_LINE)
-    if ":" in reference:
-        return reference
+
+    reference: str
+    origin: str
+    interface: str = "auto"
+    looked_at: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.origin}={self.reference!r}"
+
+
+def find_app(configured: str, environ: Mapping[str, str], words: Iterable[str] = ()) -> AppName:
+    """The application's name: `configured` is `ASGI_APP`, `words` may have the handler."""
+    interface = "auto"
+    handler = served_by_handler(environ, words) or environ.get("_HANDLER", "")
     if configured:
-        raise AppImportError(
-            f"ASGI_APP={configured!r} has no colon: write package.module:attribute, {EXAMPLE}."
+        origin, reference = "ASGI_APP", configured
+    elif entrypoint := environ.get(ENTRYPOINT, ""):
+        origin, reference = ENTRYPOINT, entrypoint
+        kind, _, rest = entrypoint.partition(":")
+        if kind in ("asgi", "wsgi") and ":" in rest:
+            reference, interface = rest, {"asgi": "asgi3"}.get(kind, kind)
+    elif ":" in handler:
+        origin, reference = "Handler", handler
+    else:
+        looked_at = (
+            f" No other application is named: ASGI_APP and {ENTRYPOINT} are not set, and the "
+            f"handler {handler!r} has no colon. Set ASGI_APP, {EXAMPLE}."
         )
-    raise AppImportError(f"ASGI_APP is not set: set it to package.module:attribute, {EXAMPLE}.")
+        return AppName(DEFAULT, "The default application", looked_at=looked_at)
+    return AppName(reference, origin, interface)
 
 
-def import_app(reference: str) -> ASGIApp:
+def served_by_handler(environ: Mapping[str, str], words: Iterable[str] = ()) -> str:
+    """The application in a handler that begins with `lamella.serve.`, "" where none does.
+
+    A tool that wraps handlers puts its own into `_HANDLER`, and keeps the original in a variable
+    of its own; so every variable may have it. `words` are those of a command line, which is where
+    awslambdaric has the handler from.
+    """
+    values = (environ.get("_HANDLER", ""), *words, *environ.values())
+    return next((value[len(ONE_LINE) :] for value in values if value.startswith(ONE_LINE)), "")
+
+
+def import_app(name: AppName) -> ASGIApp:
     """Import `module:attribute`, calling it first where it ends in `()`.
 
     Raises `AppImportError`; an error inside the application's own code is its cause, and named.
     """
-    module_name, _, attribute = reference.partition(":")
-    is_factory = attribute.endswith("()")
-    module = _import_module(reference, module_name)
-    found = _attribute(reference, module, attribute[:-2] if is_factory else attribute)
-    app = _call_factory(reference, found) if is_factory else found
+    module_name, colon, attribute = name.reference.partition(":")
+    if not colon:
+        raise AppImportError(f"{name} has no colon: write package.module:attribute, {EXAMPLE}.")
+    if not module_name or module_name.startswith("."):
+        raise AppImportError(f"{name} names no module before the colon: {EXAMPLE}.")
+    app = module = _module(name, module_name)
+    for part in attribute.removesuffix("()").split("."):
+        try:
+            app = getattr(app, part)
+        except AttributeError:
+            usual = [n for n, v in vars(module).items() if callable(v) and n in USUAL_NAMES]
+            hint = f" It has {', '.join(usual)}." if usual else ""
+            raise AppImportError(
+                f"{name}: module {module.__name__!r} ({getattr(module, '__file__', '?')}) has no "
+                f"attribute {part!r}.{hint}{name.looked_at}",
+                "Runtime.HandlerNotFound",
+            ) from None
+    if attribute.endswith("()"):
+        try:
+            app = app()
+        except BaseException as error:
+            raise _failed(name, error) from error
     if not callable(app):
         raise AppImportError(
-            f"ASGI_APP={reference!r} is {app!r}, which cannot be called: name an ASGI application.",
+            f"{name} is {app!r}, which cannot be called: name an ASGI application.",
             "Runtime.HandlerNotFound",
         )
     return app  # type: ignore[no-any-return]  # callable is all that can be known of it here
 
 
-def _import_module(reference: str, name: str) -> Any:
-    if not name or name.startswith("."):
-        raise AppImportError(f"ASGI_APP={reference!r} names no module before the colon: {EXAMPLE}.")
+def _module(name: AppName, module: str) -> Any:
     try:
-        return importlib.import_module(name)
+        return importlib.import_module(module)
     except BaseException as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
-        # Only the module that was asked for, or a package around it, is a wrong ASGI_APP.
-        if missing and f"{name}.".startswith(f"{missing}."):
-            raise AppImportError(_missing_module(reference, missing)) from error
-        raise _failed(reference, error) from error
+        # Only the module that was asked for, or a package around it, is a wrong name.
+        if not missing or not f"{module}.".startswith(f"{missing}."):
+            raise _failed(name, error) from error
+        root = os.environ.get("LAMBDA_TASK_ROOT") or os.getcwd()
+        try:
+            files = sorted(file for file in os.listdir(root) if not file.startswith("."))
+            held = ", ".join(files[:12]) or "nothing"
+        except OSError as unreadable:
+            held = f"unreadable: {unreadable}"
+        raise AppImportError(
+            f"{name}: there is no module {missing!r}. The function's root {root} holds: "
+            f"{held}.{name.looked_at}"
+        ) from error
 
 
-def _missing_module(reference: str, name: str) -> str:
-    root = os.environ.get("LAMBDA_TASK_ROOT") or os.getcwd()
-    try:
-        held = ", ".join(sorted(n for n in os.listdir(root) if not n.startswith("."))[:12])
-    except OSError as error:
-        held = f"unreadable: {error}"
-    return (
-        f"ASGI_APP={reference!r}: there is no module {name!r}. "
-        f"The function's root {root} holds: {held or 'nothing'}."
-    )
-
-
-def _failed(reference: str, error: BaseException) -> AppImportError:
+def _failed(name: AppName, error: BaseException) -> AppImportError:
     types = {ImportError: "ImportModuleError", SyntaxError: "UserCodeSyntaxError"}
-    named = (name for kind, name in types.items() if isinstance(error, kind))
+    named = (kind for error_type, kind in types.items() if isinstance(error, error_type))
     return AppImportError(
-        f"ASGI_APP={reference!r} failed while it was imported: {described(error)}",
+        f"{name} failed while it was imported: {described(error)}",
         f"Runtime.{next(named, 'UserCodeError')}",
     )
-
-
-def _attribute(reference: str, module: Any, attribute: str) -> Any:
-    found = module
-    for name in attribute.split("."):
-        try:
-            found = getattr(found, name)
-        except AttributeError:
-            apps = [n for n, v in vars(module).items() if callable(v) and n in _USUAL_NAMES]
-            hint = f" It has {', '.join(apps)}." if apps else ""
-            raise AppImportError(
-                f"ASGI_APP={reference!r}: module {module.__name__!r} "
-                f"({getattr(module, '__file__', '?')}) has no attribute {name!r}.{hint}",
-                "Runtime.HandlerNotFound",
-            ) from None
-    return found
-
-
-_USUAL_NAMES = ("app", "application", "asgi", "api", "server", "create_app")
-
-
-def _call_factory(reference: str, factory: Any) -> Any:
-    try:
-        return factory()
-    except BaseException as error:
-        raise _failed(reference, error) from error

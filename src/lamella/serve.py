@@ -13,20 +13,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
 
-from lamella.importer import ONE_LINE
-
-
-def application(environ: Mapping[str, str], words: Iterable[str] = ()) -> str:
-    """The application's name in the handler, "" where no handler begins with `ONE_LINE`.
-
-    A tool that wraps handlers puts its own into `_HANDLER`, and keeps the original in a variable
-    of its own; so every variable may have it. `words` are those of the command line, which is
-    where awslambdaric has the handler from.
-    """
-    values = (environ.get("_HANDLER", ""), *words, *environ.values())
-    return next((value[len(ONE_LINE) :] for value in values if value.startswith(ONE_LINE)), "")
+from lamella.importer import served_by_handler
 
 
 def _is_imported_by_the_runtime() -> bool:
@@ -40,9 +28,9 @@ def _is_imported_by_the_runtime() -> bool:
 
 if (
     "AWS_LAMBDA_RUNTIME_API" in os.environ
-    and (_app := application(os.environ, sys.argv[1:]))
+    and served_by_handler(os.environ, sys.argv[1:])
     and _is_imported_by_the_runtime()
 ):
     from lamella.runtime.takeover import take_over
 
-    take_over(_app)
+    take_over()

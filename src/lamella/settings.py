@@ -52,6 +52,10 @@ class Settings(NamedTuple):
     websocket_endpoint: str
     websocket_bytes: str
 
+    def speaking(self, interface: str) -> Settings:
+        """The same for an application whose name tells its interface, unless a setting does."""
+        return self._replace(interface=interface) if self.interface == "auto" else self
+
 
 if TYPE_CHECKING:
     from typing import TypedDict

@@ -7,7 +7,7 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
@@ -15,7 +15,7 @@ from lamella import records
 from lamella import settings as settings_table
 from lamella.asgi.http import FATAL
 from lamella.errors import InitError, LifespanError, RuntimeApiError, described
-from lamella.importer import app_reference, import_app
+from lamella.importer import find_app, import_app
 from lamella.life.leftovers import task_factory
 from lamella.loops import new_loop
 from lamella.runtime import forks, logs, search_path, signals
@@ -47,17 +47,17 @@ def main(layer: str, thresholds: tuple[int, int, int]) -> NoReturn:
     leave(status)
 
 
-def run(thresholds: tuple[int, int, int], handler: str = "", one_slot: bool = False) -> int:
+def run(thresholds: tuple[int, int, int], words: Iterable[str] = (), one_slot: bool = False) -> int:
     """Run the environment to its end; the process's exit status.
 
-    `handler` names the application where no setting does. `one_slot`: other processes, which
+    `words` may have the function's handler. `one_slot`: other processes, which
     somebody else has started, have the environment's other slots.
     """
     try:
         settings = _settings(os.environ)
         loop = _current_loop(settings.loop)
-        app = import_app(app_reference(settings.app or handler, os.environ))
-        service = Service(app, settings)
+        name = find_app(settings.app, os.environ, words)
+        service = Service(import_app(name), settings.speaking(name.interface))
         set_served(service.served)
         _resume_collection(thresholds)
         if one_slot:

@@ -16,8 +16,8 @@ from lamella.runtime.main import run
 logger = logging.getLogger("lamella")
 
 
-def take_over(app: str) -> NoReturn:
-    """Serve the application named `app` until the environment ends, and end the process.
+def take_over() -> NoReturn:
+    """Serve the handler's application until the environment ends, and end the process.
 
     On managed instances awslambdaric has forked a process for each slot, and this is one of them.
     """
@@ -29,7 +29,7 @@ def take_over(app: str) -> NoReturn:
             "With the layer and AWS_LAMBDA_EXEC_WRAPPER=/opt/bootstrap one process serves all "
             "requests, in a fraction of the memory."
         )
-    leave(run(gc.get_threshold(), app, one_slot=forked))
+    leave(run(gc.get_threshold(), sys.argv[1:], one_slot=forked))
 
 
 def _undo_set_up() -> None:

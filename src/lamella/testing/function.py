@@ -10,7 +10,7 @@ from typing import Any
 from lamella.errors import ClientDisconnected, InvocationError
 from lamella.front_doors.answer import Answer
 from lamella.front_doors.prelude import CONTENT_TYPE
-from lamella.importer import app_reference, import_app
+from lamella.importer import AppName, import_app
 from lamella.invocation import Invocation, set_current
 from lamella.life.leftovers import task_factory
 from lamella.life.supervision import Alarm, supervise
@@ -92,7 +92,7 @@ class InProcessFunction:
         concurrent: bool = False,
     ) -> None:
         self._settings = from_arguments(settings)
-        self._app = import_app(app_reference(app, {})) if isinstance(app, str) else app
+        self._app = import_app(AppName(app, "app")) if isinstance(app, str) else app
         self._context = context
         self._concurrent = concurrent
         self._renew()

@@ -106,7 +106,7 @@ def _look(found: dict[str, Any], with_lifespan: bool) -> None:
     """What an init does, one step after the other; `found` has what each of them told."""
     from lamella import settings as settings_table
     from lamella.errors import InitError, SettingError
-    from lamella.importer import app_reference, import_app
+    from lamella.importer import find_app, import_app
     from lamella.records import traceback_of
     from lamella.service import Service
 
@@ -117,11 +117,12 @@ def _look(found: dict[str, Any], with_lifespan: bool) -> None:
             settings = settings_table.from_environ(os.environ)
         except SettingError:  # a finding of its own; here the defaults stand for all others
             settings = settings_table.from_environ({"ASGI_APP": os.environ.get("ASGI_APP", "")})
-        found["reference"] = reference = app_reference(settings.app, os.environ)
+        name = find_app(settings.app, os.environ)
+        found["reference"] = name.reference
         _mark(BEGIN)
         started = time.perf_counter()
         try:
-            app = import_app(reference)
+            app = import_app(name)
         finally:
             found["import_ms"] = (time.perf_counter() - started) * 1000
             _mark(END)
