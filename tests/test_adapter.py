@@ -632,7 +632,10 @@ def test_E43_lamella_handler_is_a_plain_function_and_shuts_down_at_exit(tmp_path
 
 def test_lamella_handler_without_an_application_says_what_to_set() -> None:
     ended = in_a_fresh_process("import lamella; lamella.handler", ASGI_APP="")
-    assert "ASGI_APP is not set: set it to package.module:attribute" in ended.stderr
+    assert (
+        "No other application is named: ASGI_APP and AWS_LAMBDA_PYTHON_ENTRYPOINT are not"
+        in ended.stderr
+    )
 
 
 def test_an_import_error_of_the_user_s_shows_its_own_lines(tmp_path: Any) -> None:

@@ -122,7 +122,7 @@ INIT_ERRORS: list[Any] = [
         {"app": "broken_import:app"}, "ImportModuleError", "No module named 'not_installed'",
         id="user-import",
     ),
-    pytest.param({"app": ""}, "ImportModuleError", "ASGI_APP is not set", id="unset"),
+    pytest.param({"app": ""}, "ImportModuleError", "ASGI_APP and AWS_LAMBDA_PYTHON_", id="unset"),
     pytest.param(
         {"app": "bare:fails_to_start"}, "LifespanStartupFailed", "no database", id="startup"
     ),

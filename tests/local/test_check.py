@@ -45,6 +45,12 @@ def test_nothing_is_written_into_the_function(tmp_path: Path) -> None:
 # The application
 
 
+def test_without_a_name_it_is_main_app(tmp_path: Path) -> None:
+    write(tmp_path, {"main.py": APP})
+    done = lamella("check", tmp_path, "--json")
+    assert "main:app is " in done.output
+
+
 STARLETTE = """
 class Starlette:
     async def __call__(self, scope, receive, send):
@@ -55,7 +61,6 @@ class Starlette:
 @pytest.mark.parametrize(
     ("code", "app", "message"),
     [
-        (APP, "", "ASGI_APP is not set"),
         (APP, "main", "has no colon"),
         (APP, "mian:app", "there is no module 'mian'"),
         (APP, "main:ap", "has no attribute 'ap'. It has app."),
