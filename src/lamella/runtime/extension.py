@@ -20,27 +20,6 @@ NAME = "lamella"
 UNREGISTERED = "No lifespan shutdown: the extension was not registered: %s"
 
 
-def blocking_register(address: str) -> socket.socket | None:
-    """The same without an event loop, for a parent of worker processes; the open connection."""
-    host, _, port = address.rpartition(":")
-    try:
-        connection = socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT)
-        connection.settimeout(None)
-        connection.sendall(_register_request(address))
-        reply = None
-        reader = ReplyReader()
-        while reply is None and (data := connection.recv(READ_SIZE)):
-            reply = reader.feed(data)
-    except (OSError, ValueError, RuntimeApiError) as error:
-        logger.warning(UNREGISTERED, error)
-        return None
-    if reply is None or reply.status != 200:
-        logger.warning(UNREGISTERED, reply)
-        return None
-    connection.sendall(_event_request(address, reply))
-    return connection
-
-
 async def register(address: str) -> Connection | None:
     """Register before the first /next, and wait for events that never come.
 
@@ -48,16 +27,40 @@ async def register(address: str) -> Connection | None:
     that is returned has to stay open. None where Lambda refuses: the environment then works, and
     ends without lifespan shutdown.
     """
+    connection = None
     try:
         connection = await connect(address)
-        reply = await connection.ask(_register_request(address))
-        if reply.status != 200:
-            raise RuntimeApiError(f"{reply.status} {reply.body[:300].decode('utf-8', 'replace')}")
+        request = _event_request(address, await connection.ask(_register_request(address)))
     except RuntimeApiError as error:
         logger.warning(UNREGISTERED, error)
+        if connection is not None:
+            connection.close()
         return None
     # No event ever comes; the connection closes when the environment ends.
-    connection.request(_event_request(address, reply), lambda _: None)
+    connection.request(request, lambda _: None)
+    return connection
+
+
+def blocking_register(address: str) -> socket.socket | None:
+    """The same without an event loop, for a parent of worker processes."""
+    host, _, port = address.rpartition(":")
+    connection = None
+    try:
+        connection = socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT)
+        connection.settimeout(None)
+        connection.sendall(_register_request(address))
+        reply, reader = None, ReplyReader()
+        while reply is None:
+            data = connection.recv(READ_SIZE)
+            if not data:
+                raise ConnectionError("the connection was closed")
+            reply = reader.feed(data)
+        connection.sendall(_event_request(address, reply))
+    except (OSError, ValueError, OverflowError, RuntimeApiError) as error:
+        logger.warning(UNREGISTERED, error)
+        if connection is not None:
+            connection.close()
+        return None
     return connection
 
 
@@ -73,6 +76,9 @@ def _register_request(address: str) -> bytes:
 
 
 def _event_request(address: str, reply: Reply) -> bytes:
+    """What follows the reply to the registration. Raises `RuntimeApiError` for a refusal."""
+    if reply.status != 200:
+        raise RuntimeApiError(f"{reply.status} {reply.body[:300].decode('utf-8', 'replace')}")
     identifier = reply.headers.get("lambda-extension-identifier", "")
     headers = {"Host": address, "Lambda-Extension-Identifier": identifier}
     return request_head("GET", f"{API}/event/next", headers)
