@@ -235,7 +235,7 @@ def test_errors_of_the_application_are_a_500_and_a_log_record(
     with client(App(script)) as http:
         response = http.get("/x")
     assert (response.status_code, response.text) == (500, "Internal Server Error")
-    assert "GET /x: secret" in caplog.text
+    assert "GET /x: RuntimeError: secret" in caplog.text
 
 
 @pytest.mark.parametrize(("source", "status"), [("url", 502), ("http", 500), ("alb", 502)])
