@@ -53,7 +53,7 @@ def blocking_register(address: str) -> socket.socket | None:
         while reply is None:
             data = connection.recv(READ_SIZE)
             if not data:
-                raise ConnectionError("the connection was closed")
+                raise RuntimeApiError("The connection to the Runtime API was closed.")
             reply = reader.feed(data)
         connection.sendall(_event_request(address, reply))
     except (OSError, ValueError, OverflowError, RuntimeApiError) as error:
