@@ -14,7 +14,7 @@ from lamella.life.supervision import Alarm, supervise
 from lamella.served import set_served
 from lamella.service import Service
 from lamella.settings import from_arguments
-from lamella.types import AnyASGIApp, Event, Message, Receive, Result, Send
+from lamella.types import AnyASGIApp, Event, Message, Receive, Result, Scope, Send
 from lamella.websocket import current, hub
 from tests.websocket.api_gateway import ApiGateway, api_gateway
 
@@ -165,6 +165,33 @@ class Driver:
     def closed(self, connection_id: str = ID) -> bool:
         """Whether the application has closed the connection."""
         return connection_id in self.gateway.gone
+
+
+def accepting(*messages: Message, then_receive: bool = True) -> AnyASGIApp:
+    """An application that accepts, sends these messages, and receives until it is cancelled."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        for message in messages:
+            await send(message)
+        while then_receive:
+            await receive()
+
+    return app
+
+
+async def write_session(scope: Scope, receive: Receive, send: Send) -> None:
+    """Keeps each message as the last one, and answers it."""
+    session = scope["extensions"]["lamella.websocket"]["session"]
+    await receive()
+    await send({"type": "websocket.accept"})
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        session["last"] = message["text"]
+        await send({"type": "websocket.send", "text": "ok"})
 
 
 async def side_by_side(*coroutines: Coroutine[Any, Any, None]) -> None:

@@ -15,6 +15,7 @@ import pytest
 from lamella.types import Event, Receive, Scope, Send
 from tests.websocket.driver import (
     ID,
+    accepting,
     connect_event,
     disconnect_event,
     driving,
@@ -140,3 +141,37 @@ async def test_an_event_does_not_choose_where_signed_requests_go(
         assert (await drive(event)).status == 400
         assert not drive.gateway.requests
     assert f"Malformed event (websocket): The event's '{field}' must be" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"body": 5}, {"body": "@@", "isBase64Encoded": True}, {"body": "x", "isBase64Encoded": "y"}],
+)
+async def test_a_malformed_message_is_a_400_and_costs_nothing(
+    at_once: bool, change: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with driving(accepting(), at_once) as drive:
+        await drive.connect()
+        assert (await drive({**message_event("x"), **change})).status == 400
+        assert "Malformed event (websocket)" in caplog.text
+        assert (await drive.message("x")).status == 200
+
+
+@pytest.mark.parametrize("connection_id", [5, None, {}, "", "a\nERROR forged"])
+async def test_a_malformed_connection_id_is_a_400(at_once: bool, connection_id: Any) -> None:
+    async with driving(accepting(), at_once) as drive:
+        event = connect_event()
+        event["requestContext"]["connectionId"] = connection_id
+        assert (await drive(event)).status == 400
+
+
+async def test_without_a_stage_the_setting_says_where_to(
+    at_once: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    event = connect_event()
+    del event["requestContext"]["stage"]
+    async with driving(accepting(), at_once) as drive:
+        assert (await drive(event)).status == 200
+    async with driving(accepting(), at_once, websocket_endpoint="") as drive:
+        assert (await drive(event)).status == 400
+    assert "Set ASGI_WEBSOCKET_ENDPOINT to the URL" in caplog.text
