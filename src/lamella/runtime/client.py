@@ -177,15 +177,16 @@ class RuntimeClient:
         Not in the context of the invocation that happens to be served: a connection keeps the
         context it was made in, and would pass that on to all invocations after this one.
         """
+
+        def ended(task: asyncio.Task[None]) -> None:
+            """Nothing but `close` may end it early: a slot would be lost."""
+            error = asyncio.CancelledError() if task.cancelled() else task.exception()
+            if error is not None and not self._closed:
+                self._failed(RuntimeApiError(f"Lamella's Runtime API client failed: {error!r}"))
+
         loop = asyncio.get_running_loop()
         self._task = self._context.run(loop.create_task, coroutine)
-        self._task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """Nothing but `close` may end what mends a failure: a slot would be lost."""
-        error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        if error is not None and not self._closed:
-            self._failed(RuntimeApiError(f"Lamella's Runtime API client failed: {error!r}"))
+        self._task.add_done_callback(ended)
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:

@@ -7,8 +7,7 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from functools import partial
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, NoReturn, TypeVar
 
 from lamella import records
@@ -24,7 +23,7 @@ from lamella.runtime.ending import leave
 from lamella.runtime.environment import Environment, processes_of, slots_of
 from lamella.served import set_served
 from lamella.service import Service
-from lamella.settings import STARTUP_TIME, Settings
+from lamella.settings import STARTUP_TIME
 
 logger = logging.getLogger("lamella")
 
@@ -54,62 +53,53 @@ def run(thresholds: tuple[int, int, int], words: Iterable[str] = (), one_slot: b
     somebody else has started, have the environment's other slots.
     """
     try:
-        settings = _settings(os.environ)
+        settings = settings_table.from_environ(os.environ)
+        for warning in settings_table.misspelt(os.environ):
+            logger.warning("%s", warning)
         loop = _current_loop(settings.loop)
         name = find_app(settings.app, os.environ, words)
         service = Service(import_app(name), settings.speaking(name.interface))
         set_served(service.served)
-        _resume_collection(thresholds)
-        if one_slot:
-            return _serve(loop, Environment(service, os.environ, slots=1, registers=False))
-        return _serve_all(loop, service)
+        # Collect garbage again, which runtime.py turned off: nothing that init made is garbage.
+        # What was imported stays for good, so later collections need not look at it. Thresholds
+        # of the application's own stay as they are.
+        gc.freeze()
+        if gc.get_threshold()[0] == 0:
+            gc.set_threshold(*thresholds)
+        slots = 1 if one_slot else slots_of(os.environ)
+        processes = processes_of(slots, service.settings.processes)
+        if processes > 1:
+            from lamella.runtime import workers
+
+            if workers.can_fork():
+                loop.close()
+                return _serve_in_workers(service, workers.shares(slots, processes))
+            logger.warning(
+                "The application started threads when it was imported, so no workers can be forked "
+                "safely: one process serves alone. Start threads in lifespan startup."
+            )
+        return _serve(loop, Environment(service, os.environ, slots, registers=not one_slot))
     except InitError as error:
         return _report(error)
 
 
-def _resume_collection(thresholds: tuple[int, int, int]) -> None:
-    """Collect garbage again, which runtime.py turned off: nothing that init made is garbage.
-
-    What was imported stays for good, so later collections need not look at it. Thresholds of
-    the application's own stay as they are.
-    """
-    gc.freeze()
-    if gc.get_threshold()[0] == 0:
-        gc.set_threshold(*thresholds)
-
-
-def _serve_all(loop: asyncio.AbstractEventLoop, service: Service) -> int:
-    """Serve every slot of the environment: here, or in workers."""
-    slots = slots_of(os.environ)
-    processes = processes_of(slots, service.settings.processes)
-    if processes == 1:
-        return _serve(loop, Environment(service, os.environ, slots))
+def _serve_in_workers(service: Service, shares: list[int]) -> int:
+    """Serve the slots of each of `shares` in a process of its own; the parent's exit status."""
     from lamella.runtime import workers
 
-    if not workers.can_fork():
-        logger.warning(
-            "The application started threads when it was imported, so no workers can be forked "
-            "safely: one process serves alone. Start threads in lifespan startup."
-        )
-        return _serve(loop, Environment(service, os.environ, slots))
-    loop.close()
+    def work(slots: int, ready: Callable[[], object]) -> int:
+        """What a worker process does; its exit status."""
+        loop = _current_loop(service.settings.loop)
+        environment = Environment(service, os.environ, slots, registers=False, ready=ready)
+        try:
+            status = _serve(loop, environment)
+        except InitError as error:
+            _report(error)
+            return workers.IN_VAIN
+        return workers.IN_VAIN if status == API_LOST else status
+
     wants_signal = service.lifespan.wanted or signals.handled_by_application()
-    pool = workers.Workers(partial(_work, service), workers.shares(slots, processes))
-    return pool.run(os.environ, registers=wants_signal)
-
-
-def _work(service: Service, slots: int, ready: Callable[[], object]) -> int:
-    """What a worker process does; its exit status."""
-    from lamella.runtime import workers
-
-    loop = _current_loop(service.settings.loop)
-    environment = Environment(service, os.environ, slots, registers=False, ready=ready)
-    try:
-        status = _serve(loop, environment)
-    except InitError as error:
-        _report(error)
-        return workers.IN_VAIN
-    return workers.IN_VAIN if status == API_LOST else status
+    return workers.Workers(work, shares).run(os.environ, registers=wants_signal)
 
 
 def _serve(loop: asyncio.AbstractEventLoop, environment: Environment) -> int:
@@ -170,13 +160,6 @@ def _ended(error: BaseException | None) -> int:
         logger.critical("%s The process ends here.", error)
         return API_LOST
     return signals.call_own() if error is None else 1
-
-
-def _settings(environ: Mapping[str, str]) -> Settings:
-    settings = settings_table.from_environ(environ)
-    for warning in settings_table.misspelt(environ):
-        logger.warning("%s", warning)
-    return settings
 
 
 def _current_loop(name: str) -> asyncio.AbstractEventLoop:
