@@ -21,10 +21,14 @@ def from_single(values: Event) -> Headers:
     string, and for CR, LF or NUL in one, which no HTTP request can have sent.
     """
     try:
-        return _checked([(_name(k), v.encode()) for k, v in values.items()])
+        pairs = [(_name(k), v.encode()) for k, v in values.items()]
+        text_of_all = "".join(values.values())
     except (AttributeError, UnicodeEncodeError):  # no string, or half a surrogate pair
         held = [(k, text(values, k)) for k, v in values.items() if v is not None]
         return _checked([(_name(k), utf8(v)) for k, v in held])
+    if "\n" in text_of_all or "\r" in text_of_all or "\0" in text_of_all:
+        _checked(pairs)
+    return pairs
 
 
 def from_multi(values: Event) -> Headers:

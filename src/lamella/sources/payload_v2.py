@@ -19,7 +19,7 @@ def decode(event: Event, path: str, raw_path: bytes, root_path: str) -> Request:
     if cookies:
         # HTTP APIs take cookies out of the headers. Function URLs leave a header in, where those
         # of several headers are joined by a comma, which is part of a cookie's value.
-        key = next((name for name in values if name.lower() == "cookie"), "cookie")
+        key = "Cookie" if "Cookie" in values else "cookie"  # an emulator's spelling, or AWS's
         values = {**values, key: "; ".join(cookies)}
     pairs = headers.from_single(values)
     scheme, server = origin.origin(pairs)
