@@ -64,7 +64,7 @@ def commands(way: str, site: Site, app: str) -> list[list[str]]:
 
 def handler(way: str, app: str) -> str:
     """The function's handler; the bootstrap and Web Adapter use none."""
-    return RIC_WAYS.get(way, "unused.handler") or f"lamella.serve.{app}"
+    return RIC_WAYS.get(way, "lamella.handler") or f"lamella.serve.{app}"
 
 
 PORT = "{port}"

@@ -46,10 +46,25 @@ def __getattr__(name: str) -> Any:
     return found
 
 
+def _unused(_event: Event, _context: Any) -> Result:
+    """`lamella.handler` where the bootstrap runs the application."""
+    raise RuntimeError(
+        "lamella.handler was called in a process of the bootstrap, which serves the application "
+        "itself: remove one of AWS_LAMBDA_EXEC_WRAPPER and the call."
+    )
+
+
 def _make_handler() -> Any:
-    """A plain function (tools read `__name__` and wrap it) around one adapter."""
+    """A plain function (tools read `__name__` and wrap it) around one adapter.
+
+    In a process of the bootstrap's it is one that nobody calls: a tool may still look at it.
+    """
     import logging
     import os
+    import sys
+
+    if sys.orig_argv[-1:] and sys.orig_argv[-1].endswith("/lamella/runtime.py"):
+        return _unused
 
     from lamella.adapter import Adapter
     from lamella.importer import find_app

@@ -30,7 +30,7 @@ class Config:
     image: str
     mounts: dict[str, Path]
     environ: dict[str, str] = field(default_factory=dict)
-    handler: str = "unused"
+    handler: str = "lamella.handler"
     wrapper: str = "/opt/bootstrap"
     memory: int = 512
     own_entry: bool = False

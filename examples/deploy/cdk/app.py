@@ -25,7 +25,7 @@ class Api(Stack):
             code=lambda_.Code.from_asset(BUILD),
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=lambda_.Architecture.ARM_64,
-            handler="unused",  # Lambda wants one; the bootstrap takes ASGI_APP
+            handler="lamella.handler",  # Lambda wants one; the bootstrap takes ASGI_APP
             memory_size=512,
             timeout=Duration.seconds(30),
             layers=[

@@ -30,7 +30,7 @@ resource "aws_lambda_function" "function" {
   source_code_hash = data.archive_file.function.output_base64sha256
   runtime          = "python3.13"
   architectures    = ["arm64"]
-  handler          = "unused" # Lambda wants one; the bootstrap takes ASGI_APP
+  handler          = "lamella.handler" # Lambda wants one; the bootstrap takes ASGI_APP
   memory_size      = 512
   timeout          = 30
   role             = aws_iam_role.function.arn
