@@ -21,6 +21,13 @@ def test_every_tool_deploys_the_same_application(name: str) -> None:
     assert len({(DEPLOY / tool / name).read_text() for tool in TOOLS}) == 1
 
 
+def test_the_one_line_way_deploys_it_too() -> None:
+    with_layer, one_line = DEPLOY / "sam" / "app", DEPLOY / "sam" / "one-line"
+    assert (one_line / "main.py").read_text() == (with_layer / "main.py").read_text()
+    required = (with_layer / "requirements.txt").read_text()
+    assert (one_line / "requirements.txt").read_text() == required + "lamella\n"
+
+
 def test_the_build_scripts_are_the_same() -> None:
     scripts = [DEPLOY / tool / "build.sh" for tool in TOOLS if tool != "sam"]
     assert len({script.read_text() for script in scripts}) == 1

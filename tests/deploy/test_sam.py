@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,23 @@ def test_the_rest_api_streams_on_every_path() -> None:
     methods = text.count("x-amazon-apigateway-any-method:")
     assert methods == text.count("responseTransferMode: STREAM") == 2
     assert methods == text.count("/response-streaming-invocations\n")
+
+
+def test_one_line_is_built_from_the_package(tmp_path: Path) -> None:
+    """As `sam build` makes it, with the package from an index, and without awslambdaric."""
+    dist = tmp_path / "dist"
+    run(sys.executable, "-m", "hatchling", "build", "-d", dist, "-t", "wheel", cwd=ROOT)
+    project = copied("sam", tmp_path)
+    text = (project / "one-line.yaml").read_text()
+    python = pythons.find()[-1]
+    (project / "one-line.yaml").write_text(text.replace("python3.13", f"python{python.minor}"))
+    path = f"{Path(python.path).parent}:{os.environ['PATH']}"
+    options = {"PATH": path, "PIP_FIND_LINKS": str(dist)}
+    run(SAM, "build", "--template", project / "one-line.yaml", cwd=project, **options)
+    function = project / ".aws-sam" / "build" / "Function"
+    assert (function / "lamella" / "serve.py").exists()
+    assert (function / "lamella" / "_awslambdaric" / "lambda_context.py").exists()
+    assert not (function / "awslambdaric").exists()
 
 
 @pytest.fixture
