@@ -80,7 +80,7 @@ async def conclude(cycle: WebSocketCycle, connection: Connection, name: str) -> 
     failed = not (causes == {Cause.NONE} or (cycle.has_left and causes == {Cause.DEPARTURE}))
     if error is not None:
         log_error(error, name, has_left=not failed)
-    is_ours = Cause.SERVICE in causes and Cause.APPLICATION not in causes
+    is_ours = {Cause.SERVICE} <= causes <= {Cause.SERVICE, Cause.DEPARTURE}
     if cycle.is_open and connection.is_open and not is_ours:
         await connection.close(1011 if error else 1000, "")
     if cycle.gone and error is None and cycle.state is State.LEFT:
