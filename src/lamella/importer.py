@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from lamella.errors import AppImportError, described
+from lamella.errors import AppImportError, described, message_of
 from lamella.types import ASGIApp
 
 ENTRYPOINT = "AWS_LAMBDA_PYTHON_ENTRYPOINT"
@@ -109,6 +110,17 @@ def import_app(name: AppName) -> ASGIApp:
             f"{name} is {app!r}, which cannot be called: name an ASGI application.",
             "Runtime.HandlerNotFound",
         )
+    # With green threads in place of its threads and sockets the event loop stands still.
+    green = (("gevent.monkey", "is_module_patched"), ("eventlet.patcher", "is_monkey_patched"))
+    questions = [getattr(sys.modules.get(module), ask, None) for module, ask in green]
+    modules = ("socket", "select", "thread", "threading")
+    if any(ask(module) for ask in questions if ask for module in modules):
+        raise AppImportError(
+            f"{name} imports gevent's or eventlet's monkey patching, under which no event loop "
+            "runs: remove monkey.patch_all() or monkey_patch() from what Lambda imports. An "
+            "environment serves one request at a time, so nothing is lost.",
+            "Runtime.UserCodeError",
+        )
     return app  # type: ignore[no-any-return]  # callable is all that can be known of it here
 
 
@@ -135,7 +147,11 @@ def _module(name: AppName, module: str) -> Any:
 def _failed(name: AppName, error: BaseException) -> AppImportError:
     types = {ImportError: "ImportModuleError", SyntaxError: "UserCodeSyntaxError"}
     named = (kind for error_type, kind in types.items() if isinstance(error, error_type))
-    return AppImportError(
-        f"{name} failed while it was imported: {described(error)}",
-        f"Runtime.{next(named, 'UserCodeError')}",
-    )
+    error_type = f"Runtime.{next(named, 'UserCodeError')}"
+    if isinstance(error, ValueError) and "uvloop.Loop" in message_of(error):  # nest_asyncio's words
+        return AppImportError(
+            f"{name} patches the event loop, and uvloop's cannot be patched "
+            f"({described(error)}): set ASGI_LOOP=asyncio.",
+            error_type,
+        )
+    return AppImportError(f"{name} failed while it was imported: {described(error)}", error_type)
