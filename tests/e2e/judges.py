@@ -217,7 +217,8 @@ class RieJudge:
     async def invoke(self, event: Any) -> Outcome:
         """See Judge."""
         reply = await self._client.post(
-            "/2015-03-31/functions/function/invocations", content=json.dumps(event).encode()
+            "/2015-03-31/functions/function/invocations",
+            content=event if isinstance(event, bytes) else json.dumps(event).encode(),
         )
         named = reply.headers.get("error-type")  # in managed mode, whatever the body says
         return Outcome(reply.content, _error_type(reply.content) or named or "")

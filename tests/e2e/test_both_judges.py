@@ -40,6 +40,14 @@ async def test_events_that_are_not_http(start: StartJudge) -> None:
         assert (await judge.invoke({})).result == {"got": {}}
 
 
+async def test_json_goes_both_ways_as_it_is_written(start: StartJudge) -> None:
+    event = b'{"mirror": true, "amount": 2.2999999999999998, "x": 1e400, "x": 1E+2, "s": "\\ud800"}'
+    async with start() as judge:
+        assert (await judge.invoke(event)).payload == event
+        scheduled = {"source": "aws.scheduler", "detail-type": "Scheduled Event"}
+        assert (await judge.invoke(scheduled)).result == {"source": "scheduler"}
+
+
 @pytest.mark.parametrize("size", [1, 4_000_000], ids=["1B", "4MB"])
 async def test_large_bodies_both_ways(start: StartJudge, size: int) -> None:
     data = bytes(range(256)) * (size // 256) + b"\xff"

@@ -130,9 +130,15 @@ async def large(scope, receive, send):
 
 
 async def events(scope, receive, send):
-    event = json.loads((await receive())["body"])
+    body = (await receive())["body"]
+    event = json.loads(body)
     if event.get("fail"):
         await answer(send, "cannot do that", status=500)
+    elif event.get("mirror"):
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": body})
+    elif event.get("source"):
+        await answer(send, scope["extensions"]["lamella.event"])
     else:
         await answer(send, {"got": event})
 
