@@ -31,9 +31,31 @@ def adapt(app: Any, interface: str) -> ASGIApp:
     """
     spoken = recognise(app) if interface == "auto" else interface
     if spoken == "asgi2":
-        return _from_asgi2(app)
+
+        async def from_asgi2(scope: Scope, receive: Receive, send: Send) -> None:
+            """Run an ASGI 2 application, which is told that it is one (ASGI 2.0)."""
+            instance = app({**scope, "asgi": {**scope["asgi"], "version": "2.0"}})
+            await instance(receive, send)
+
+        return from_asgi2
     if spoken == "wsgi":
-        return _from_wsgi(app)
+        try:
+            a2wsgi = import_module("a2wsgi")  # the function's own
+        except ImportError as error:
+            raise InitError(
+                f"{app!r} is a WSGI application, which needs a2wsgi, but the function cannot "
+                f"import a2wsgi ({error}): add a2wsgi to its requirements, or name an ASGI "
+                "application.",
+                "Runtime.ImportModuleError",
+            ) from error
+        bridge = a2wsgi.WSGIMiddleware(app, workers=WSGI_THREADS)
+
+        async def from_wsgi(scope: Scope, receive: Receive, send: Send) -> None:
+            """Run a WSGI application in a thread; it has neither lifespan nor WebSockets."""
+            if scope["type"] == "http":
+                await bridge(scope, receive, send)
+
+        return from_wsgi
     return app  # type: ignore[no-any-return]  # callable is all that can be known of it here
 
 
@@ -48,11 +70,7 @@ def recognise(app: Any) -> str:
         return "asgi3"
     if getattr(app, "_asgi_double_callable", False):
         return "asgi2"
-    return _by_arguments(app)
-
-
-def _by_arguments(app: Any) -> str:
-    """Judge by how many positional arguments a call (or a class's constructor) takes."""
+    # Else by how many positional arguments a call, or a class's constructor, takes.
     try:
         parameters = inspect.signature(app).parameters.values()
     except (TypeError, ValueError):
@@ -72,31 +90,3 @@ def _by_arguments(app: Any) -> str:
         "Name a factory with (), as in main:create_app(); otherwise set ASGI_INTERFACE to "
         "asgi3, asgi2 or wsgi."
     )
-
-
-def _from_asgi2(app: Any) -> ASGIApp:
-    async def asgi3(scope: Scope, receive: Receive, send: Send) -> None:
-        """Run an ASGI 2 application, which is told so (ASGI specification 2.0, "Applications")."""
-        instance = app({**scope, "asgi": {**scope["asgi"], "version": "2.0"}})
-        await instance(receive, send)
-
-    return asgi3
-
-
-def _from_wsgi(app: Any) -> ASGIApp:
-    try:
-        a2wsgi = import_module("a2wsgi")  # the function's own
-    except ImportError as error:
-        raise InitError(
-            f"{app!r} is a WSGI application, which needs a2wsgi, but the function cannot import "
-            f"a2wsgi ({error}): add a2wsgi to its requirements, or name an ASGI application.",
-            "Runtime.ImportModuleError",
-        ) from error
-    bridge = a2wsgi.WSGIMiddleware(app, workers=WSGI_THREADS)
-
-    async def asgi3(scope: Scope, receive: Receive, send: Send) -> None:
-        """Run a WSGI application in a thread; it has neither lifespan nor WebSockets."""
-        if scope["type"] == "http":
-            await bridge(scope, receive, send)
-
-    return asgi3

@@ -12,19 +12,16 @@ def new_loop(name: str) -> asyncio.AbstractEventLoop:
 
     Raises `SettingError` where uvloop is asked for and is not there.
     """
-    loop = _uvloop(name) if name != "asyncio" else None
-    return loop or asyncio.new_event_loop()
-
-
-def _uvloop(name: str) -> asyncio.AbstractEventLoop | None:
-    try:
-        import uvloop  # type: ignore[import-not-found]  # the function's, where it has one
-    except ImportError:
-        if name == "uvloop":
-            raise SettingError(
-                "ASGI_LOOP='uvloop' needs uvloop, which the function does not carry: "
-                "add it to its requirements, or use auto."
-            ) from None
-        return None
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
+    if name != "asyncio":
+        try:
+            import uvloop  # type: ignore[import-not-found]  # the function's, where it has one
+        except ImportError:
+            if name == "uvloop":
+                raise SettingError(
+                    "ASGI_LOOP='uvloop' needs uvloop, which the function does not carry: "
+                    "add it to its requirements, or use auto."
+                ) from None
+        else:
+            loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+            return loop
+    return asyncio.new_event_loop()

@@ -136,36 +136,41 @@ class ShortStack(traceback.StackSummary):
 
     def format(self, **options: Any) -> list[str]:
         """The lines, as `traceback.StackSummary` gives them; `options` are its."""
-        library = os.path.dirname(os.__file__) + os.sep
-        folders: list[tuple[str, str]] = [("<frozen importlib", "importlib")]
-        for package in FRAMEWORKS:
-            module = sys.modules.get(package)
-            inside = [folder + os.sep for folder in getattr(module, "__path__", ())]
-            folders += ((f, package) for f in inside or [getattr(module, "__file__", "")] if f)
-
-        def framework(name: str) -> str:
-            return next((package for folder, package in folders if name.startswith(folder)), "")
-
-        def is_own(name: str) -> bool:
-            is_library = name.startswith((library, "<frozen")) and "-packages" not in name
-            return not (is_library or framework(name))
-
-        names = [frame.filename for frame in self]
-        last = max((at for at, name in enumerate(names) if is_own(name)), default=-1)
-        if last < 0 and not (names and names[-1].startswith("<frozen importlib")):
+        packages = _packages([frame.filename for frame in self])
+        last = max((at for at, package in enumerate(packages) if package is None), default=-1)
+        if last < 0 and packages[-1:] != ["importlib"]:
             return super().format(**options)  # no line of the application's: all may matter
 
         def is_hidden(at: int) -> bool:
-            found = framework(names[at])
-            return bool(found) and (at < last or found in ("lamella", "importlib"))
+            package = packages[at]
+            return bool(package) and (at < last or package in ("lamella", "importlib"))
 
         lines: list[str] = []
         for hidden, run in groupby(range(len(self)), is_hidden):
-            frames = [self[at] for at in run]
+            indexes = list(run)
             if hidden:
-                packages = dict.fromkeys(framework(frame.filename) for frame in frames)
-                count = f"{len(frames)} frame{'s' if len(frames) > 1 else ''}"
-                lines.append(f"  ... {count} of {', '.join(packages)}\n")
+                names = dict.fromkeys(packages[at] or "" for at in indexes)
+                count = f"{len(indexes)} frame{'s' if len(indexes) > 1 else ''}"
+                lines.append(f"  ... {count} of {', '.join(names)}\n")
             else:
-                lines += traceback.StackSummary.from_list(frames).format(**options)
+                shown = [self[at] for at in indexes]
+                lines += traceback.StackSummary.from_list(shown).format(**options)
         return lines
+
+
+def _packages(files: list[str]) -> list[str | None]:
+    """For each file the framework that it belongs to, "" for the standard library, and None for
+    the application's own code and its other libraries."""
+    folders: list[tuple[str, str]] = [("<frozen importlib", "importlib")]
+    for package in FRAMEWORKS:
+        module = sys.modules.get(package)
+        inside = [folder + os.sep for folder in getattr(module, "__path__", ())]
+        folders += ((f, package) for f in inside or [getattr(module, "__file__", "")] if f)
+    library = (os.path.dirname(os.__file__) + os.sep, "<frozen")
+    return [
+        next(
+            (package for folder, package in folders if file.startswith(folder)),
+            "" if file.startswith(library) and "-packages" not in file else None,
+        )
+        for file in files
+    ]

@@ -133,7 +133,7 @@ class Lifespan:
             "state": self.scope_state,
         }
         try:
-            await self._app(scope, self._receive, self._send)
+            await self._app(scope, self._events.get, self._send)
         except BaseException as error:
             # Kept, not raised: SystemExit in a task would stop the event loop at once.
             self._error = error
@@ -145,9 +145,6 @@ class Lifespan:
             if self.state is State.RUNNING:
                 self.state = State.ENDED
             self._changed.set()
-
-    async def _receive(self) -> Message:
-        return await self._events.get()
 
     async def _send(self, message: Message) -> None:
         kind = message["type"]

@@ -156,19 +156,7 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage() if is_text else record.msg,
             "logger": record.name,
         }
-        exc_info = record.exc_info
-        if exc_info and (error := exc_info[1]) is not None:
-            own = record.name in records.NAMES
-            stack = traceback.extract_tb(error.__traceback__)
-            fields["stackTrace"] = (records.ShortStack(stack) if own else stack).format()
-            fields["errorType"] = type(error).__name__
-            fields["errorMessage"] = message_of(error)
-            hidden = error.__cause__ or (not error.__suppress_context__ and error.__context__)
-            if hidden or hasattr(error, "__notes__") or hasattr(error, "exceptions"):
-                fields["exception"] = record.exc_text or self.formatException(exc_info)
-            fields["location"] = f"{record.pathname}:{record.funcName}:{record.lineno}"
-        elif record.exc_text:  # a QueueHandler has left only this of the exception
-            fields["exception"] = record.exc_text
+        fields |= self._exception(record)
         fields["requestId"] = getattr(record, "aws_request_id", None)
         fields["tenantId"] = getattr(record, "tenant_id", None)
         more = record.__dict__.items()
@@ -179,6 +167,23 @@ class JsonFormatter(logging.Formatter):
         except Exception:  # keys that are no strings, NaN, circles, a __str__ that raises
             text = json.dumps(_plain(fields), ensure_ascii=False)
         return text + "\n"
+
+    def _exception(self, record: logging.LogRecord) -> dict[str, Any]:
+        exc_info = record.exc_info
+        if not exc_info or (error := exc_info[1]) is None:
+            # A QueueHandler has left only this of an exception.
+            return {"exception": record.exc_text or None}
+        own = record.name in records.NAMES
+        stack = traceback.extract_tb(error.__traceback__)
+        hidden = error.__cause__ or (not error.__suppress_context__ and error.__context__)
+        more = hidden or hasattr(error, "__notes__") or hasattr(error, "exceptions")
+        return {
+            "stackTrace": (records.ShortStack(stack) if own else stack).format(),
+            "errorType": type(error).__name__,
+            "errorMessage": message_of(error),
+            "exception": (record.exc_text or self.formatException(exc_info)) if more else None,
+            "location": f"{record.pathname}:{record.funcName}:{record.lineno}",
+        }
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
