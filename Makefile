@@ -17,13 +17,15 @@ LAYER := dist/lamella-layer.zip
 BYTECODE ?=
 BYTECODE_IMAGE ?=
 BUILD_ARGS = $(if $(BYTECODE),--bytecode $(BYTECODE)) $(if $(BYTECODE_IMAGE),--bytecode-image "$(BYTECODE_IMAGE)")
+# What `make pythons` has brought is found like any other Python on PATH.
+export PATH := $(CURDIR)/.cache/pythons/bin:$(PATH)
 # Recursive on purpose: known only once the environment is there.
 MINOR = $(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 FUNCTION = build/functions/fastapi-$(MINOR)
 # The layer needs no environment, but where there is one it has a pip for certain.
 BUILDER = $(shell test -x $(BIN)/python && echo $(BIN)/python || echo $(PYTHON))
 
-.PHONY: help env sam cdk layer wheels function run check format test matrix test-docker test-pythons publish verify bench soak pins clean build-LamellaLayer
+.PHONY: help env sam cdk pythons layer wheels function run check format test matrix test-docker test-pythons publish verify bench soak pins clean build-LamellaLayer
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +56,9 @@ $(CDK): requirements/cdk.txt
 	$(CDK_VENV)/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/cdk.txt
 	@touch $@
 
+pythons: ## Bring Python 3.14 and 3.15 into .cache/pythons (on Debian, as root)
+	.ci/pythons
+
 layer: $(LAYER) ## Build dist/lamella-layer.zip
 
 # Always built: it takes seconds, gives the same bytes, and no list of inputs can be wrong.
@@ -79,7 +84,7 @@ check: env ## Lint, check formatting and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/zizmor --offline --quiet --min-severity medium .github/workflows
-	$(BIN)/shellcheck bootstrap/bootstrap .ci/run tests/docker/image/bootstrap tests/docker/image/lambda-entrypoint.sh
+	$(BIN)/shellcheck bootstrap/bootstrap .ci/run .ci/pythons tests/docker/image/bootstrap tests/docker/image/lambda-entrypoint.sh
 
 format: env ## Format, and fix what can be fixed
 	$(BIN)/ruff check --fix
