@@ -111,7 +111,7 @@ class LocalJudge:
         """See Judge."""
         answer = None
         if self.config.managed:  # AWS's network gives a runtime time to ask again, ours does not
-            answer = await self.environment.open_in_slot(event, patience=0.1)
+            answer = await self.environment.open_in_slot(event, patience=PATIENCE)
         result = await (answer or await self.environment.open(event)).collect()
         failed = result.status == "error" and result.error
         return Outcome(result.payload, result.error["errorType"] if failed and result.error else "")

@@ -163,6 +163,8 @@ async def test_whatever_is_raised_wherever(
                 if (place, name) == ("within_a_thread", "StopIteration"):
                     continue  # asyncio before 3.12 loses it: only the deadline ends that request
                 judge.environment.logs.clear()
+                if options:  # a slot that has answered takes a moment to ask again
+                    await until(lambda: judge.environment.slots == 2)
                 result = await judge.environment.invoke(url_event(f"/{place}/{name}"))
                 what = f"{place}, {name}: {result.payload!r}"
                 streamed = "ASGI_INVOKE_MODE" in environ
