@@ -156,7 +156,7 @@ MODES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 async def test_whatever_is_raised_wherever(
     start: Start, options: dict[str, Any], environ: dict[str, str]
 ) -> None:
-    async with start(RAISING, options, **environ) as judge:
+    async with start(RAISING, options, ASGI_PROCESSES="1", **environ) as judge:
         pids = set()
         for place in (*FAILING, "middle", *LATER):
             for name in ERRORS:
@@ -181,10 +181,18 @@ async def test_whatever_is_raised_wherever(
                 if place in (*FAILING, "middle", "after"):
                     raised = ("raise ERRORS[name]()", "coroutine raised StopIteration")
                     await until(lambda: any(words in judge.log for words in raised))  # noqa: B023
+                await no_slot_is_lost(judge)
                 again = await judge.invoke(url_event("/fine/KeyError"))
                 assert b'"statusCode":200' in again.payload, what
                 pids.add(again.payload.rpartition(b"first,")[2])
     assert len(pids) == 1, "one process has served them all"
+
+
+async def no_slot_is_lost(judge: LocalJudge) -> None:
+    """On managed instances: wait until every slot has asked for its next invocation."""
+    slots = judge.config.max_concurrency
+    if slots is not None:
+        await until(lambda: judge.environment.slots == slots)
 
 
 # What ends the environment
@@ -300,6 +308,7 @@ async def test_logging_that_fails_costs_no_request(
     source = FRAIL_LOGGING.format(broken_handler=broken_handler)
     async with start(source, {"timeout": 2.0, **options}, **environ) as judge:
         for path, status in (("/boom", b"500"), ("/slow", b"504"), ("/ok", b"200")) * 2:
+            await no_slot_is_lost(judge)
             result = await judge.invoke(url_event(path))
             assert b'"statusCode":' + status in result.payload, path
     assert "RuntimeError: boom" in judge.log
