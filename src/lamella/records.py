@@ -65,8 +65,13 @@ class OwnLogger(logging.Logger):
     ) -> None:
         if isinstance(exc_info, BaseException):  # not as it is: logging would ask for its truth
             exc_info = type(exc_info), exc_info, exc_info.__traceback__
-        # One frame more: this one is not the caller.
-        super()._log(level, msg, args, exc_info, extra, stack_info, stacklevel + 1)
+        try:
+            # One frame more: this one is not the caller.
+            super()._log(level, msg, args, exc_info, extra, stack_info, stacklevel + 1)
+        except BaseException as failure:  # there is no record at all: time.time() raises, say
+            with contextlib.suppress(BaseException):
+                text = f"{str(msg) % args if args else msg}\n{described(failure)}\n"
+                os.write(2, text.encode("utf-8", "backslashreplace"))
 
     def makeRecord(self, *args: Any, **options: Any) -> logging.LogRecord:
         """A record with a short traceback; a plain one where the application's factory fails."""

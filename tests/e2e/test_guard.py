@@ -315,11 +315,41 @@ async def test_logging_that_fails_costs_no_request(
     assert ("SystemError: no emit" if broken_handler else "LookupError") in judge.log
 
 
+PATCHED = """
+import asyncio, json, time
+
+def broken(*arguments, **options):
+    raise RuntimeError("patched")
+
+async def app(scope, receive, send):
+    json.loads = json.dumps = json.JSONEncoder = time.time = broken
+    asyncio.get_running_loop().set_task_factory(broken)
+    if scope["path"] == "/boom":
+        raise LookupError("boom")  # for which logging can make no record, without the time
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+"""
+
+
+@pytest.mark.parametrize("mode", ["buffered", "managed"])
+async def test_modules_and_loops_that_are_patched_cost_no_request(start: Start, mode: str) -> None:
+    options, environ = MODES[mode]
+    async with start(PATCHED, {"timeout": 2.0, **options}, **environ) as judge:
+        for path, status in (("/ok", b"200"), ("/boom", b"500")) * 2:
+            result = await judge.invoke(url_event(path))
+            assert b'"statusCode":' + status in result.payload, (path, result)
+    assert "LookupError: boom" in judge.log
+
+
 UNFIT = {
     "import": ("class Panic(BaseException): ...\nraise Panic('no start')", "UserCodeError"),
     "import, exit": ("import sys; sys.exit('\\ud800')", "UserCodeError"),
     "import, no text": (
         "class E(Exception):\n  def __str__(self): 1 / 0\n  __repr__ = __str__\nraise E",
+        "UserCodeError",
+    ),
+    "import, no truth": (
+        "class E(Exception):\n  def __bool__(self): 1 / 0\nraise E",
         "UserCodeError",
     ),
     "startup": (
@@ -336,6 +366,11 @@ UNFIT = {
         "  await send({'type': 'lifespan.startup.complete'})\n"
         "  await asyncio.sleep(3600)",
         "ExitError",
+    ),
+    "startup, no truth": (
+        "class E(BaseException):\n  def __bool__(self): 1 / 0\n"
+        "async def app(scope, receive, send):\n  raise E",
+        "LifespanStartupFailed",
     ),
     "startup, no text": (
         "class E(BaseException):\n  def __str__(self): 1 / 0\n"

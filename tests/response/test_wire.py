@@ -76,6 +76,11 @@ def test_any_other_type_is_the_name_of_its_class(given: object) -> None:
     assert len(trailers) == 5
 
 
+@pytest.mark.parametrize("kind", [type("Odd", (Odd,), {}), type("N" * 70_000, (Odd,), {})])
+def test_no_name_makes_a_trailer_that_servers_refuse(kind: type[Odd]) -> None:
+    assert len(wire.last_chunk(kind("Function." + "x" * 1_000_000))) < 1_000
+
+
 def test_a_report_of_half_a_surrogate_pair_can_be_written() -> None:
     report = wire.error_report(InvocationError("\ud800"))
     assert json.loads(wire.encode_report(report))["errorMessage"] == r"\ud800"

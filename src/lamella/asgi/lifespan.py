@@ -114,7 +114,7 @@ class Lifespan:
         error = self._error
         if self._failure is not None:
             raise LifespanError(f"Lifespan startup failed: {self._failure}") from error
-        reason = described(error) if error else "the application returned"
+        reason = "the application returned" if error is None else described(error)
         if error is not None and (not isinstance(error, Exception) or isinstance(error, FATAL)):
             raise LifespanError(f"Lifespan startup failed: {reason}") from error
         if self._mode == "on":

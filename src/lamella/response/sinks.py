@@ -128,7 +128,7 @@ class StreamedSink:
             return
         self._ended = True
         if self._started:
-            self._stream.end(b"", error or RuntimeError(message))
+            self._stream.end(b"", RuntimeError(message) if error is None else error)
             return
         response = plain(status, "" if self._head else message)
         self._held = response.status, response.headers

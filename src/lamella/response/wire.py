@@ -123,13 +123,17 @@ def last_chunk(error: BaseException | None = None) -> bytes:
     ).encode("latin-1")
 
 
+LONGEST_NAME = 200
+"""Letters of an error's type: they go into header lines and trailers, which servers limit."""
+
+
 def error_report(error: BaseException, request_id: str = "") -> dict[str, Any]:
     """An error as the Runtime API wants it: `errorMessage`, `errorType`, `stackTrace`.
 
     It never raises, whatever the error's own attributes do. The stack trace stays out of reports
     that can reach a client: it goes to the log.
     """
-    name = type(error).__name__
+    name = type(error).__name__[:LONGEST_NAME]
     return {
         "errorMessage": message_of(error) if isinstance(error, LamellaError) else name,
         "errorType": _error_type(error, name),
@@ -156,6 +160,6 @@ def _error_type(error: BaseException, name: str) -> str:
         given = ""
     family, _, letters = given.partition(".")
     if family in ("Runtime", "Function") and letters.isascii() and letters.isalpha():
-        return given
+        return given[:LONGEST_NAME]
     letters = "".join(c for c in name if c.isalpha() and c.isascii())
     return f"Function.{letters[:1].upper() + letters[1:] or 'Error'}"

@@ -175,7 +175,8 @@ class JsonFormatter(logging.Formatter):
             return {"exception": record.exc_text or None}
         own = record.name in records.NAMES
         stack = traceback.extract_tb(error.__traceback__)
-        hidden = error.__cause__ or (not error.__suppress_context__ and error.__context__)
+        shown = None if error.__suppress_context__ else error.__context__
+        hidden = error.__cause__ is not None or shown is not None
         more = hidden or hasattr(error, "__notes__") or hasattr(error, "exceptions")
         return {
             "stackTrace": (records.ShortStack(stack) if own else stack).format(),

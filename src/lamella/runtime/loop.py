@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
-import time
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
+from json import loads  # these as they are, whatever the application patches modules with
+from time import monotonic, time
 from typing import Any, NamedTuple
 
 from lamella.asgi.http import FATAL
 from lamella.errors import InvocationError, described
 from lamella.invocation import Invocation, set_current
 from lamella.life import freeze
+from lamella.life.leftovers import task_factory
 from lamella.life.supervision import Alarm, margin_of, supervise
 from lamella.ports import Cycle
 from lamella.response.wire import encode_result
@@ -108,8 +109,9 @@ class Slot:
 
     def _received(self, invocation: NextInvocation) -> None:
         self._waiting = False
-        # A connection may have been made in an earlier invocation's context: not this one's.
-        task = self._context.run(self._loop.create_task, self._serve(invocation))
+        # A connection may have been made in an earlier invocation's context: not this one's. And
+        # a task factory of the application's may raise, where nothing would answer for it.
+        task = self._context.run(task_factory, self._loop, self._serve(invocation))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -159,7 +161,7 @@ class Slot:
         if not concurrent:
             set_trace_variable(invocation.trace_id)
         try:
-            event = json.loads(invocation.body)
+            event = loads(invocation.body)
         except (ValueError, RecursionError) as error:
             raise InvocationError(
                 f"The event is not JSON: {error}", "Runtime.UnmarshalError"
@@ -167,7 +169,7 @@ class Slot:
         context, body = lambda_context(invocation), invocation.body
         current = Invocation(event, context, invocation.trace_id, body)
         set_current(current, alone=not concurrent)
-        seconds_left = invocation.deadline_ms / 1000 - time.time()
+        seconds_left = invocation.deadline_ms / 1000 - time()
         cycle = service.open(current, outcome)
         if cycle is None:
             return
@@ -175,7 +177,7 @@ class Slot:
         assert task is not None
         settings = service.settings
         margin = margin_of(settings, seconds_left)
-        end = time.monotonic() + seconds_left
+        end = monotonic() + seconds_left
         self._in_flight[cycle] = Running(cycle, current, task, end - margin / 2, outcome.fail)
         alarm = Alarm(self._loop) if concurrent else self._alarm
         try:
@@ -183,7 +185,7 @@ class Slot:
             hooks = [] if concurrent else freeze.hooks(settings.flush)
             if hooks:
                 # After a 504, of all answers, they have half of the margin.
-                left = max(end - margin - time.monotonic(), margin / 2)
+                left = max(end - margin - monotonic(), margin / 2)
                 await freeze.run(hooks, min(left, settings.background_timeout))
         finally:
             if concurrent:

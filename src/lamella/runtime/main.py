@@ -171,7 +171,7 @@ def _current_loop(name: str) -> asyncio.AbstractEventLoop:
 
 def _report(error: InitError) -> int:
     """Post the error, and say the same in the log. Returns the exit status."""
-    frames = records.traceback_of(error.__cause__) if error.__cause__ else []
+    frames = [] if error.__cause__ is None else records.traceback_of(error.__cause__)
     logger.critical("%s\n%s", error, "".join(frames))
     report = {
         "errorMessage": str(error),
