@@ -25,7 +25,7 @@ FUNCTION = build/functions/fastapi-$(MINOR)
 # The layer needs no environment, but where there is one it has a pip for certain.
 BUILDER = $(shell test -x $(BIN)/python && echo $(BIN)/python || echo $(PYTHON))
 
-.PHONY: help env sam cdk pythons layer wheels function run check format test matrix test-docker test-pythons publish verify bench soak pins clean build-LamellaLayer
+.PHONY: help env sam cdk pythons layer wheels function run check format test matrix test-docker test-pythons publish verify bench soak chaos pins clean build-LamellaLayer
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,6 +119,9 @@ bench: env layer ## Measure beside Mangum and awslambdaric
 
 soak: env layer ## A hundred thousand invocations: nothing may grow
 	$(BIN)/python -m benchmarks.soak
+
+chaos: env layer ## Attack the layer in every way known (CHAOS_ARGS="--minutes 60")
+	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 pins: env ## Resolve requirements/*.in into *.txt anew
 	$(PYTHON) -m venv .cache/uv
