@@ -147,8 +147,11 @@ LATER = ("callback", "done", "task", "thread", "after")
 MODES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "buffered": ({}, {}),
     "streamed": ({}, {"ASGI_INVOKE_MODE": "response_stream"}),
-    "managed": ({"concurrency": 2}, {}),
-    "managed, streamed": ({"concurrency": 2}, {"ASGI_INVOKE_MODE": "response_stream"}),
+    "managed": ({"concurrency": 2}, {"ASGI_PROCESSES": "1"}),
+    "managed, streamed": (
+        {"concurrency": 2},
+        {"ASGI_PROCESSES": "1", "ASGI_INVOKE_MODE": "response_stream"},
+    ),
 }
 
 
