@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from layer.pythons import Python
@@ -33,7 +34,9 @@ def installed(python: Python, name: str, *requirements: str) -> Path:
 def _install(python: Python, folder: Path, requirements: tuple[str, ...]) -> None:
     unfinished = folder.with_suffix(".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    command = [python.path, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    # Our own pip, for the other interpreter: Debian's Pythons have none.
+    pip = [sys.executable, "-m", "pip", "--python", python.path, "--disable-pip-version-check"]
+    command = [*pip, "install", "--quiet"]
     options = ["--root-user-action=ignore", "--no-compile", "--target", str(unfinished)]
     subprocess.run([*command, *options, *requirements], check=True, timeout=600)
     unfinished.rename(folder)
