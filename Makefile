@@ -106,11 +106,11 @@ test-pythons: env sam cdk layer ## Run the tests on every supported Python that 
 	done
 
 publish: env $(if $(ZIP),,layer) ## Publish the layer (REGIONS="eu-west-1 us-east-1" ACCESS=public; dry run unless YES=1)
-	$(BIN)/python -m layer.publish --zip "$(or $(ZIP),$(LAYER))" --regions "$(REGIONS)" --access "$(ACCESS)" $(if $(PROFILE),--profile "$(PROFILE)") $(if $(filter 1,$(YES)),--yes)
+	$(BIN)/lamella layer publish --layer "$(or $(ZIP),$(LAYER))" --ledger layer/layers.json --region "$(REGIONS)" --access "$(ACCESS)" $(if $(SSM),--ssm "$(SSM)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(filter 1,$(YES)),--yes)
 
 verify: ## Check a zip against a rebuild (ZIP=lamella-layer.zip)
 	@$(call need-python)
-	$(BUILDER) -m layer.verify "$(or $(ZIP),$(LAYER))" $(BUILD_ARGS)
+	PYTHONPATH=src $(BUILDER) -m layer.verify "$(or $(ZIP),$(LAYER))" $(BUILD_ARGS)
 
 bench: env layer ## Measure beside Mangum and awslambdaric
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

@@ -44,7 +44,7 @@ def content(root: Path, found: Iterable[pythons.Python]) -> dict[str, bytes]:
     files["lamella/licenses/lamella/LICENSE"] = (root / "LICENSE").read_bytes()
     files["lamella/runtime.py"] = (root / "bootstrap" / "runtime.py").read_bytes()
     files["bootstrap"] = (root / "bootstrap" / "bootstrap").read_bytes()
-    files["lamella/sbom.cdx.json"] = manifest.sbom(files, inputs)
+    files[manifest.SBOM] = manifest.sbom(files, inputs)
     files["lamella/manifest.json"] = manifest.manifest(files, inputs)
     return files
 

@@ -7,8 +7,9 @@ import re
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from layer import contents, vendor
-from layer.contents import Contents
+from lamella.tools.layer import contents
+from lamella.tools.layer.contents import Contents
+from layer import manifest, vendor
 
 _BYTECODE = re.compile(r"(?P<stem>[^/]+)\.cpython-3(?P<minor>\d+)\.pyc$")
 
@@ -47,7 +48,7 @@ def _told(layer: Contents) -> str:
 
 
 def _why(name: str, published: Contents, rebuilt: Contents, unlike: set[str]) -> str:
-    if name in (contents.MANIFEST, contents.SBOM):
+    if name in (contents.MANIFEST, manifest.SBOM):
         return _why_derived(published, rebuilt)
     if name in contents.changed(published):
         return "is not what the zip's own manifest says: it was changed or lost after the build"

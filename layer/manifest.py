@@ -15,6 +15,9 @@ from typing import Any, NamedTuple
 from layer import vendor
 from layer.pythons import Python
 
+SBOM = "lamella/sbom.cdx.json"
+"""Where the bill is in the layer."""
+
 _SBOM_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "sbom.lamella")
 
 

@@ -6,22 +6,26 @@ The same bytes as lamella/sbom.cdx.json inside, for tools that do not open the z
 from __future__ import annotations
 
 import argparse
+import zipfile
 from pathlib import Path
 
-from layer import BuildError, contents
+from layer import BuildError
 from layer.build import ZIP
+from layer.manifest import SBOM
 
 
 def beside(path: Path) -> Path:
     """Write the bill of the layer at `path` to a .cdx.json file beside it, and return that.
 
-    Raises BuildError when the zip has none, or is no layer of ours.
+    Raises BuildError when the zip has none, or is no zip.
     """
-    layer = contents.read(path)
-    if contents.SBOM not in layer.files:
-        raise BuildError(f"{path} has no {contents.SBOM}. Build the layer anew: make layer")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            data = archive.read(SBOM)
+    except (OSError, KeyError, zipfile.BadZipFile):
+        raise BuildError(f"{path} has no {SBOM}. Build the layer anew: make layer") from None
     bill = path.with_suffix(".cdx.json")
-    bill.write_bytes(layer.files[contents.SBOM])
+    bill.write_bytes(data)
     return bill
 
 

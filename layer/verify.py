@@ -1,7 +1,8 @@
 """Check a layer's zip against a rebuild from this checkout: `python -m layer.verify ZIP`.
 
 Exit status: 0 when it holds what this checkout builds, 1 when it does not or that cannot be
-told here, 2 for wrong arguments. Needs Python 3.10 or later with pip, and nothing else.
+told here, 2 for wrong arguments. Needs Python 3.10 or later with pip, and the package's own reader
+of zips: `make verify` runs it with PYTHONPATH=src, where nothing is installed.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from layer import BuildError, archive, build, comparison, containers, contents, pythons
+from lamella.local.layer import LayerError
+from lamella.tools.layer import contents
+from lamella.tools.layer.contents import Contents
+from layer import BuildError, archive, build, comparison, containers, pythons
 from layer.comparison import Difference
-from layer.contents import Contents
 from layer.pythons import Python
 
 SHOWN = 3
@@ -27,7 +30,8 @@ def verify(path: Path, root: Path, image: str | None = None) -> tuple[str, bool]
 
     Returns what came out, for people, and whether they are the same. The rebuild takes the
     minors whose bytecode the zip has; those that this machine lacks come from the container
-    `image`, where one is named. Raises BuildError when `path` is no layer or the build fails.
+    `image`, where one is named. Raises LayerError when `path` is no layer, and BuildError when the
+    build fails.
     """
     published = contents.read(path)
     with tempfile.TemporaryDirectory(prefix="lamella-") as folder:
@@ -64,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
     image = options.bytecode_image if options.bytecode == "docker" else None
     try:
         words, same = verify(options.zip, build.ROOT, image)
-    except BuildError as error:
+    except (BuildError, LayerError) as error:
         print(error, file=sys.stderr)
         return 1
     print(words)

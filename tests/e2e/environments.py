@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from lamella.local import EnvironmentState, LocalFunction
+from lamella.local.environment import EnvironmentState
+from lamella.local.function import LocalFunction
 from tests.waiting import until
 
 LIMIT = 30.0

@@ -30,7 +30,8 @@ from typing import Any, NamedTuple, Protocol
 
 import httpx
 
-from lamella.local import Environment, FunctionConfig
+from lamella.local.config import FunctionConfig
+from lamella.local.environment import Environment
 from tests.ports import free_port
 from tests.waiting import PATIENCE, until
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from lamella.local import FunctionConfig
+from lamella.local.config import FunctionConfig
 from lamella.local.websockets.api import WebSocketApi
 from layer import pythons
 from tests.e2e.environments import served

@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from lamella.local import FunctionConfig
+from lamella.local.config import FunctionConfig
 from layer.pythons import Python
 from tests.e2e.conftest import FUNCTION
 from tests.e2e.environments import served

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lamella.local import FunctionConfig
+from lamella.local.config import FunctionConfig
 from tests.local.command import Cli, Start
 
 Configure = Callable[..., FunctionConfig]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lamella.local import Environment, EnvironmentState
+from lamella.local.environment import Environment, EnvironmentState
 from tests.local.conftest import Configure
 from tests.waiting import is_running, process_state, until
 

@@ -8,7 +8,9 @@ import os
 
 import pytest
 
-from lamella.local import InvokeResult, LocalFunction, Throttled
+from lamella.front_doors.answer import InvokeResult
+from lamella.front_doors.delivery import Throttled
+from lamella.local.function import LocalFunction
 from tests.local.conftest import Configure
 from tests.waiting import is_running
 

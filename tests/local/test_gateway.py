@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from lamella.front_doors import FrontDoor, FunctionUrl, HttpApi, Lattice, LoadBalancer, RestApi
-from lamella.local import FunctionConfig, LocalFunction
+from lamella.local.config import FunctionConfig
+from lamella.local.function import LocalFunction
 from lamella.local.gateway import Gateway
 from lamella.local.server import LocalServer, bound_socket
 from tests.local.conftest import Configure

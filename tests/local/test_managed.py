@@ -14,7 +14,9 @@ import httpx
 import pytest
 
 from lamella.front_doors.answer import Answer
-from lamella.local import Environment, EnvironmentState, LocalFunction, Throttled
+from lamella.front_doors.delivery import Throttled
+from lamella.local.environment import Environment, EnvironmentState
+from lamella.local.function import LocalFunction
 from lamella.local.invocation import Invocation
 from lamella.local.managed_api import ManagedApi, Unavailable
 from lamella.local.traffic import Traffic

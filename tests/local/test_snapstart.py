@@ -7,8 +7,9 @@ import json
 
 import pytest
 
-from lamella.local import Environment, FunctionConfig, LocalFunction
-from lamella.local.environment import RESTORE_LIMIT
+from lamella.local.config import FunctionConfig
+from lamella.local.environment import RESTORE_LIMIT, Environment
+from lamella.local.function import LocalFunction
 from tests.local.conftest import Configure
 
 pytestmark = pytest.mark.anyio

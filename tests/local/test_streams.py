@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from lamella.local import Environment
+from lamella.local.environment import Environment
 from lamella.local.traffic import Exchange
 from tests.local.conftest import Configure
 

@@ -16,8 +16,9 @@ from lamella.front_doors import (
     LoadBalancer,
     RestApi,
 )
+from lamella.front_doors.answer import InvokeResult
 from lamella.front_doors.prelude import read_prelude
-from lamella.local import Environment, InvokeResult
+from lamella.local.environment import Environment
 
 DOMAIN = "app.example.com"
 """What clients type: an alias of a load balancer, a custom domain elsewhere."""

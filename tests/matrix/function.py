@@ -7,7 +7,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lamella.local import FunctionConfig
+from lamella.local.config import FunctionConfig
 from layer.pythons import Python
 from tests.e2e.packages import installed
 from tests.matrix.frameworks import Framework

@@ -18,7 +18,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from lamella.local import FunctionConfig, LocalFunction
+from lamella.local.config import FunctionConfig
+from lamella.local.function import LocalFunction
 from lamella.local.server import LocalServer, bound_socket, origin_of
 from lamella.local.websockets.api import WebSocketApi, credentials_of, with_websockets
 from lamella.local.websockets.gateway import WebSocketGateway

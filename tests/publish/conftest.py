@@ -13,15 +13,16 @@ import pytest
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
-from layer import archive, publish
-from layer.publishing import trouble
+from lamella.tools.cli import main
+from lamella.tools.layer.publishing import trouble
+from layer import archive
 from tests.publish.front import Front
 
 ACCOUNT = "123456789012"
 
 
 class Ran(NamedTuple):
-    """What a run of the command came to."""
+    """What a run of the command came to: `output` has the ARNs, `errors` what it said."""
 
     status: int
     output: str
@@ -87,6 +88,20 @@ def versions(client: Callable[[str], Any]) -> Callable[[str], list[int]]:
     return versions
 
 
+@pytest.fixture
+def parameters(moto: tuple[str, int], aws: Front) -> Callable[[str], str | None]:
+    """The value of /lamella/layer-arn in a region, asked past the front."""
+
+    def parameters(region: str) -> str | None:
+        ssm: Any = boto3.client(
+            "ssm", region_name=region, endpoint_url="http://{}:{}".format(*moto)
+        )
+        found = ssm.get_parameters(Names=["/lamella/layer-arn"])["Parameters"]
+        return str(found[0]["Value"]) if found else None
+
+    return parameters
+
+
 def write_layer(path: Path, version: str = "1.2.3") -> Path:
     """Write a small zip that says of itself what a layer says."""
     files = {"bootstrap": b"#!/bin/sh\n", "python/lamella/__init__.py": version.encode()}
@@ -121,8 +136,10 @@ def run(
     """Runs the command on the layer, for the regions and with the options given."""
 
     def run(regions: str, *options: str) -> Ran:
-        files = ["--zip", str(layer_zip), "--layers", str(layers)]
-        status = publish.main(["--regions", regions, *files, *options])
-        return Ran(status, *capfd.readouterr())
+        files = ["--layer", str(layer_zip), "--ledger", str(layers)]
+        with pytest.raises(SystemExit) as ended:
+            main(["layer", "publish", "--region", regions, *files, *options])
+        assert isinstance(ended.value.code, int)
+        return Ran(ended.value.code, *capfd.readouterr())
 
     return run

@@ -95,7 +95,7 @@ class Front(ThreadingHTTPServer):
         found = re.search(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/", headers["Authorization"])
         assert found
         operation = OPERATIONS.get((method, path.rsplit("/", 1)[-1]), "get")
-        key = (found[1], "account" if found[2] == "sts" else operation)
+        key = (found[1], {"sts": "account", "ssm": "parameter"}.get(found[2], operation))
         with self._lock:
             self.seen[key] += 1
             faults = self._faults.get(key)

@@ -6,8 +6,8 @@ import hashlib
 
 import pytest
 
-from layer import comparison, contents
-from layer.contents import Contents
+from lamella.tools.layer.contents import Contents
+from layer import comparison, manifest
 
 SOURCE, BYTECODE = "python/lamella/a.py", "python/lamella/__pycache__/a.cpython-313.pyc"
 
@@ -20,7 +20,7 @@ def layer(
 ) -> Contents:
     """A layer whose manifest lists `files`; `python` compiled the bytecode."""
     minor = ".".join(python.split(".")[:2])
-    manifest = {
+    listing = {
         "version": version,
         "bytecode": {minor: {"python": python, "magic": "f30d0d0a"}},
         "files": {
@@ -28,8 +28,8 @@ def layer(
             for name, data in files.items()
         },
     }
-    everything = {**files, "lamella/manifest.json": str(manifest).encode()}
-    return Contents(everything, dict.fromkeys(files, 420) | (modes or {}), manifest)
+    everything = {**files, "lamella/manifest.json": str(listing).encode()}
+    return Contents(everything, dict.fromkeys(files, 420) | (modes or {}), listing)
 
 
 def reasons(published: Contents, rebuilt: Contents) -> dict[str, str]:
@@ -106,5 +106,5 @@ def test_reasons(published: Contents, rebuilt: Contents, name: str, why: str) ->
 
 
 def test_the_bill_of_materials_follows_from_the_rest() -> None:
-    found = reasons(layer({contents.SBOM: b"1"}), layer({contents.SBOM: b"2"}))
-    assert found == {contents.SBOM: "lists or is derived from what differs elsewhere"}
+    found = reasons(layer({manifest.SBOM: b"1"}), layer({manifest.SBOM: b"2"}))
+    assert found == {manifest.SBOM: "lists or is derived from what differs elsewhere"}

@@ -14,9 +14,8 @@ from typing import Any
 
 import pytest
 
-from layer.build import ROOT
-from layer.publishing import trouble
-from layer.publishing.ledger import Ledger
+from lamella.tools.layer.publishing import trouble
+from lamella.tools.layer.publishing.ledger import Ledger
 from tests.publish.conftest import Ran, write_layer
 from tests.publish.front import Answer, Front, down, error, garbled, lost, throttled
 from tests.publish.test_publish import arn
@@ -35,6 +34,7 @@ Versions = Callable[[str], list[int]]
         pytest.param("publish", error(503, "ServiceException"), id="publish 503"),
         pytest.param("allow", throttled, id="allow throttled"),
         pytest.param("allow", garbled, id="allow garbled"),
+        pytest.param("parameter", lost, id="parameter lost"),
     ],
 )
 def test_what_passes_is_tried_again(
@@ -44,7 +44,8 @@ def test_what_passes_is_tried_again(
     write_layer(layer_zip, "1.3.0")
     aws.recover()
     aws.fail("eu-west-1", operation, fault, trouble.ATTEMPTS - 1)
-    status, output, _ = run("eu-west-1", "--yes", "--access", "public")
+    options = ("--access", "public", "--ssm", "/lamella/layer-arn")
+    status, output, _ = run("eu-west-1", "--yes", *options)
     assert status == 0
     assert aws.seen["eu-west-1", operation] >= trouble.ATTEMPTS
     assert arn("eu-west-1", 2) in output
@@ -55,10 +56,10 @@ def test_throttling_that_does_not_end_fails_its_region_only(
     run: Run, aws: Front, versions: Versions, layers: Path
 ) -> None:
     aws.fail("eu-west-1", "publish", throttled, 100)
-    status, output, _ = run("eu-west-1 us-east-1", "--yes")
+    status, output, told = run("eu-west-1 us-east-1", "--yes")
     assert status == 1
-    assert "eu-west-1  -        failed: An error occurred (TooManyRequestsException)" in output
-    assert "Rate exceeded. This may pass: run the same command again later" in output
+    assert "eu-west-1  failed: An error occurred (TooManyRequestsException)" in told
+    assert "Rate exceeded. This may pass: run the same command again later" in told
     assert arn("us-east-1", 1) in output
     assert aws.seen["eu-west-1", "publish"] == trouble.ATTEMPTS
     assert list(json.loads(layers.read_text())["lamella"]) == ["us-east-1"]
@@ -73,7 +74,7 @@ def test_a_region_that_is_down_catches_up_in_the_next_run(
         aws.fail("eu-west-1", operation, down, 100)
     missed = run("eu-west-1 us-east-1", "--yes")
     assert (missed.status, versions("us-east-1")) == (1, [2, 1])
-    assert "eu-west-1  -        failed: " in missed.output
+    assert "eu-west-1  failed: " in missed.errors
     assert run("eu-west-1 us-east-1").status == 1
 
     aws.recover()
@@ -124,10 +125,10 @@ def test_a_run_that_is_killed_in_the_middle_is_finished_by_the_next(
         return None
 
     aws.fail("eu-west-1", "allow", hang)
-    command = [sys.executable, "-m", "layer.publish", "--yes", "--access", "public"]
-    command += ["--regions", "eu-west-1 us-east-1"]
-    command += ["--zip", str(layer_zip), "--layers", str(layers)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+    command = [sys.executable, "-m", "lamella.tools", "layer", "publish", "--yes"]
+    command += ["--access", "public", "--region", "eu-west-1 us-east-1"]
+    command += ["--layer", str(layer_zip), "--ledger", str(layers)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         assert reached.wait(timeout=60)
         _wait_until(lambda: layers.exists())
         process.send_signal(signal.SIGKILL)
@@ -167,9 +168,9 @@ def test_a_region_without_arm64_refuses_the_field_and_gets_the_layer(
 def test_a_refusal_is_not_tried_again_and_says_what_to_do(run: Run, aws: Front) -> None:
     message = "User is not authorized to perform: lambda:PublishLayerVersion"
     aws.fail("eu-west-1", "publish", error(403, "AccessDeniedException", message), 100)
-    status, output, _ = run("eu-west-1", "--yes")
+    status, _, told = run("eu-west-1", "--yes")
     assert (status, aws.seen["eu-west-1", "publish"]) == (1, 1)
-    assert f"{message}: docs/publishing.md lists the permissions that publishing needs" in output
+    assert f"{message}: docs/publishing.md lists the permissions that publishing needs" in told
 
 
 def test_a_permission_that_is_refused_fails_the_region(run: Run, aws: Front, layers: Path) -> None:
@@ -178,12 +179,34 @@ def test_a_permission_that_is_refused_fails_the_region(run: Run, aws: Front, lay
     assert not layers.exists()
 
 
+def test_a_parameter_that_is_refused_fails_the_region(
+    run: Run, aws: Front, layers: Path, parameters: Callable[[str], str | None]
+) -> None:
+    """The version is there, nobody is told of it, and the next run finishes."""
+    message = "User is not authorized to perform: ssm:PutParameter"
+    aws.fail("eu-west-1", "parameter", refused_parameter(message))
+    options = ("--yes", "--ssm", "/lamella/layer-arn")
+    status, output, told = run("eu-west-1 us-east-1", *options)
+    assert (status, output) == (1, f"{arn('us-east-1', 1)}\n")
+    assert f"{message}: docs/publishing.md lists the permissions" in told
+    assert list(json.loads(layers.read_text())["lamella"]) == ["us-east-1"]
+
+    assert run("eu-west-1 us-east-1", *options).status == 0
+    assert parameters("eu-west-1") == arn("eu-west-1", 1)
+
+
+def refused_parameter(message: str) -> Any:
+    """The error as Systems Manager words it: in the body, unlike Lambda."""
+    body = json.dumps({"__type": "AccessDeniedException", "Message": message}).encode()
+    return lambda ask: Answer(400, {"Content-Type": "application/x-amz-json-1.1"}, body)
+
+
 def test_a_conflict_that_is_no_permission_is_not_taken_for_one(run: Run, aws: Front) -> None:
     run("eu-west-1", "--yes", "--access", "account:210987654321")
     message = "Another operation is in progress"
     aws.fail("eu-west-1", "allow", error(409, "ResourceConflictException", message))
-    status, output, _ = run("eu-west-1", "--yes", "--access", "public")
-    assert (status, message in output) == (1, True)
+    status, _, told = run("eu-west-1", "--yes", "--access", "public")
+    assert (status, message in told) == (1, True)
 
 
 def test_other_bytes_than_those_sent_are_noticed(run: Run, aws: Front) -> None:
@@ -194,9 +217,9 @@ def test_other_bytes_than_those_sent_are_noticed(run: Run, aws: Front) -> None:
         return answer._replace(body=json.dumps(body).encode())
 
     aws.fail("eu-west-1", "publish", corrupt)
-    status, output, _ = run("eu-west-1", "--yes")
-    assert status == 1
-    assert f"but Lambda has stored AAAA as {arn('eu-west-1', 1)}: delete that version" in output
+    status, output, told = run("eu-west-1", "--yes")
+    assert (status, output) == (1, "")
+    assert f"but Lambda has stored AAAA as {arn('eu-west-1', 1)}: delete that version" in told
 
 
 def test_without_credentials(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +227,7 @@ def test_without_credentials(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     status, _, errors = run("eu-west-1")
     assert status == 1
     assert errors == (
-        "Unable to locate credentials: set AWS_PROFILE, or name a --profile of your AWS "
+        "Error: Unable to locate credentials: set AWS_PROFILE, or name a --profile of your AWS "
         "configuration\n"
     )
 
@@ -219,9 +242,9 @@ def test_a_record_that_cannot_be_written_fails_the_region_and_stays_whole(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    status, output, _ = run("eu-west-1", "--yes")
+    status, _, told = run("eu-west-1", "--yes")
     assert status == 1
-    assert "failed: [Errno 28] No space left on device" in output
+    assert "failed: [Errno 28] No space left on device" in told
     assert layers.read_text() == before
     assert sorted(os.listdir(layers.parent)) == ["layer.zip", "layers.json"]
 

@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from layer import BuildError, contents, verify
+from lamella.local.layer import LayerError
+from lamella.tools.layer import contents
+from layer import verify
 from tests.publish.conftest import write_layer
 
 HIDDEN = "python/sitecustomize.py"
@@ -90,7 +92,7 @@ def test_bytes_that_the_directory_does_not_account_for(
     assert verify.main([str(path)]) == 1
     assert f"{path} " in capsys.readouterr().err
     with pytest.raises(
-        BuildError, match=r"could unpack to something else than it shows|no zip file"
+        LayerError, match=r"could unpack to something else than it shows|no zip file"
     ):
         contents.read(path)
 
@@ -136,7 +138,7 @@ def test_names_modes_and_remarks_that_the_build_never_makes(
         warnings.simplefilter("ignore")  # zipfile warns of a name that is there twice
         for each in entries:
             archive.writestr(each, b"")
-    with pytest.raises(BuildError, match=f"could unpack to something else than it shows: {why}"):
+    with pytest.raises(LayerError, match=f"could unpack to something else than it shows: {why}"):
         contents.read(path)
 
 
@@ -156,7 +158,7 @@ def test_bytes_behind_the_end_of_what_is_compressed(tmp_path: Path) -> None:
     path.write_bytes(raw)
     with zipfile.ZipFile(path) as archive:
         assert archive.read("bootstrap") == data
-    with pytest.raises(BuildError, match="bootstrap holds more than it unpacks to"):
+    with pytest.raises(LayerError, match="bootstrap holds more than it unpacks to"):
         contents.read(path)
 
 
@@ -166,7 +168,7 @@ def test_an_encrypted_file(tmp_path: Path) -> None:
         made = entry("bootstrap")
         archive.writestr(made, b"x")
         made.flag_bits |= 1
-    with pytest.raises(BuildError, match="bootstrap is encrypted or packed in a way"):
+    with pytest.raises(LayerError, match="bootstrap is encrypted or packed in a way"):
         contents.read(path)
 
 
@@ -203,5 +205,5 @@ def test_a_zip_that_lambda_could_not_unpack(
     path = tmp_path / "layer.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(entry("zeros"), bytes(2000))
-    with pytest.raises(BuildError, match="unpacks to 2,000 bytes; Lambda takes at most 1,000"):
+    with pytest.raises(LayerError, match="unpacks to 2,000 bytes; Lambda takes at most 1,000"):
         contents.read(path)

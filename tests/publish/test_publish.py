@@ -9,10 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
+from lamella.tools.cli import main
+from lamella.tools.layer.publishing.region import ARCHITECTURES, RUNTIMES
 from layer.build import ROOT
-from layer.publishing.region import ARCHITECTURES, RUNTIMES
+from layer.pythons import SUPPORTED
 from tests.publish.conftest import ACCOUNT, Ran, write_layer
 from tests.publish.front import Answer, Front
 
@@ -27,24 +30,18 @@ def arn(region: str, number: int, partition: str = "aws") -> str:
 def test_a_dry_run_says_what_it_would_do_and_does_nothing(
     run: Run, aws: Front, layers: Path
 ) -> None:
-    status, output, _ = run("eu-west-1 us-east-1", "--access", "public")
-    assert status == 0
+    status, output, told = run("eu-west-1 us-east-1", "--access", "public")
+    assert (status, output) == (0, "")
     words = "would publish version 1, and let everyone with an AWS account use it"
-    assert f"eu-west-1  {words}\nus-east-1  {words}\nNothing was changed." in output
+    assert f"eu-west-1  {words}\nus-east-1  {words}\nNothing was changed." in told
     assert {operation for _, operation in aws.seen} == {"account", "list"}
     assert not layers.exists()
 
 
-def test_it_ends_with_a_table_of_arns_and_records_them(
-    run: Run, layers: Path, layer_zip: Path
-) -> None:
-    status, output, _ = run("us-east-1,eu-west-1", "--yes")
-    assert status == 0
-    assert output.endswith(
-        "region     version  ARN\n"
-        f"us-east-1  1        {arn('us-east-1', 1)}\n"
-        f"eu-west-1  1        {arn('eu-west-1', 1)}\n"
-    )
+def test_it_prints_the_arns_and_records_them(run: Run, layers: Path, layer_zip: Path) -> None:
+    status, output, told = run("us-east-1,eu-west-1", "--yes")
+    assert (status, output) == (0, f"{arn('us-east-1', 1)}\n{arn('eu-west-1', 1)}\n")
+    assert told.endswith("region     what it has\nus-east-1  version 1\neu-west-1  version 1\n")
     entry = {
         "lamella": "1.2.3",
         "layer_version": 1,
@@ -70,6 +67,7 @@ def test_what_lambda_stores_is_the_zip_with_its_description(
 
 
 def test_published_and_deployed_layers_are_for_the_same_runtimes() -> None:
+    assert [f"python{minor}" for minor in SUPPORTED] == RUNTIMES
     template = yaml.load((ROOT / "template.yaml").read_text(), yaml.BaseLoader)
     layer = template["Resources"]["LamellaLayer"]["Properties"]
     assert sorted(layer["CompatibleArchitectures"]) == ARCHITECTURES
@@ -93,11 +91,11 @@ def test_the_same_content_is_not_published_twice(run: Run, versions: Versions) -
     first = run("eu-west-1", "--yes")
     again = run("eu-west-1", "--yes", "--access", "public")
     assert (again.status, versions("eu-west-1")) == (0, [1])
-    assert again.output.splitlines()[-1] == first.output.splitlines()[-1]
-    assert "has it already as version 1\n" in run("eu-west-1").output
+    assert again.output == first.output
+    assert "has it already as version 1\n" in run("eu-west-1").errors
     assert (
         "has it already as version 1; would make sure that account 210987654321 may use it"
-        in run("eu-west-1", "--access", "account:210987654321").output
+        in run("eu-west-1", "--access", "account:210987654321").errors
     )
 
 
@@ -117,7 +115,7 @@ def test_a_region_that_is_added_later_gets_the_number_of_the_others(
     write_layer(layer_zip, "1.3.0")
     run("eu-west-1", "--yes")
     asked = run("us-east-1")
-    assert "would publish version 2 after 1 placeholder(s) from version 1 on" in asked.output
+    assert "would publish version 2 after 1 placeholder(s) from version 1 on" in asked.errors
     status, output, _ = run("us-east-1", "--yes", "--access", "public")
     assert (status, arn("us-east-1", 2) in output) == (0, True)
     assert sorted(json.loads(layers.read_text())["lamella"]) == ["eu-west-1", "us-east-1"]
@@ -163,3 +161,36 @@ def test_a_permission_that_exists_is_fine(run: Run, aws: Front) -> None:
     status, output, _ = run("eu-west-1", "--yes", "--access", "public")
     assert (status, aws.seen["eu-west-1", "allow"]) == (0, 2)
     assert arn("eu-west-1", 1) in output
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_parameter_in_each_region_has_the_arn(
+    run: Run, aws: Front, parameters: Callable[[str], str | None], layer_zip: Path, existing: bool
+) -> None:
+    name = "/lamella/layer-arn"
+    if existing:
+        run("eu-west-1 us-east-1", "--yes", "--ssm", name)
+        write_layer(layer_zip, "1.3.0")
+    asked = run("eu-west-1", "--ssm", name)
+    assert f"and write its ARN to the parameter {name}\n" in asked.errors
+    assert parameters("eu-west-1") == (arn("eu-west-1", 1) if existing else None)
+
+    done = run("eu-west-1 us-east-1", "--yes", "--ssm", name)
+    assert done.status == 0
+    expected = [arn(region, 1 + existing) for region in ("eu-west-1", "us-east-1")]
+    assert [parameters("eu-west-1"), parameters("us-east-1")] == expected
+    assert (
+        f"; would write its ARN to the parameter {name}\n" in run("eu-west-1", "--ssm", name).errors
+    )
+
+
+def test_without_a_ledger_nothing_is_written(
+    aws: Front, layer_zip: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the layer may come from the working directory, where `make layer` puts it."""
+    monkeypatch.chdir(layer_zip.parent)
+    Path("dist").mkdir()
+    layer_zip.rename("dist/lamella-layer.zip")
+    main(["layer", "publish", "--region", "eu-west-1", "--yes"], standalone_mode=False)
+    assert capfd.readouterr().out == f"{arn('eu-west-1', 1)}\n"
+    assert [str(path) for path in Path().rglob("*.*")] == ["dist/lamella-layer.zip"]

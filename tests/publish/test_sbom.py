@@ -10,7 +10,8 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from layer import archive, build, contents, pythons, sbom
+from lamella.tools.layer import contents
+from layer import archive, build, manifest, pythons, sbom
 from tests.publish.conftest import write_layer
 
 VALIDATOR = JsonStrictValidator(SchemaVersion.V1_6)
@@ -26,7 +27,7 @@ def layer_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bill(layer_zip: Path) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(contents.read(layer_zip).files[contents.SBOM])
+    value: dict[str, Any] = json.loads(contents.read(layer_zip).files[manifest.SBOM])
     return value
 
 

@@ -4,25 +4,6 @@
     async with Environment(config) as environment:
         result = await environment.invoke({"hello": "world"})
 
-Never part of the layer.
+Never part of the layer. Each name is imported from its own module (`local.config`,
+`local.environment`), so that `local.layer` needs no package.
 """
-
-from __future__ import annotations
-
-from lamella.front_doors.answer import Answer, InvokeResult
-from lamella.front_doors.delivery import Throttled
-from lamella.local.config import FunctionConfig
-from lamella.local.environment import Environment, EnvironmentState
-from lamella.local.function import LocalFunction
-from lamella.local.sandbox import Failure
-
-__all__ = [
-    "Answer",
-    "Environment",
-    "EnvironmentState",
-    "Failure",
-    "FunctionConfig",
-    "InvokeResult",
-    "LocalFunction",
-    "Throttled",
-]

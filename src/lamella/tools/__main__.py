@@ -1,24 +1,21 @@
 """The command `lamella`, or why it cannot start.
 
-Outside of `cli`, whose packages come with the extra `local` only.
+Outside of `cli`, whose package `click` comes with the extras only.
 """
 
 from __future__ import annotations
 
 import sys
 
-MISSING = (
-    "The command `lamella` needs {!r}, which is not installed. Functions on Lambda do not need its "
-    'packages, so they are an extra: pip install "lamella[local]"'
-)
+from lamella.tools import MISSING
 
 
 def main() -> None:
-    """Run the command. Raises SystemExit, with a message where the extra is not installed."""
+    """Run the command. Raises SystemExit, with a message where no extra is installed."""
     try:
         from lamella.tools.cli import main as command
     except ModuleNotFoundError as error:
-        sys.exit(MISSING.format(error.name))
+        sys.exit(MISSING.format("lamella", error.name, "local"))
     command()
 
 

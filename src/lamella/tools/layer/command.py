@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import click
 
 from lamella.local.layer import LayerError, find_layer, unpack
-
-MANIFEST = "lamella/manifest.json"
+from lamella.tools.layer import contents
+from lamella.tools.layer.contents import Contents
+from lamella.tools.layer.publishing.command import publish
 
 ZIP = click.option(
     "--layer",
@@ -56,21 +56,14 @@ def unpack_command(directory: Path, given: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="A report for programs.")
 def info_command(given: Path | None, as_json: bool) -> None:
     """Say which release the layer is, its size and its sha256."""
-    path = _found(given)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            manifest = json.loads(archive.read(MANIFEST))
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise click.ClickException(
-            f"{path} is not a layer of Lamella: its {MANIFEST} cannot be read ({error})."
-        ) from error
+    path, holds = _read(given)
+    bytecode = holds.manifest["bytecode"]
     about: dict[str, Any] = {
         "path": str(path),
-        "version": manifest["version"],
-        "bytecode": sorted(manifest["bytecode"], key=lambda minor: int(minor.partition(".")[2])),
+        "version": holds.manifest["version"],
+        "bytecode": sorted(bytecode, key=lambda minor: int(minor.partition(".")[2])),
         "bytes": path.stat().st_size,
-        "unpacked_bytes": unpacked,
+        "unpacked_bytes": sum(map(len, holds.files.values())),
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
     if as_json:
@@ -83,6 +76,34 @@ def info_command(given: Path | None, as_json: bool) -> None:
             if isinstance(value, int)
             else f"{name:15} {value}"
         )
+
+
+@layer.command("verify")
+@click.argument("zip_file", metavar="[ZIP]", required=False, type=click.Path(path_type=Path))
+def verify_command(zip_file: Path | None) -> None:
+    """Check a layer's ZIP (the installed one, if none is named) against its own manifest.
+
+    It refuses a zip that could unpack to something else than it shows. Whether a zip holds what
+    the source code builds, only `make verify` in a checkout of Lamella can tell.
+    """
+    path, holds = _read(zip_file)
+    if altered := contents.altered(holds):
+        raise click.ClickException(f"{path} is not as it was built: {', '.join(altered)}.")
+    count, version = len(holds.manifest["files"]), holds.manifest["version"]
+    click.echo(f"verified {count} files of Lamella {version}, as the manifest of {path} lists them")
+    if added := contents.added(holds):
+        click.echo(f"added after the build, and loaded by nothing: {', '.join(added)}")
+
+
+layer.add_command(publish)
+
+
+def _read(given: Path | None) -> tuple[Path, Contents]:
+    path = _found(given)
+    try:
+        return path, contents.read(path)
+    except LayerError as error:
+        raise click.ClickException(f"{error}.") from error
 
 
 def _found(given: Path | None) -> Path:

@@ -53,7 +53,11 @@ def passes(error: BaseException) -> bool:
     """
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        return status in {429, 500, 502, 503, 504} or "Throttling" in code(error)
+        return (
+            status in {429, 500, 502, 503, 504}
+            or "Throttling" in code(error)
+            or code(error) == "TooManyUpdates"  # of a parameter, at the same time
+        )
     return isinstance(
         error, (exceptions.ConnectionError, exceptions.HTTPClientError, ResponseParserError)
     )

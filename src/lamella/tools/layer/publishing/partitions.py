@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import boto3
 
-from layer.publishing import PublishError
+from lamella.tools.layer.publishing import PublishError
 
 
 def partition_of(session: boto3.Session, regions: Sequence[str]) -> str:
@@ -45,5 +45,5 @@ def _unknown(region: str, known: Iterable[str]) -> str:
     advice = f"did you mean {nearest[0]}? " if nearest else ""
     return (
         f"{region!r} is no region that Lambda is known to be in: {advice}"
-        "A region that is newer than this boto3 needs a newer boto3 (make pins)"
+        "A region that is newer than this boto3 needs a newer one: pip install --upgrade boto3"
     )

@@ -1,4 +1,4 @@
-"""Publishes the layer to AWS regions: `python -m layer.publish` (needs boto3 and rich)."""
+"""`lamella layer publish`: the layer into AWS regions. Only here boto3 is needed."""
 
 from __future__ import annotations
 

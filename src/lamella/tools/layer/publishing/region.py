@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from layer import pythons
-from layer.publishing import PublishError, numbers, trouble
-from layer.publishing.access import Access
-from layer.publishing.numbers import Latest
-from layer.publishing.release import Upload, placeholder
+from lamella.tools.layer.publishing import PublishError, numbers, trouble
+from lamella.tools.layer.publishing.access import Access
+from lamella.tools.layer.publishing.numbers import Latest
+from lamella.tools.layer.publishing.release import Upload, placeholder
 
 if TYPE_CHECKING:
     import boto3
     from mypy_boto3_lambda import LambdaClient
 
 ARCHITECTURES = ["arm64", "x86_64"]
-RUNTIMES = [f"python{minor}" for minor in pythons.SUPPORTED]
+RUNTIMES = ["python3.10", "python3.11", "python3.12", "python3.13", "python3.14"]
 """What the layer says it is for; Lambda filters lists with it and enforces nothing
 (https://docs.aws.amazon.com/lambda/latest/api/API_PublishLayerVersion.html)."""
 

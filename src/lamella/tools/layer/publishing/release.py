@@ -9,15 +9,12 @@ import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
-from layer import BuildError, contents
-from layer.publishing import PublishError
+from lamella.tools.layer import contents
+from lamella.tools.layer.publishing import PublishError
 
 LIMIT = 50 * 1024 * 1024
 """How large a zip may be that is uploaded directly, in bytes
 (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
-
-_LOADED = ("bin/", "bootstrap", "extensions/", "lamella/", "lib/", "python/")
-"""Where Lambda, Python and the bootstrap look for what they run."""
 
 
 class Upload(NamedTuple):
@@ -47,17 +44,14 @@ class Release(NamedTuple):
 def load(path: Path) -> Release:
     """Return the layer in the zip at `path`.
 
-    Raises PublishError when it is not a layer of ours as it was built (files that a signature
-    added are fine), or too large.
+    Raises LayerError when it is no layer of ours, and PublishError when it is not as it was built
+    (files that a signature added are fine), or too large.
     """
-    try:
-        layer = contents.read(path)
-    except BuildError as error:
-        raise PublishError(f"{error}. Build one: make layer") from None
-    added = [name for name in contents.added(layer) if name.startswith(_LOADED)]
-    if changed := contents.changed(layer) + added:
+    layer = contents.read(path)
+    if altered := contents.altered(layer):
         raise PublishError(
-            f"{path} is not as it was built: {', '.join(changed)}. Build it anew: make layer"
+            f"{path} is not as it was built: {', '.join(altered)}. Take the zip of the package "
+            "lamella-layer, or build it in a checkout: make layer"
         )
     data = path.read_bytes()
     if len(data) > LIMIT:

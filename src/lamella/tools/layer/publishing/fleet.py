@@ -9,8 +9,8 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from layer.publishing import PublishError, trouble
-from layer.publishing.region import Region, Tell
+from lamella.tools.layer.publishing import PublishError, trouble
+from lamella.tools.layer.publishing.region import Region, Tell
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ import threading
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from layer.publishing import PublishError
-from layer.publishing.numbers import Latest
+from lamella.tools.layer.publishing import PublishError
+from lamella.tools.layer.publishing.numbers import Latest
 
 
 class Entry(NamedTuple):

@@ -11,10 +11,10 @@ import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from layer import BuildError, packing
+from lamella.local.layer import LayerError
+from lamella.tools.layer import packing
 
 MANIFEST = "lamella/manifest.json"
-SBOM = "lamella/sbom.cdx.json"
 
 MOST_BYTES = 250 * 1024 * 1024
 """What Lambda unpacks at most (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html);
@@ -22,6 +22,9 @@ a zip that claims more is not read."""
 
 SHOWN = 5
 """How many oddities are shown."""
+
+LOADED = ("bin/", "bootstrap", "extensions/", "lamella/", "lib/", "python/")
+"""Where Lambda, Python and the bootstrap look for what they run."""
 
 
 class Contents(NamedTuple):
@@ -35,8 +38,8 @@ class Contents(NamedTuple):
 def read(path: Path) -> Contents:
     """Return what the zip at `path` holds.
 
-    Raises BuildError when it is no zip, is no layer of ours (has no readable manifest), has more
-    than Lambda unpacks, or could unpack to something else than it shows (see `layer.packing`).
+    Raises LayerError when it is no zip, is no layer of ours (has no readable manifest), has more
+    than Lambda unpacks, or could unpack to something else than it shows (see `packing`).
     """
     try:
         raw = path.read_bytes()
@@ -44,21 +47,28 @@ def read(path: Path) -> Contents:
             entries = archive.infolist()
             size = sum(entry.file_size for entry in entries)
             if size > MOST_BYTES:
-                raise BuildError(
+                raise LayerError(
                     f"{path} unpacks to {size:,} bytes; Lambda takes at most {MOST_BYTES:,}"
                 )
             odd = list(packing.odd_entries(entries)) or list(packing.hidden_bytes(raw, archive))
             if odd:
                 more = f", and {len(odd) - SHOWN} more" if len(odd) > SHOWN else ""
-                raise BuildError(
+                raise LayerError(
                     f"{path} could unpack to something else than it shows: "
                     f"{'; '.join(odd[:SHOWN])}{more}. The build makes no such zip"
                 )
             files = {entry.filename: archive.read(entry) for entry in entries}
     except (OSError, zipfile.BadZipFile, zlib.error, struct.error) as error:
-        raise BuildError(f"{path} is no zip file that can be read: {error}") from None
+        raise LayerError(f"{path} is no zip file that can be read: {error}") from None
+    try:
+        manifest: dict[str, Any] = json.loads(files[MANIFEST])
+        manifest["version"], manifest["files"].items(), manifest["bytecode"].items()
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise LayerError(
+            f"{path} is not a layer of Lamella: it has no readable {MANIFEST}"
+        ) from None
     modes = {entry.filename: entry.external_attr >> 16 & 0o777 for entry in entries}
-    return Contents(files, modes, _manifest(files, path))
+    return Contents(files, modes, manifest)
 
 
 def changed(layer: Contents) -> list[str]:
@@ -75,17 +85,14 @@ def changed(layer: Contents) -> list[str]:
 def added(layer: Contents) -> list[str]:
     """Return the names of files that the layer's own manifest does not list.
 
-    A signature is one; anything that Lambda or Python would load is not.
+    Those of a signature are fine.
     """
     return sorted(layer.files.keys() - layer.manifest["files"].keys() - {MANIFEST})
 
 
-def _manifest(files: dict[str, bytes], path: Path) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = json.loads(files[MANIFEST])
-        manifest["version"], manifest["files"].items(), manifest["bytecode"].items()
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise BuildError(
-            f"{path} is not a layer of Lamella: it has no readable {MANIFEST}"
-        ) from None
-    return manifest
+def altered(layer: Contents) -> list[str]:
+    """Return the names that make it another layer than the one that was built.
+
+    Files that are changed or lost, and added ones that Lambda or Python would load.
+    """
+    return changed(layer) + [name for name in added(layer) if name.startswith(LOADED)]

@@ -6,25 +6,29 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 
-from layer.publishing import numbers
-from layer.publishing.access import Access
-from layer.publishing.fleet import Failed
-from layer.publishing.numbers import Latest
+from lamella.tools.layer.publishing import numbers
+from lamella.tools.layer.publishing.access import Access
+from lamella.tools.layer.publishing.fleet import Failed
+from lamella.tools.layer.publishing.numbers import Latest
 
 
-def intention(latest: Latest, code_sha256: str, wanted: int, access: Sequence[Access]) -> str:
+def intention(
+    latest: Latest, code_sha256: str, wanted: int, access: Sequence[Access], parameter: str | None
+) -> str:
     """Return what publishing would do in a region that has `latest`."""
     allowed = " and ".join(each.words for each in access)
+    write = f", and write its ARN to the parameter {parameter}" if parameter else ""
     if latest.code_sha256 == code_sha256:
         sure = f"; would make sure that {allowed} may use it" if access else ""
-        return f"has it already as version {latest.number}{sure}"
+        if parameter:
+            write = f"; would write its ARN to the parameter {parameter}"
+        return f"has it already as version {latest.number}{sure}{write}"
     fills = numbers.placeholders(latest, wanted)
     number = latest.number + fills + 1
     first = latest.number + 1
     before = f" after {fills} placeholder(s) from version {first} on" if fills else ""
-    return f"would publish version {number}{before}" + (
-        f", and let {allowed} use it" * bool(access)
-    )
+    use = f", and let {allowed} use it" if access else ""
+    return f"would publish version {number}{before}{use}{write}"
 
 
 def dry_run(console: Console, intentions: Mapping[str, str]) -> None:
@@ -35,14 +39,12 @@ def dry_run(console: Console, intentions: Mapping[str, str]) -> None:
 
 
 def outcome(console: Console, results: Mapping[str, Latest | Failed]) -> None:
-    """Print the ARN of each region, and what went wrong in the others."""
+    """Print which version each region has now, and what went wrong in the others."""
     rows = [
-        (region, str(result.number), result.arn)
-        if isinstance(result, Latest)
-        else (region, "-", _failed(result))
+        (region, f"version {result.number}" if isinstance(result, Latest) else _failed(result))
         for region, result in results.items()
     ]
-    _table(console, ("region", "version", "ARN"), rows)
+    _table(console, ("region", "what it has"), rows)
     found = {result.number for result in results.values() if isinstance(result, Latest)}
     if len(found) > 1:
         console.print(
