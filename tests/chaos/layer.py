@@ -13,7 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from lamella.local import Environment, FunctionConfig, InvokeResult
+from lamella.front_doors.answer import InvokeResult
+from lamella.local.config import FunctionConfig
+from lamella.local.environment import Environment
 from tests.chaos.attack import Attack, Broken
 
 FUNCTION = Path(__file__).with_name("function")

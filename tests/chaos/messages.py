@@ -16,7 +16,7 @@ from typing import Any
 import hypothesis
 from hypothesis import strategies as st
 
-from lamella.local import InvokeResult
+from lamella.front_doors.answer import InvokeResult
 from lamella.testing import events
 from tests.chaos.attack import Attack, Broken
 from tests.chaos.layer import Layer, answer_of
