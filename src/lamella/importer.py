@@ -86,7 +86,7 @@ def import_app(name: AppName) -> ASGIApp:
     module_name, colon, attribute = name.reference.partition(":")
     if not colon:
         raise AppImportError(f"{name} has no colon: write package.module:attribute, {EXAMPLE}.")
-    if not module_name or module_name.startswith("."):
+    if module_name[:1] in ("", "."):
         raise AppImportError(f"{name} names no module before the colon: {EXAMPLE}.")
     app = module = _module(name, module_name)
     for part in attribute.removesuffix("()").split("."):
@@ -110,11 +110,7 @@ def import_app(name: AppName) -> ASGIApp:
             f"{name} is {app!r}, which cannot be called: name an ASGI application.",
             "Runtime.HandlerNotFound",
         )
-    # With green threads in place of its threads and sockets the event loop stands still.
-    green = (("gevent.monkey", "is_module_patched"), ("eventlet.patcher", "is_monkey_patched"))
-    questions = [getattr(sys.modules.get(module), ask, None) for module, ask in green]
-    modules = ("socket", "select", "thread", "threading")
-    if any(ask(module) for ask in questions if ask for module in modules):
+    if _patched():
         raise AppImportError(
             f"{name} imports gevent's or eventlet's monkey patching, under which no event loop "
             "runs: remove monkey.patch_all() or monkey_patch() from what Lambda imports. An "
@@ -122,6 +118,14 @@ def import_app(name: AppName) -> ASGIApp:
             "Runtime.UserCodeError",
         )
     return app  # type: ignore[no-any-return]  # callable is all that can be known of it here
+
+
+def _patched() -> bool:
+    """Whether green threads stand in for threads and sockets: there the event loop stands still."""
+    green = (("gevent.monkey", "is_module_patched"), ("eventlet.patcher", "is_monkey_patched"))
+    questions = [getattr(sys.modules.get(module), ask, None) for module, ask in green]
+    modules = ("socket", "select", "thread", "threading")
+    return any(ask(module) for ask in questions if ask for module in modules)
 
 
 def _module(name: AppName, module: str) -> Any:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect  # loaded already: asyncio imports it
 from importlib import import_module
+from math import inf
 from typing import Any
 
 from lamella.errors import InitError, SettingError
@@ -70,19 +71,15 @@ def recognise(app: Any) -> str:
         return "asgi3"
     if getattr(app, "_asgi_double_callable", False):
         return "asgi2"
-    # Else by how many positional arguments a call, or a class's constructor, takes.
     try:
-        parameters = inspect.signature(app).parameters.values()
+        required, most = _positional_arguments(app)
     except (TypeError, ValueError):
         return "asgi3"  # compiled code that does not tell
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    required = sum(p.default is p.empty for p in positional)
-    takes_any = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     if required == 2:
         return "wsgi"
-    if required == 1 and len(positional) < 3 and not takes_any:
+    if required == 1 and most < 3:
         return "asgi2"
-    if takes_any or (required and len(positional) >= 3 and required <= 3):
+    if most == inf or 1 <= required <= 3 <= most:
         return "asgi3"
     raise SettingError(
         f"ASGI_INTERFACE='auto' cannot tell what {app!r} is: it takes {required} positional "
@@ -90,3 +87,11 @@ def recognise(app: Any) -> str:
         "Name a factory with (), as in main:create_app(); otherwise set ASGI_INTERFACE to "
         "asgi3, asgi2 or wsgi."
     )
+
+
+def _positional_arguments(app: Any) -> tuple[int, float]:
+    """How many a call, or a class's constructor, takes: at least and at most, `inf` with *args."""
+    parameters = inspect.signature(app).parameters.values()
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    takes_any = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    return sum(p.default is p.empty for p in named), inf if takes_any else len(named)

@@ -73,6 +73,7 @@ EVENTS: dict[str, tuple[Any, str]] = {
     "records-empty": ({"Records": []}, UNKNOWN),
     "records-text": ({"Records": ["aws:sqs"]}, UNKNOWN),
     "stranger": ({"Records": [{"eventSource": "aws:sqs\r\n"}]}, UNKNOWN),
+    "list-of-marks": ([{}, "awslogs"], UNKNOWN),  # values of a list, no keys
     "odd": ({"Records": [{"eventSource": ["aws:sqs"]}]}, UNKNOWN),
 }
 

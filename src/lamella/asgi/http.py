@@ -32,12 +32,16 @@ FATAL = (SystemExit, KeyboardInterrupt, MemoryError)
 
 
 class State(Enum):
-    """Where the cycle is."""
+    """Where the cycle is, and the messages that the application may send there."""
 
-    REQUEST = "waiting for http.response.start"
-    RESPONSE = "waiting for the rest of the body"
-    COMPLETE = "response complete"
-    GONE = "client gone"
+    REQUEST = "waiting for http.response.start", "http.response.start"
+    RESPONSE = "waiting for the rest of the body", "http.response.body", "http.response.pathsend"
+    COMPLETE = ("response complete",)
+    GONE = ("client gone",)
+
+    def __init__(self, meaning: str, *accepted: str) -> None:
+        self.meaning = meaning
+        self.accepted = accepted
 
 
 class HTTPCycle:
@@ -118,7 +122,14 @@ class HTTPCycle:
         malformed, `ClientDisconnected` (an OSError) once the client is gone.
         """
         kind, state = message["type"], self.state
-        if state is State.RESPONSE and kind == "http.response.body":
+        if kind not in state.accepted:
+            if state is State.GONE:
+                raise ClientDisconnected("The client is gone: its response has ended.")
+            expected = " or ".join(map(repr, state.accepted)) or "nothing more"
+            raise ApplicationError(
+                f"Expected {expected}, but the application sent {kind!r} ({state.meaning})."
+            )
+        if kind == "http.response.body":
             data = message.get("body", b"")
             if not isinstance(data, bytes):
                 if not isinstance(data, (bytearray, memoryview)):
@@ -127,18 +138,18 @@ class HTTPCycle:
                     )
                 data = bytes(data)
             await self._deliver(data, message.get("more_body", False))
-        elif state is State.REQUEST and kind == "http.response.start":
+        elif kind == "http.response.start":
             status = message["status"]
             if not isinstance(status, int) or not 200 <= status <= 599:
                 raise ApplicationError(
                     f"http.response.start has status {status!r}: send an integer from 200 to 599."
                 )
-            headers = checked_headers(message.get("headers") or ())
+            headers = checked_headers(message.get("headers"))
             if status >= 500:
                 self._answered = sys.exc_info()[1]
             self.state = State.RESPONSE
             self._sink.start(int(status), headers)  # an http.HTTPStatus has a text of its own
-        elif state is State.RESPONSE and kind == "http.response.pathsend":
+        else:
             # /var/task, /opt and /tmp are local disks: a read of one chunk is shorter than a
             # thread switch; other requests run between two chunks.
             with open(message["path"], "rb") as file:  # noqa: ASYNC230  as the comment says
@@ -148,12 +159,6 @@ class HTTPCycle:
                     await asyncio.sleep(0)
                     chunk = following
             await self._deliver(chunk, more=False)
-        elif state is State.GONE:
-            raise ClientDisconnected("The client is gone: its response has ended.")
-        else:
-            raise ApplicationError(
-                f"Expected {_EXPECTED[state]}, but the application sent {kind!r} ({state.value})."
-            )
 
     async def _deliver(self, data: bytes, more: bool) -> None:
         if not more:
@@ -191,22 +196,15 @@ class HTTPCycle:
         return f"{self.scope['method']} {path if path.isprintable() else ascii(path)}"
 
 
-_EXPECTED = {
-    State.REQUEST: "'http.response.start'",
-    State.RESPONSE: "'http.response.body' or 'http.response.pathsend'",
-    State.COMPLETE: "nothing more",
-}
-
-
-def checked_headers(headers: Iterable[Iterable[bytes]]) -> Headers:
-    """Response headers as pairs of bytes with lower-case names.
+def checked_headers(headers: Iterable[Iterable[bytes]] | None) -> Headers:
+    """Response headers as pairs of bytes with lower-case names; none where a message has none.
 
     Raises `ApplicationError` for a header that is no pair of bytes, for a name that is no token,
     and for CR, LF or NUL in a value: passed on, they would let a value from outside write headers
     of its own (RFC 9110, section 5.5).
     """
     checked: Headers = []
-    for header in headers:
+    for header in headers or ():
         try:
             name, value = header
         except (TypeError, ValueError):

@@ -95,7 +95,7 @@ class RestApi(FrontDoor):
         path = below(self.base or f"/{self.stage}", request.raw_path)
         if path is None:
             raise Refused(Trouble.NO_ROUTE)
-        inside = path if not self.base else self.base + path
+        inside = self.base + path
         headers = listed(_event_headers(request))
         query = listed(decoded_query(request.query))
         tail = path.lstrip("/")

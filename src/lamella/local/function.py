@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
@@ -97,8 +98,8 @@ class LocalFunction:
         """
         environment = self._free()
         if environment is None:
-            answers = [answer for running in self._busy.values() for answer in running]
-            if finishing := [answer.finished() for answer in answers if answer.ended]:
+            running = itertools.chain(*self._busy.values())
+            if finishing := [answer.finished() for answer in running if answer.ended]:
                 await first_of(*finishing, timeout=FINISHING_GRACE)
                 await asyncio.sleep(0)  # let _release see it, too
             environment = self._free()

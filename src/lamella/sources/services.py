@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lamella.types import Event
+
 UNKNOWN = "unknown"
 """An event without a mark: a direct invocation, Step Functions' own input, a rule of AWS IoT."""
 
@@ -67,16 +69,17 @@ def service_of(event: Any) -> str:
 
     EventBridge Pipes hand on a list of records as it is.
     """
-    records = event.get("Records") if isinstance(event, dict) else event
-    first = records[0] if isinstance(records, list) and records else event
+    whole: Event = event if isinstance(event, dict) else {"Records": event}
+    records = whole.get("Records")
+    first = records[0] if isinstance(records, list) and records else whole
     if not isinstance(first, dict):
         return UNKNOWN
     if "cf" in first:  # what CloudFront asks before or after the origin answers
         return "cloudfront"
-    written = first.get("eventSource") or first.get("EventSource")
-    if isinstance(written, str) and written in BY_EVENT_SOURCE:
+    written = str(first.get("eventSource") or first.get("EventSource"))
+    if written in BY_EVENT_SOURCE:
         return BY_EVENT_SOURCE[written]
     for name, marks in BY_KEYS:
-        if all(key in event and value in (None, event[key]) for key, value in marks.items()):
+        if all(key in whole and value in (None, whole[key]) for key, value in marks.items()):
             return name
     return UNKNOWN

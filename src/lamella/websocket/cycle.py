@@ -262,7 +262,7 @@ class WebSocketCycle:
         self._move(State.GREETING)
 
     async def _start_response(self, message: Message) -> None:
-        headers = checked_headers(message.get("headers") or ())
+        headers = checked_headers(message.get("headers"))
         self._refusal = message["status"], headers, []
         self._move(State.RESPONSE)
 
