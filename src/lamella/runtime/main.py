@@ -38,20 +38,27 @@ def main(layer: str, thresholds: tuple[int, int, int]) -> NoReturn:
     """
     search_path.install(layer)
     logs.configure(os.environ)
+    run(thresholds)
+
+
+def run(
+    thresholds: tuple[int, int, int], words: Iterable[str] = (), one_slot: bool = False
+) -> NoReturn:
+    """Run the environment to its end, and end the process, whatever is raised.
+
+    `words` may have the function's handler. `one_slot`: other processes, which
+    somebody else has started, have the environment's other slots.
+    """
     status = 1
     try:
-        status = run(thresholds)
+        status = _run(thresholds, words, one_slot)
     except BaseException as error:
         logger.critical("The process ends here: %s", described(error), exc_info=error)
     leave(status)
 
 
-def run(thresholds: tuple[int, int, int], words: Iterable[str] = (), one_slot: bool = False) -> int:
-    """Run the environment to its end; the process's exit status.
-
-    `words` may have the function's handler. `one_slot`: other processes, which
-    somebody else has started, have the environment's other slots.
-    """
+def _run(thresholds: tuple[int, int, int], words: Iterable[str], one_slot: bool) -> int:
+    """The process's exit status."""
     try:
         settings = settings_table.from_environ(os.environ)
         for warning in settings_table.misspelt(os.environ):

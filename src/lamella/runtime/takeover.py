@@ -10,7 +10,6 @@ import sys
 from typing import NoReturn
 
 from lamella.runtime import logs
-from lamella.runtime.ending import leave
 from lamella.runtime.main import run
 
 logger = logging.getLogger("lamella")
@@ -29,7 +28,7 @@ def take_over() -> NoReturn:
             "With the layer and AWS_LAMBDA_EXEC_WRAPPER=/opt/bootstrap one process serves all "
             "requests, in a fraction of the memory."
         )
-    leave(run(gc.get_threshold(), sys.argv[1:], one_slot=forked))
+    run(gc.get_threshold(), sys.argv[1:], one_slot=forked)
 
 
 def _undo_set_up() -> None:
