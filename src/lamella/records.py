@@ -102,10 +102,11 @@ def write_past(record: logging.LogRecord, failure: BaseException) -> None:
 
 def plain_text(record: logging.LogRecord, failure: BaseException) -> str:
     """A record without its formatter, and why that failed. It never raises."""
-    try:
-        text = record.getMessage()
-    except BaseException:
-        text = str(record.msg)
+    text = "(a message whose text cannot be read)"
+    for read in (record.getMessage, lambda: str(record.msg)):
+        with contextlib.suppress(BaseException):
+            text = read()
+            break
     text = f"[{record.levelname}]\t{current_request_id()}\t{text}\n"
     text += f"logging could not take this record as it is: {described(failure)}\n"
     for error in (record.exc_info[1] if record.exc_info else None, failure):

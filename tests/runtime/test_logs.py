@@ -143,6 +143,22 @@ def test_lambda_s_names_of_levels(level: str, expected: str, root: logging.Logge
     assert logging.getLevelName(root.level) == expected
 
 
+@pytest.mark.parametrize("form", ["Text", "JSON"])
+def test_a_message_whose_text_cannot_be_read_costs_the_caller_nothing(
+    form: str, root: logging.Logger, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Unreadable:
+        def __str__(self) -> str:
+            raise ValueError("no text")
+
+    use_ours({"AWS_LAMBDA_LOG_FORMAT": form})
+    root.handlers = root.handlers[-1:]  # pytest's own would raise
+    root.error(Unreadable())
+    written = capfd.readouterr().out
+    assert written.startswith("[ERROR]\t\t(a message whose text cannot be read)\n")
+    assert "ValueError: no text" in written
+
+
 async def test_concurrent_records_carry_their_own_ids(
     root: logging.Logger, pipe: tuple[int, int]
 ) -> None:
