@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-c
 from __future__ import annotations
 
 import asyncio
-import json
 import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -93,16 +92,8 @@ class ApiGateway:
                 return TOO_LARGE
             self.messages[connection_id].append(request.body)
             return 200, b""
-        if request.method == "DELETE":
-            self.gone.add(connection_id)
-            return 204, b""
-        return 200, json.dumps(
-            {
-                "connectedAt": "2026-01-01T00:00:00.000Z",
-                "identity": {"sourceIp": "192.0.2.1", "userAgent": "test"},
-                "lastActiveAt": "2026-01-01T00:01:00.000Z",
-            }
-        ).encode()
+        self.gone.add(connection_id)  # DELETE
+        return 204, b""
 
 
 async def read_request(parser: h11.Connection, reader: asyncio.StreamReader) -> Request | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -81,13 +80,6 @@ async def test_delete_closes_and_what_is_closed_is_no_error() -> None:
         assert gateway.gone == {"c="}
         await connections.delete(gateway.endpoint, "c=")
     assert [request.method for request in gateway.requests] == ["DELETE", "DELETE"]
-
-
-async def test_get_gives_what_api_gateway_knows() -> None:
-    async with connected() as (connections, gateway):
-        found = await connections.get(gateway.endpoint, "c=")
-    assert found["identity"] == {"sourceIp": "192.0.2.1", "userAgent": "test"}
-    assert found["connectedAt"] == "2026-01-01T00:00:00.000Z"
 
 
 async def test_a_thousand_messages_go_over_a_bounded_number_of_connections() -> None:
@@ -172,7 +164,7 @@ async def test_a_closed_connection_is_a_disconnected_client() -> None:
         gateway.gone = {"c="}
         for call in (
             connections.post(gateway.endpoint, "c=", b""),
-            connections.get(gateway.endpoint, "c="),
+            connections.post(gateway.endpoint, "c=", b"again"),
         ):
             with pytest.raises(ClientDisconnected, match=r"connection 'c=' is closed\.$"):
                 await call
@@ -345,7 +337,7 @@ async def test_another_answer_is_told_with_what_to_check(
     async with connected() as (connections, gateway):
         gateway.answers = [answer]
         with pytest.raises(ConnectionsError) as caught:
-            await connections.get(gateway.endpoint, "c=")
+            await connections.post(gateway.endpoint, "c=", b"")
     assert caught.value.status == answer[0]
     assert str(caught.value) == (
         f"API Gateway answered {answer[0]} ({told}) for connection 'c=': check that "
@@ -353,15 +345,7 @@ async def test_another_answer_is_told_with_what_to_check(
     )
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b"\xff"])
-async def test_an_answer_that_is_no_json_object_is_told(body: bytes) -> None:
-    async with connected() as (connections, gateway):
-        gateway.answers = [(200, body)]
-        with pytest.raises(ConnectionsError, match=re.escape(f"answered {body!r} where a JSON")):
-            await connections.get(gateway.endpoint, "c=")
-
-
-# Servers that are none
+# Servers that are not API Gateway
 
 
 async def test_a_lost_server_is_named() -> None:

@@ -15,7 +15,6 @@ from lamella.types import Event, Headers, Message, Request, Response, Scope
 
 CONNECT, MESSAGE, DISCONNECT = "CONNECT", "MESSAGE", "DISCONNECT"
 
-NORMAL = 1000
 NO_STATUS = 1005  # "no status code was actually present" (RFC 6455, section 7.1.5)
 
 

@@ -1,4 +1,4 @@
-"""API Gateway's @connections: to send to a WebSocket's client, to close it, to ask about it.
+"""API Gateway's @connections: to send to a WebSocket's client, and to close its connection.
 
 Sources: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html
 and, for the size of a message, .../websocket-api-limits.html.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 
 from lamella.aws.client import AwsClient, Reply, Unreachable
 from lamella.errors import ApplicationError, ClientDisconnected, ConnectionsError, WebSocketError
@@ -93,19 +92,6 @@ class ManagementApi:
         reply = await self._ask_patiently(patience, "DELETE", endpoint, connection_id)
         if reply.status != 410:
             self._check(reply, endpoint, connection_id)
-
-    async def get(self, endpoint: str, connection_id: str) -> dict[str, Any]:
-        """What API Gateway knows: connectedAt, lastActiveAt (ISO 8601), identity."""
-        reply = await self._ask("GET", endpoint, connection_id)
-        self._check(reply, endpoint, connection_id)
-        found = _json_object(reply)
-        if found is None:
-            raise ConnectionsError(
-                f"{endpoint} answered {reply.body[:100]!r} where a JSON object belongs: check that "
-                "it is the stage of a WebSocket API.",
-                reply.status,
-            )
-        return found
 
     async def close(self) -> None:
         """Close what the client keeps open."""
@@ -210,15 +196,10 @@ def refusal(reply: Reply, endpoint: str, region: str) -> ConnectionsError:
 
 def _told(reply: Reply) -> str:
     """AWS's own words: the "message" of its JSON, which it also spells "Message"."""
-    document = _json_object(reply) or {}
-    text = reply.body[:300].decode("utf-8", "replace") or "without a word"
-    return str(document.get("message") or document.get("Message") or text)
-
-
-def _json_object(reply: Reply) -> dict[str, Any] | None:
-    """The body, None where it is no JSON object."""
     try:
         found = json.loads(reply.body)
     except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+        found = None
+    document = found if isinstance(found, dict) else {}
+    text = reply.body[:300].decode("utf-8", "replace") or "without a word"
+    return str(document.get("message") or document.get("Message") or text)

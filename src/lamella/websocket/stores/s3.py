@@ -79,9 +79,9 @@ class Client:
             raise refusal(reply)
         return reply
 
-    async def list(self, prefix: str, **parameters: str) -> AsyncIterator[ElementTree.Element]:
+    async def list(self, prefix: str) -> AsyncIterator[ElementTree.Element]:
         """The pages of a listing (ListObjectsV2). Raises `NotSetUp`, `Refused`."""
-        query = {"list-type": "2", "max-keys": str(PAGE), "prefix": prefix, **parameters}
+        query = {"list-type": "2", "max-keys": str(PAGE), "prefix": prefix}
         while True:
             reply = expected(await self.ask("GET", query=query), 200)
             page = _xml(reply)
