@@ -1,6 +1,6 @@
 """The application, with its settings and its lifespan: makes a cycle of each event.
 
-All three ways in share this. They differ in the `Outcome` that they pass: where a result goes.
+All ways in share this. They differ in the `Outcome` that they pass: where a result goes.
 """
 
 from __future__ import annotations

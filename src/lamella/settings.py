@@ -2,7 +2,7 @@
 
 Each row of `TABLE` is a setting: the keyword argument of `lamella.Adapter`, the environment
 variable `ASGI_<NAME>`, its default, the parser that says what is allowed, and its meaning for
-the README. A new setting is one row and one field of `Settings`.
+the README. A new setting is one row, and one field of `Settings` and of `SettingArguments`.
 """
 
 from __future__ import annotations
