@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from moto.server import ThreadedMotoServer
 
 import lamella
 from layer import build, pythons
@@ -56,15 +57,25 @@ def run(*words: str, cwd: Path, python: str = sys.executable) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def fresh(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `bin` of an environment with `lamella[local]` from a local index, and nothing else."""
-    folder = tmp_path_factory.mktemp("fresh")
+def environment(folder: Path, dist: Path, requirement: str) -> Path:
+    """The `bin` of an environment with `requirement` from a local index, and nothing else."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    run(*pip, "--find-links", str(dist), "lamella[local]", cwd=folder, python=str(python))
+    run(*pip, "--find-links", str(dist), requirement, cwd=folder, python=str(python))
     return folder / "bin"
+
+
+@pytest.fixture(scope="module")
+def fresh(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `bin` of an environment with `lamella[local]`."""
+    return environment(tmp_path_factory.mktemp("fresh"), dist, "lamella[local]")
+
+
+@pytest.fixture(scope="module")
+def publisher(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `bin` of an environment with `lamella[publish]`, as `uvx --from` makes one."""
+    return environment(tmp_path_factory.mktemp("publisher"), dist, "lamella[publish]")
 
 
 def test_one_version_everywhere() -> None:
@@ -72,7 +83,7 @@ def test_one_version_everywhere() -> None:
     layer = (ROOT / "layer/distribution/pyproject.toml").read_text()
     module = (ROOT / "layer/distribution/lamella_layer/__init__.py").read_text()
     version = re.escape(lamella.__version__)
-    assert re.search(rf'"lamella-layer=={version}"', project)
+    assert re.findall(r'"lamella-layer==(.*?)"', project) == [lamella.__version__] * 2
     assert re.search(rf'^version = "{version}"', layer, re.MULTILINE)
     assert re.search(rf'^__version__ = "{version}"', module, re.MULTILINE)
 
@@ -112,6 +123,37 @@ def test_the_command_knows_its_layer(fresh: Path, tmp_path: Path) -> None:
     assert told["path"].endswith("lamella_layer/lamella-layer.zip")
     run(str(fresh / "lamella"), "layer", "unpack", "opt", cwd=tmp_path, python="/usr/bin/env")
     assert os.access(tmp_path / "opt" / "bootstrap", os.X_OK)
+
+
+def test_the_layer_is_published_from_an_empty_folder(publisher: Path, tmp_path: Path) -> None:
+    command = (str(publisher / "lamella"), "layer")
+    told = json.loads(run(*command, "info", "--json", cwd=tmp_path, python="/usr/bin/env"))
+    assert told["path"].endswith("lamella_layer/lamella-layer.zip")
+    assert "--region" in run(*command, "publish", "--help", cwd=tmp_path, python="/usr/bin/env")
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        aws = "AWS_ENDPOINT_URL=http://{}:{}".format(*server.get_host_and_port())
+        keys = ("AWS_ACCESS_KEY_ID=testing", "AWS_SECRET_ACCESS_KEY=testing")
+        publish = (aws, *keys, *command, "publish", "--region", "eu-west-1", "--yes")
+        output = run(*publish, cwd=tmp_path, python="/usr/bin/env")
+    finally:
+        server.stop()
+    assert output == "arn:aws:lambda:eu-west-1:123456789012:layer:lamella:1\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_command_without_its_extra_names_it(publisher: Path, tmp_path: Path) -> None:
+    command = (str(publisher / "lamella"),)
+    listed = run(*command, "--help", cwd=tmp_path, python="/usr/bin/env")
+    assert re.search(r'run +Needs pip install "lamella\[local\]"', listed)
+    for words in (("run", "main:app", "--port", "1"), ("run", "--help")):
+        done = subprocess.run(
+            [*command, *words], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert done.stderr.startswith("Error: The command `lamella run` needs ")
+        assert done.stderr.endswith('an extra: pip install "lamella[local]"\n')
 
 
 def test_an_application_in_an_empty_folder_is_served(fresh: Path, tmp_path: Path) -> None:

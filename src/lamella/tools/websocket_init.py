@@ -8,6 +8,7 @@ import json
 import click
 
 from lamella.errors import WebSocketError
+from lamella.tools import MISSING
 from lamella.tools.stores.done import Done, SetupError
 from lamella.websocket.stores.address import parse, redacted
 
@@ -57,6 +58,9 @@ def init(url: str, profile: str | None) -> None:
             done = asyncio.run(postgresql.set_up(address))
         else:
             done = Done([f"{address.shown} needs nothing: {NOTHING[address.kind]}"], [])
+    except ModuleNotFoundError as error:
+        message = MISSING.format("lamella websocket init", error.name, "local")
+        raise click.ClickException(message) from None
     except ValueError as error:
         raise click.UsageError(f"{redacted(url)}: {error}.") from None
     except (SetupError, WebSocketError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import boto3
 import pytest
 from click.testing import CliRunner
 
+from lamella.tools import stores
 from lamella.tools.cli import main
 from lamella.websocket.store import Member
 from lamella.websocket.stores import open_store
@@ -360,3 +362,12 @@ def test_a_wrong_url() -> None:
     assert done.exit_code == 2
     assert "mysql://user:***@host/db: use one of dynamodb://TABLE" in done.stderr
     assert PASSWORD not in done.output
+
+
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "lamella.tools.stores.amazon", raising=False)
+    monkeypatch.delattr(stores, "amazon", raising=False)
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    done = init("dynamodb://t?region=eu-west-1")
+    assert done.exit_code == 1
+    assert "The command `lamella websocket init` needs 'boto3', which is not" in done.stderr
