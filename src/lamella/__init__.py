@@ -57,7 +57,7 @@ def _unused(_event: Event, _context: Any) -> Result:
 def _make_handler() -> Any:
     """A plain function (tools read `__name__` and wrap it) around one adapter.
 
-    In a process of the bootstrap's it is one that nobody calls: a tool may still look at it.
+    In a process of the bootstrap nobody calls it, but a tool may look at it.
     """
     import logging
     import os

@@ -1,8 +1,8 @@
 """Lamella's own log records: written whatever the application does to logging, and readable.
 
 An application hangs filters, handlers and factories into logging, and configures it with
-`dictConfig`, which disables every logger that exists already. None of that may lose the record of
-an error. And of a traceback a reader wants the application's own lines: runs of frames that belong
+`dictConfig`, which disables every logger that exists already. No record of an error may be lost
+by that. And of a traceback a reader wants the application's own lines: runs of frames that belong
 to frameworks are one line, `... 14 frames of starlette, fastapi`.
 """
 

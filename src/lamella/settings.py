@@ -336,8 +336,8 @@ def from_arguments(arguments: Mapping[str, Any]) -> Settings:
 def misspelt(environ: Mapping[str, str]) -> list[str]:
     """Warnings for `ASGI_` variables that are no settings but look like one.
 
-    Other tools use the prefix too (asgiref reads `ASGI_THREADS`), so a name that resembles
-    none of ours passes in silence.
+    Other tools use the prefix too (asgiref reads `ASGI_THREADS`), so a name that is not like
+    one of ours passes in silence.
     """
     known = {row.variable for row in TABLE} | OTHER_VARIABLES.keys()
     strangers = [name for name in environ if name.startswith(PREFIX) and name not in known]

@@ -97,7 +97,7 @@ def test_placeholders_fill_a_gap_unless_it_is_absurd(latest: int, wanted: int, c
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("everyone", "'everyone' is none of public, account:123456789012 and organization:o-..."),
+        ("everyone", "'everyone' is not public, account:123456789012 or organization:o-..."),
         ("account:1234", "'account:1234': an account is 12 digits"),
         ("organization:123456789012", "an organization is o- and 10 to 32 lower case letters"),
         ("account:123456789012\n", "an account is 12 digits"),
@@ -111,7 +111,7 @@ def test_an_access_that_aws_would_refuse(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--access", "everyone"], "Invalid value for '--access': 'everyone' is none of public"),
+        (["--access", "everyone"], "Invalid value for '--access': 'everyone' is not public"),
         (["--ssm"], "Option '--ssm' requires an argument"),
     ],
 )

@@ -111,7 +111,7 @@ class HttpClient:
         return await server.ask(method, data)
 
     async def close(self) -> None:
-        """Close every connection; who waits for a reply gets `Unreachable`."""
+        """Close every connection; a caller that waits gets `Unreachable`."""
         for server in self._servers.values():
             await server.close()
 

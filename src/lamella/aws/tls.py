@@ -2,7 +2,7 @@
 
 To read Debian's bundle of 144 authorities takes 20 ms of CPU [measured, OpenSSL 3.0], and a Lambda
 function with little memory has a tenth of a CPU. AWS's own are five of them and take 2 ms, so they
-are tried first; a server that none of them vouches for is checked again, against all.
+are tried first. A server with another authority's certificate is checked again, against all.
 Source: https://www.amazontrust.com/repository/, the authorities of AWS's services.
 """
 

@@ -167,7 +167,7 @@ SOURCES: tuple[Source, ...] = (
     Source("edge", _is_edge, "lamella.sources.edge", _edge_limit),
     Source("websocket", _is_websocket, "lamella.sources.websocket", family=Family.WEBSOCKET),
 )
-"""Every source that is served as what it is, the more particular test first."""
+"""Every source that has a codec of its own, the more particular test first."""
 
 PASS_THROUGH = Source("events", lambda _event: True, "lamella.sources.events", family=Family.EVENTS)
 """Where every other event goes: queues, schedules, agents, authorizers, bare calls."""

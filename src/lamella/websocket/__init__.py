@@ -55,8 +55,8 @@ async def group_discard(group: str, connection_id: str) -> None:
 async def group_send(group: str, data: str | bytes, *, exclude: Iterable[str] = ()) -> int:
     """Send a message to every client in a group but those excluded; how many were there.
 
-    At most 32 are sent to at a time. Who is gone leaves the group. Raises as `send`; where
-    API Gateway refuses some of many, the others get the message first.
+    At most 32 are sent to at a time. A client that is gone leaves the group. Raises as `send`;
+    where API Gateway refuses some of many, the others get the message first.
     """
     from lamella.websocket import push
 

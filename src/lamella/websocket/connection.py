@@ -115,7 +115,7 @@ class Connection:
 
         Raises `ApplicationError` for what JSON cannot hold, `StoreError`.
         """
-        async with self._writing:  # whoever sent at the same time finds nothing left to do
+        async with self._writing:  # a second sender finds nothing left to do
             now = texts_of(self.session)
             changed = {key for key in now if now[key] != self._before.get(key)}
             removed = self._before.keys() - now.keys()

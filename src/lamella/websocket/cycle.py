@@ -248,7 +248,7 @@ class WebSocketCycle:
                 )
 
     def sending(self) -> AbstractContextManager[None]:
-        """While the current task sends something, to whomever, the run goes on."""
+        """While the current task sends something, to any client, the run goes on."""
         return self._tasks.sending()
 
     # What its messages come to
@@ -346,7 +346,7 @@ _TABLE: Mapping[State, Mapping[str, Callable[[WebSocketCycle, Message], Awaitabl
 
 
 def _accept_headers(subprotocol: str | None, headers: Iterable[Iterable[bytes]]) -> Headers:
-    """The headers of an accept, checked; the subprotocol is in none of them but its own."""
+    """The headers of an accept, checked; only `subprotocol` names the subprotocol."""
     checked = checked_headers(headers)
     if subprotocol is None:
         return checked

@@ -1,4 +1,4 @@
-"""Sending to connections and groups, whoever asks: an endpoint, a request, another event."""
+"""Sending to connections and groups: from an endpoint, a request, or another event."""
 
 from __future__ import annotations
 

@@ -34,12 +34,12 @@ conditionally: a client's answer may be quicker than the end of the run. (3) The
 at the end of the run, where something has changed since. (4) What is sent before the answer to
 $connect waits for it (handshake.py), because API Gateway knows the connection only then.
 
-THE END OF A CONNECTION is told to the application once, by whoever may tell it for certain:
+THE END OF A CONNECTION is told to the application once, by an event that knows it for certain:
 $disconnect, or a 410 in the connection's own run that the application takes for the end (it
-returns). Who tells deletes the row. Anybody else who meets a 410, or closes a connection, leaves
-the row for $disconnect. A run that meets a 410 and finds no row ends without a word (RunOver): the
-end was told in the run beside it. A connection younger than 30 seconds may not have come to API
-Gateway yet, so there a 410 means to ask again (hub.post).
+returns). The event that tells it deletes the row. Any other run that meets a 410, or closes a
+connection, leaves the row for $disconnect. A run that meets a 410 and finds no row ends without a
+word (RunOver): the end was told in the run beside it. A connection younger than 30 seconds may not
+have come to API Gateway yet, so there a 410 means to ask again (hub.post).
 
 ERRORS. An error of the application closes its connection, as servers do. An error of the store or
 of API Gateway costs the event, and the connection stays (application.conclude).

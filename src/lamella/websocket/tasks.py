@@ -23,8 +23,8 @@ from lamella.life.leftovers import GRACE, AnyTask
 logger = logging.getLogger("lamella")
 
 TURNS = 10
-"""Turns of the event loop without work after which there is none: what one task wakes in another,
-and that one in a third, has run by then."""
+"""Turns of the event loop without work, after which the tasks rest: a task that was woken by a task
+that was woken by a third one has run by then."""
 
 POLL = 0.002
 """Seconds between two looks at tasks that work, doubled each time."""

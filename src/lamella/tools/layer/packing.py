@@ -1,4 +1,4 @@
-"""What a zip could hide: it is to unpack to what it shows, whoever reads it, and to nothing else.
+"""What a zip could hide: for every reader it is to unpack to what it shows, and to nothing else.
 
 Some programs read a zip by the directory at its end, others from the front, entry by entry. What
 only one of them finds is hidden from the other. So every byte has to be accounted for: the entries

@@ -112,7 +112,7 @@ class Pool:
             if code == UNDEFINED_TABLE:
                 raise NotSetUp(str(error)) from error
             raise
-        except BaseException:  # cancelled: an answer may still come, which is nobody's
+        except BaseException:  # cancelled: an answer may still come, which no caller waits for
             session.abort()
             raise
         self._put_back(session)

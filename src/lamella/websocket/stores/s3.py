@@ -4,8 +4,8 @@
     <prefix>/m/<connection>/<group>                     a membership, found by its connection
     <prefix>/g/<group>/<connection>/<expiry>/<endpoint> the same, found by its group
 
-All that is known of a member is in its key, since a listing gives keys only; who is added again
-gets a new object, and the older one is removed. S3 writes take tens
+All that is known of a member is in its key, since a listing gives keys only; a member that is added
+again gets a new object, and the older one is removed. S3 writes take tens
 of milliseconds; a lifecycle rule removes what has expired, a day late
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
 """

@@ -36,7 +36,7 @@ def parse(text: str) -> Access:
         return Access("public", "*", "", "everyone with an AWS account")
     kind, _, name = text.partition(":")
     if kind not in _KINDS:
-        raise ValueError(f"{text!r} is none of public, account:123456789012 and organization:o-...")
+        raise ValueError(f"{text!r} is not public, account:123456789012 or organization:o-...")
     pattern, advice = _KINDS[kind]
     if not pattern.fullmatch(name):
         raise ValueError(f"{text!r}: {advice}")

@@ -19,7 +19,7 @@ MOST_AT_ONCE = 16
 
 
 class Failed(str):
-    """Why a region failed, for whoever publishes."""
+    """Why a region failed, for the person who publishes."""
 
 
 def each(

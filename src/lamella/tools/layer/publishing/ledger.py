@@ -53,7 +53,7 @@ class Ledger:
             ) from None
 
     def record(self, layer: str, region: str, entry: Entry) -> None:
-        """Write `entry` beside what the file has; whoever reads sees the old or the new file."""
+        """Write `entry` beside what the file has; a reader sees the old or the new file."""
         with self._lock:
             layers = self._read()
             layers.setdefault(layer, {})[region] = entry._asdict()

@@ -1,4 +1,4 @@
-"""What whoever publishes is told: what would happen, and what has."""
+"""What the command prints: what would happen, and what has happened."""
 
 from __future__ import annotations
 

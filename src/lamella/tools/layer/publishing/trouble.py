@@ -49,7 +49,7 @@ def passes(error: BaseException) -> bool:
     """Tell whether `error` is one that may be gone at the next attempt.
 
     Throttling, AWS's own errors and the network's: the last two may come although the call did
-    its work, so whoever repeats a call that is not idempotent has to look first.
+    its work, so look before a call that is not idempotent is repeated.
     """
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
@@ -82,7 +82,7 @@ def patiently(call: Callable[[], T]) -> T:
 
 
 def explain(error: BaseException) -> str:
-    """Return a sentence for whoever publishes: what AWS said, and what to do."""
+    """Return a sentence for the person who publishes: what AWS said, and what to do."""
     said = " ".join(str(error).split())
     if passes(error):
         return f"{said}. This may pass: run the same command again later"
