@@ -126,6 +126,38 @@ def _comparable(message: bytes) -> Any:
     return level, rest
 
 
+class Silent:
+    def __str__(self) -> str:
+        raise SystemExit("no text")
+
+
+class Closed(dict[str, int]):
+    def items(self) -> Any:
+        raise RuntimeError("closed")
+
+
+def family(size: int) -> dict[str, Any]:
+    """A tree whose children know their parent."""
+    parent: dict[str, Any] = {"children": []}
+    parent["children"] += ({"parent": parent, "number": number} for number in range(size))
+    return parent
+
+
+@pytest.mark.parametrize(
+    ("extra", "part"),
+    [
+        pytest.param(Silent(), "SystemExit", id="text exits"),
+        pytest.param(Closed(a=1), "a", id="items raise"),
+        pytest.param(family(40), "number", id="circles"),
+    ],
+)
+async def test_whatever_an_extra_is_its_record_is_a_line_of_json(extra: object, part: str) -> None:
+    record = logging.makeLogRecord({"msg": "a message", "levelno": 20, "extra": extra})
+    text = logs.JsonFormatter().format(record)
+    assert part in json.dumps(json.loads(text)["extra"])
+    assert len(text) < 100_000
+
+
 async def test_the_variable_is_taken_out_for_child_processes(
     root: logging.Logger, pipe: tuple[int, int]
 ) -> None:

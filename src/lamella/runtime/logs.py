@@ -164,7 +164,7 @@ class JsonFormatter(logging.Formatter):
         fields = {key: value for key, value in fields.items() if value is not None}
         try:
             text = json.dumps(fields, ensure_ascii=False, default=str, allow_nan=False)
-        except Exception:  # keys that are no strings, NaN, circles, a __str__ that raises
+        except BaseException:  # keys that are no strings, NaN, circles, a __str__ that raises
             text = json.dumps(_plain(fields), ensure_ascii=False)
         return text + "\n"
 
@@ -187,17 +187,25 @@ class JsonFormatter(logging.Formatter):
         }
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
-    """The value as JSON can have it; what JSON cannot have, as text."""
-    if value is None or (isinstance(value, int) and value.bit_length() < 1024):
-        return value
-    if isinstance(value, float) and math.isfinite(value):
-        return value
-    if depth < 20:  # a circle has no end
-        if isinstance(value, dict):
-            return {_text(key): _plain(each, depth + 1) for key, each in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [_plain(each, depth + 1) for each in value]
+def _plain(value: Any, around: tuple[int, ...] = ()) -> Any:
+    """The value as JSON can have it; what JSON cannot have, or what raises, as text.
+
+    `around` are the ids of what it is in. A circle ends where it comes back to one of them: by a
+    limit of depth alone, a tree whose children know their parent would be written a million times.
+    """
+    try:
+        if value is None or (isinstance(value, int) and value.bit_length() < 1024):
+            return value
+        if isinstance(value, float) and math.isfinite(value):
+            return value
+        if len(around) < 20 and id(value) not in around:
+            within = (*around, id(value))
+            if isinstance(value, dict):
+                return {_text(key): _plain(each, within) for key, each in value.items()}
+            if isinstance(value, (list, tuple)):
+                return [_plain(each, within) for each in value]
+    except BaseException:
+        return _text(value)
     return _text(value)
 
 
