@@ -21,6 +21,9 @@ Messages say what happened, with the value, and what to change.
 
 from __future__ import annotations
 
+FATAL = (SystemExit, KeyboardInterrupt, MemoryError)
+"""What ends the environment instead of one request."""
+
 
 def message_of(error: BaseException) -> str:
     """An error's text, for log records and reports. It never raises, whatever the error does.

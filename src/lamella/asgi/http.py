@@ -19,16 +19,13 @@ from collections.abc import Iterable
 from enum import Enum
 from functools import lru_cache
 
-from lamella.errors import ApplicationError, ClientDisconnected, described, message_of
+from lamella.errors import FATAL, ApplicationError, ClientDisconnected, described, message_of
 from lamella.ports import Sink
 from lamella.types import TOKEN, ASGIApp, Headers, Message, Scope
 
 logger = logging.getLogger("lamella")
 
 FILE_CHUNK = 256 * 1024  # bytes read at a time from a file that pathsend names
-
-FATAL = (SystemExit, KeyboardInterrupt, MemoryError)
-"""What ends the environment instead of one request."""
 
 
 class State(Enum):

@@ -12,8 +12,7 @@ import logging
 from enum import Enum
 from typing import Any
 
-from lamella.asgi.http import FATAL
-from lamella.errors import ApplicationError, LifespanError, described
+from lamella.errors import FATAL, ApplicationError, LifespanError, described
 from lamella.types import ASGIApp, Message, Scope
 
 logger = logging.getLogger("lamella")

@@ -8,8 +8,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 
-from lamella.asgi.http import FATAL
-from lamella.errors import InitError, described
+from lamella.errors import FATAL, InitError, described
 from lamella.invocation import set_current
 from lamella.runtime import extension, signals
 from lamella.runtime.connection import Connection

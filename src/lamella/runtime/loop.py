@@ -12,8 +12,7 @@ from json import loads  # these as they are, whatever the application patches mo
 from time import monotonic, time
 from typing import Any, NamedTuple
 
-from lamella.asgi.http import FATAL
-from lamella.errors import InvocationError, described
+from lamella.errors import FATAL, InvocationError, described
 from lamella.invocation import Invocation, set_current
 from lamella.life import freeze
 from lamella.life.leftovers import task_factory

@@ -12,8 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 from lamella import records
 from lamella import settings as settings_table
-from lamella.asgi.http import FATAL
-from lamella.errors import InitError, LifespanError, RuntimeApiError, described
+from lamella.errors import FATAL, InitError, LifespanError, RuntimeApiError, described
 from lamella.importer import find_app, import_app
 from lamella.life.leftovers import task_factory
 from lamella.loops import new_loop

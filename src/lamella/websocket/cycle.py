@@ -27,8 +27,8 @@ from contextlib import AbstractContextManager
 from enum import Enum
 from typing import NoReturn, Protocol
 
-from lamella.asgi.http import FATAL, checked_headers
-from lamella.errors import ApplicationError, ClientDisconnected
+from lamella.asgi.http import checked_headers
+from lamella.errors import FATAL, ApplicationError, ClientDisconnected
 from lamella.life.leftovers import AnyTask
 from lamella.types import ASGIApp, Headers, Message, Scope
 from lamella.websocket.tasks import RunTasks

@@ -6,8 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
-from lamella.asgi.http import FATAL
-from lamella.errors import LamellaError
+from lamella.errors import FATAL, LamellaError
 from lamella.websocket.connection import Connection
 from lamella.websocket.current import current_run, here, is_repeated, sending
 from lamella.websocket.hub import LIFETIME, Delivery, Hub

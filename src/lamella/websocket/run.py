@@ -51,8 +51,8 @@ import asyncio
 import logging
 import time
 
-from lamella.asgi.http import FATAL
 from lamella.errors import (
+    FATAL,
     BadEvent,
     ClientDisconnected,
     InvocationError,
