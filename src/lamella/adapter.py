@@ -20,7 +20,7 @@ from lamella.invocation import Invocation, set_current
 from lamella.life.leftovers import task_factory
 from lamella.life.supervision import Alarm, supervise
 from lamella.loops import new_loop
-from lamella.response.wire import PAYLOAD_LIMIT, decode_result, encode_result
+from lamella.response.wire import check_size, decode_result
 from lamella.served import set_served
 from lamella.service import Service
 from lamella.settings import STARTUP_TIME, Settings, from_arguments
@@ -133,12 +133,7 @@ class CollectedOutcome:
 
     def send(self, result: Result) -> None:
         """Keep the result. Raises `ResponseTooLarge`."""
-        # JSON writes a character in six bytes at most (\u0000), so most answers need no second
-        # look. What has no status code is the pass-through's, and of any shape.
-        http = isinstance(result, dict) and "statusCode" in result
-        body = result.get("body", "") if http else None
-        if not isinstance(body, str) or len(body) * 6 > PAYLOAD_LIMIT:
-            encode_result(result)
+        check_size(result)
         self._result = decode_result(result)
 
     def fail(self, error: InvocationError) -> None:

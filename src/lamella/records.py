@@ -155,7 +155,7 @@ class ShortStack(traceback.StackSummary):
         for hidden, run in groupby(range(len(self)), is_hidden):
             indexes = list(run)
             if hidden:
-                names = dict.fromkeys(packages[at] or "" for at in indexes)
+                names = dict.fromkeys(filter(None, (packages[at] for at in indexes)))
                 count = f"{len(indexes)} frame{'s' if len(indexes) > 1 else ''}"
                 lines.append(f"  ... {count} of {', '.join(names)}\n")
             else:

@@ -16,7 +16,7 @@ from lamella.interfaces import adapt
 from lamella.invocation import Invocation
 from lamella.ports import Cycle, Outcome, Sink, StreamingOutcome
 from lamella.response.sinks import BufferedSink, StreamedSink, plain
-from lamella.response.wire import Limit, encode_result
+from lamella.response.wire import Limit, check_size
 from lamella.served import Served
 from lamella.settings import Settings
 from lamella.sources.fields import asks_for_head
@@ -100,11 +100,9 @@ class Service:
         def deliver(response: Response) -> int:
             try:
                 result = codec.encode(response, event, text_types)
-                limit = source.limit(event) if source.limit is not None else None
-                # JSON writes a byte in six at most (\u0000), and headers are small: most results
-                # need no second look.
-                if limit is not None and len(response.body) * 12 > limit:
-                    encode_result(result, Limit(f"the event source {source.name!r}", limit))
+                if source.limit is not None:
+                    taker = f"the event source {source.name!r}"
+                    check_size(result, Limit(taker, source.limit(event)))
                 outcome.send(result)
             except ResponseTooLarge as error:
                 logger.error("%s", error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -46,6 +47,55 @@ def test_D32_a_result_over_the_limit_is_refused_with_its_size() -> None:
     assert len(wire.encode_result(fits)) == 6_291_556
     with pytest.raises(ResponseTooLarge, match=r"is 6291557 bytes .*response_stream"):
         wire.encode_result(fits + "x")
+
+
+LETTERS = ["x", '"', "\\", "\n", "\0", "\x7f", "é", "漢", "😀", 'x"\n\0\x1fé']
+
+
+def http_result(body: str, is_base64: bool = False) -> dict[str, Any]:
+    return {
+        "statusCode": 200,
+        "headers": {"x-name": "Ünglück"},
+        "body": body,
+        "isBase64Encoded": is_base64,
+    }
+
+
+@pytest.mark.parametrize("length", [0, 1, 5000])
+@pytest.mark.parametrize("letters", LETTERS)
+def test_a_body_of_any_length_is_json_of_the_same_size(letters: str, length: int) -> None:
+    result = http_result(letters * length)
+    payload = wire.encode_result(result)
+    assert json.loads(payload) == result
+    assert len(payload) == len(wire.encode_json(result).encode())
+
+
+@pytest.mark.parametrize("result", [http_result("QUJD" * 5000, True), {"body": "x" * 5000}])
+def test_base64_and_a_result_with_nothing_but_a_body(result: dict[str, Any]) -> None:
+    assert json.loads(wire.encode_result(result)) == result
+
+
+def test_half_a_surrogate_pair_is_escaped_wherever_it_is() -> None:
+    result = http_result("\ud800" * 5000)
+    assert json.loads(wire.encode_result(result)) == result
+    result = {**http_result("x" * 5000), "headers": {"x-name": "\ud800"}}
+    assert json.loads(wire.encode_result(result)) == result
+
+
+@pytest.mark.parametrize("is_base64", [False, True])
+@pytest.mark.parametrize("letters", LETTERS)
+def test_D32_a_size_is_checked_to_the_byte(letters: str, is_base64: bool) -> None:
+    """Without writing the JSON, and with the verdict and the message of writing it."""
+    if is_base64:
+        letters = "QUJD"
+    room = 100_000 - len(wire.encode_result(http_result("", is_base64)))
+    width = len(wire.encode_result(letters)) - 2
+    body = letters * (room // width) + "x" * (room % width)
+    limit = wire.Limit("the test", 100_000)
+    wire.check_size(http_result(body, is_base64), limit)
+    assert len(wire.encode_result(http_result(body, is_base64), limit)) == 100_000
+    with pytest.raises(ResponseTooLarge, match=r"is 100001 bytes .* the test takes 100000"):
+        wire.check_size(http_result(body + "x", is_base64), limit)
 
 
 def test_what_is_no_json_fails_the_invocation() -> None:

@@ -79,7 +79,7 @@ def read_next(answer: Answer) -> NextInvocation:
     request_id, invocation_id, *others = [answer.headers.get(name) or None for name in _HEADERS]
     # They come back in a path and in a header.
     for text in (request_id or "", invocation_id or "-"):
-        if not text or not text.isascii() or not text.isprintable() or " " in text:
+        if not (text.isascii() and text.isprintable() and text.split() == [text]):
             raise RuntimeApiError(
                 f"The Runtime API answered /next with the request id {str(request_id)[:100]!r} and "
                 f"the invocation id {str(invocation_id)[:100]!r}, which no invocation can have."
