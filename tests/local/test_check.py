@@ -130,6 +130,17 @@ def test_a_factory(tmp_path: Path) -> None:
     assert findings(tmp_path, app="main:create_app()")["application"]["level"] == "ok"
 
 
+@pytest.mark.parametrize(
+    "variable", ["ASGI_INTERFACE=asgi3", "AWS_LAMBDA_PYTHON_ENTRYPOINT=asgi:main:app"]
+)
+def test_an_interface_that_is_told_is_not_guessed(tmp_path: Path, variable: str) -> None:
+    write(tmp_path, {"main.py": "def app(*, odd=None):\n    ..."})
+    assert "cannot tell what" in findings(tmp_path, app="main:app")["application"]["message"]
+    done = lamella("check", tmp_path, "--json", "--no-lifespan", "--env", variable)
+    checks = {each["check"]: each for each in done.json["findings"]}
+    assert checks["application"]["details"]["interface"] == "asgi3"
+
+
 # Lifespan
 
 

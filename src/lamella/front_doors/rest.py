@@ -23,6 +23,7 @@ from lamella.front_doors.door import (
     Trouble,
     json_response,
 )
+from lamella.front_doors.prelude import END as PRELUDE_END
 from lamella.front_doors.requests import (
     below,
     clock,
@@ -56,7 +57,6 @@ RESPONSE_REMAPPED = {
 RESPONSE_DROPPED = {"expect", "host", "proxy-authenticate", "te", "trailer", "upgrade", "via"}
 RESULT_KEYS = frozenset({"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"})
 PRELUDE_KEYS = frozenset({"statusCode", "headers", "multiValueHeaders", "cookies"})
-PRELUDE_END = bytes(8)
 
 TROUBLES = {
     Trouble.BAD_PRELUDE: (500, "Internal server error"),

@@ -119,6 +119,7 @@ def _look(found: dict[str, Any], with_lifespan: bool) -> None:
             settings = settings_table.from_environ({"ASGI_APP": os.environ.get("ASGI_APP", "")})
         name = find_app(settings.app, os.environ)
         found["reference"] = name.reference
+        settings = settings.speaking(name.interface)
         _mark(BEGIN)
         started = time.perf_counter()
         try:
@@ -126,12 +127,13 @@ def _look(found: dict[str, Any], with_lifespan: bool) -> None:
         finally:
             found["import_ms"] = (time.perf_counter() - started) * 1000
             _mark(END)
-        found["app"] = _described(app)
+        found["app"] = _described(app, settings.interface)
         if settings.websocket_store:
             found["websocket_store"] = _store(settings.websocket_store)
         if settings.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
             raise SettingError(
-                "ASGI_LOOP='uvloop' needs uvloop, which the function does not carry."
+                "ASGI_LOOP='uvloop' needs uvloop, which the function does not carry: "
+                "add it to its requirements, or use auto."
             )
         service = Service(app, settings)
         if with_lifespan:
@@ -177,7 +179,7 @@ async def _lifespan(service: Service) -> dict[str, Any]:
     }
 
 
-def _described(app: ASGIApp) -> dict[str, Any]:
+def _described(app: ASGIApp, interface: str) -> dict[str, Any]:
     """The application's class, its framework with the version, and what it speaks."""
     from importlib import metadata
 
@@ -195,7 +197,7 @@ def _described(app: ASGIApp) -> dict[str, Any]:
         "file": getattr(sys.modules.get(kind.__module__), "__file__", None),
         "framework": FRAMEWORKS.get(found),
         "version": str(version) if version else None,
-        "interface": recognise(app),
+        "interface": recognise(app) if interface == "auto" else interface,
     }
 
 
