@@ -51,6 +51,8 @@ def test_what_a_reference_can_name(reference: str, write: Write) -> None:
         ("one:value", "HandlerNotFound", "is 5, which cannot be called"),
         ("one:broken()", "UserCodeError", "ValueError: no config"),
         (":app", "ImportModuleError", "names no module before the colon"),
+        ("main:", "ImportModuleError", "names no attribute after the colon"),
+        ("main:()", "ImportModuleError", "names no attribute after the colon"),
     ],
 )
 def test_a_wrong_reference_says_what_to_change(

@@ -88,6 +88,8 @@ def import_app(name: AppName) -> ASGIApp:
         raise AppImportError(f"{name} has no colon: write package.module:attribute, {EXAMPLE}.")
     if module_name[:1] in ("", "."):
         raise AppImportError(f"{name} names no module before the colon: {EXAMPLE}.")
+    if not attribute.removesuffix("()"):
+        raise AppImportError(f"{name} names no attribute after the colon: {EXAMPLE}.")
     app = module = _module(name, module_name)
     for part in attribute.removesuffix("()").split("."):
         try:

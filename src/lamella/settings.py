@@ -160,7 +160,7 @@ TABLE = (
     Setting(
         "text_types",
         "",
-        values.to_words,
+        values.to_media_types,
         "More media types that are text; by default a body is text if it is UTF-8 and its type is "
         "not a binary one",
     ),

@@ -86,6 +86,19 @@ def to_words(value: Any) -> tuple[str, ...]:
     return tuple(word for word in words if word)
 
 
+def to_media_types(value: Any) -> tuple[str, ...]:
+    """Media types, lower case: "type/subtype", "type/*", or "+suffix"."""
+    types = to_words(value)
+    for word in types:
+        kind, _, subtype = word.partition("/")
+        if not (word[1:] if word.startswith("+") else kind.strip("*") and subtype):
+            raise ValueError(
+                f"{word!r} is no media type: use type/subtype, type/*, or +suffix, for example "
+                "application/x-custom, image/*, or +custom"
+            )
+    return types
+
+
 def some_of(*allowed: str) -> Callable[[Any], frozenset[str]]:
     """A parser of a list of words from those allowed."""
 
@@ -103,6 +116,9 @@ def to_header(value: Any) -> str:
     name = to_text(value).lower()
     if name == "off":
         return ""
+    # `on` could be a header's name, but whoever writes it takes the setting for a switch.
+    if name in ("on", "true", "1", "auto", "yes", "false", "0", "no"):
+        raise ValueError("use the name of a header, for example x-forwarded-host, or off")
     if name and not (name.isascii() and name.replace("-", "").replace("_", "").isalnum()):
         raise ValueError("use a header name, for example x-forwarded-host, or off")
     return name

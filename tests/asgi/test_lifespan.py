@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from typing import Any
 
 import pytest
@@ -108,6 +109,23 @@ async def test_startup_failed_refuses_to_start_in_every_mode(mode: str) -> None:
     with pytest.raises(LifespanError, match="Lifespan startup failed: no startup") as caught:
         await lifespan(App(startup="failed"), mode).startup(5)
     assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+async def test_a_failure_that_is_told_as_a_traceback_is_told_once() -> None:
+    """Starlette's reason is the traceback of the error that it raises next."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            raise ConnectionError("no database")
+        except ConnectionError:
+            message = traceback.format_exc()
+            await send({"type": "lifespan.startup.failed", "message": message})
+            raise
+
+    with pytest.raises(LifespanError) as caught:
+        await lifespan(app).startup(5)
+    assert str(caught.value) == "Lifespan startup failed: ConnectionError: no database"
+    assert isinstance(caught.value.__cause__, ConnectionError), "whose traceback is shown"
 
 
 async def test_E34_a_startup_that_never_ends_is_cut_off() -> None:

@@ -170,3 +170,10 @@ async def test_auto_offers_what_there_is(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "gzip" in compression.find_coders(("auto",))
     with pytest.raises(SettingError, match="add brotli or brotlicffi to its requirements"):
         Compression(("br",))
+
+
+def test_advice_names_only_packages_that_can_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, _ in compression.LIBRARIES["zstd"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(SettingError, match=r"for it: add backports\.zstd or zstandard to its"):
+        Compression(("zstd",))

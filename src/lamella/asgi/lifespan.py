@@ -112,6 +112,9 @@ class Lifespan:
         await asyncio.wait({self._task}, timeout=1.0)  # Starlette raises after startup.failed
         error = self._error
         if self._failure is not None:
+            # Starlette's reason is the traceback of its error, which is shown for the cause, too.
+            if error is not None and str(self._failure).startswith("Traceback "):
+                self._failure = described(error)
             raise LifespanError(f"Lifespan startup failed: {self._failure}") from error
         reason = "the application returned" if error is None else described(error)
         if error is not None and (not isinstance(error, Exception) or isinstance(error, FATAL)):

@@ -79,7 +79,9 @@ def find_coders(codings: tuple[str, ...]) -> dict[str, Callable[[], Coder]]:
                 continue
             break
         if coding not in found and "auto" not in codings:
-            names = " or ".join(name for name, _ in LIBRARIES[coding])
+            libraries = (name for name, _ in LIBRARIES[coding])
+            # compression.zstd cannot be installed: it comes with Python 3.14
+            names = " or ".join(name for name in libraries if not name.startswith("compression."))
             raise SettingError(
                 f"ASGI_COMPRESSION asks for {coding!r}, but the function carries no library for "
                 f"it: add {names} to its requirements, or use auto."
