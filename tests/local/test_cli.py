@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from lamella.local.server import bound_socket
-from lamella.tools.cli import main
+from lamella.tools.cli import COMMANDS, main
 from tests.local.command import LIMIT, Cli, Start, environ
 from tests.waiting import is_running
 
@@ -255,6 +255,12 @@ def test_one_kind_of_environment_at_a_time(layer: list[str]) -> None:
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 2
     assert "Lambda allows one of the two" in done.output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_subcommand_starts(name: str) -> None:
+    done = CliRunner().invoke(main, [name, "--help"])
+    assert (done.exit_code, done.output[:6]) == (0, "Usage:")
 
 
 def test_without_the_extra_the_command_says_what_to_install() -> None:

@@ -1,4 +1,4 @@
-"""layers.json: which version of the layer each region has."""
+"""The ledger, a JSON file: which version of the layer each region has."""
 
 from __future__ import annotations
 
@@ -57,22 +57,19 @@ class Ledger:
         with self._lock:
             layers = self._read()
             layers.setdefault(layer, {})[region] = entry._asdict()
-            self._replace(json.dumps(layers, indent=2, sort_keys=True) + "\n")
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}-")
+            try:
+                with os.fdopen(handle, "w") as file:
+                    file.write(json.dumps(layers, indent=2, sort_keys=True) + "\n")
+                Path(name).chmod(0o644)  # mkstemp's is 0600, and this file is for everyone
+                Path(name).replace(self.path)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
 
     def _read(self) -> dict[str, Any]:
         if not self.path.exists():
             return {}
         layers: dict[str, Any] = json.loads(self.path.read_text())
         return layers
-
-    def _replace(self, text: str) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}-")
-        try:
-            with os.fdopen(handle, "w") as file:
-                file.write(text)
-            Path(name).chmod(0o644)  # mkstemp's is 0600, and this file is for everyone
-            Path(name).replace(self.path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise

@@ -68,9 +68,14 @@ class Region:
             try:
                 latest = self._publish(placeholder() if fills else upload)
             except trouble.AWS_ERRORS as error:
-                failures += 1
-                if not self._may_repeat(error, failures):
-                    raise
+                # Regions without arm64 refuse the field, not what it says.
+                if "CompatibleArchitectures are not supported" not in str(error) or (
+                    not self._filters.pop("CompatibleArchitectures", None)
+                ):
+                    failures += 1
+                    if not trouble.passes(error) or failures == trouble.ATTEMPTS:
+                        raise
+                    trouble.pause(failures)
                 latest = self.latest()
         return latest
 
@@ -90,17 +95,15 @@ class Region:
             )
         except ClientError as error:
             # "It exists already, or another operation is in progress", AWS says: which of them?
-            conflict = trouble.code(error) == "ResourceConflictException"
-            if not conflict or access.statement_id not in self._statements(number):
+            if trouble.code(error) != "ResourceConflictException":
                 raise
-
-    def _statements(self, number: int) -> list[str]:
-        found = trouble.patiently(
-            lambda: self.client.get_layer_version_policy(
-                LayerName=self._layer, VersionNumber=number
-            )
-        )
-        return [statement["Sid"] for statement in json.loads(found["Policy"])["Statement"]]
+            policy = trouble.patiently(
+                lambda: self.client.get_layer_version_policy(
+                    LayerName=self._layer, VersionNumber=number
+                )
+            )["Policy"]
+            if access.statement_id not in (each["Sid"] for each in json.loads(policy)["Statement"]):
+                raise
 
     def _numbers(self) -> list[int]:
         pages = self.client.get_paginator("list_layer_versions").paginate(LayerName=self._layer)
@@ -126,13 +129,3 @@ class Region:
                 f"{stored} as {made['LayerVersionArn']}: delete that version and try again"
             )
         return Latest(made["Version"], made["LayerVersionArn"], stored)
-
-    def _may_repeat(self, error: Exception, failures: int) -> bool:
-        """Tell whether to publish again after `error`, having waited if that may help."""
-        refused = "CompatibleArchitectures are not supported" in str(error)
-        if refused and self._filters.pop("CompatibleArchitectures", None):
-            return True  # Regions without arm64 refuse the field, not what it says.
-        if not trouble.passes(error) or failures == trouble.ATTEMPTS:
-            return False
-        trouble.pause(failures)
-        return True
