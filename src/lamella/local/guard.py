@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from lamella.front_doors.door import HttpResponse
 from lamella.local.gateway import respond
 from lamella.local.process import LineCallback
-from lamella.local.server import Served
+from lamella.local.server import AnyGateway
 from lamella.local.websockets.integration import refuse
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -26,7 +26,7 @@ LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 class Guard:
     """`app` is the gateway's, for requests to this machine's names and `public_hosts` only."""
 
-    def __init__(self, gateway: Served, public_hosts: Iterable[str], log: LineCallback) -> None:
+    def __init__(self, gateway: AnyGateway, public_hosts: Iterable[str], log: LineCallback) -> None:
         self._gateway = gateway
         self._allowed = LOCAL_NAMES | {name.lower() for name in public_hosts}
         self._log = log

@@ -31,7 +31,7 @@ WEBSOCKETS: dict[str, Any] = {
 NO_WEBSOCKETS: dict[str, Any] = {"ws": "none"}
 
 
-class Served(Protocol):
+class AnyGateway(Protocol):
     """What a server serves: a gateway, whose `app` is an ASGI application."""
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,7 +68,7 @@ class LocalServer:
     """Serves a gateway until `stop()`, with `websockets` those too."""
 
     def __init__(
-        self, gateway: Served, listening: socket.socket, *, websockets: bool = False
+        self, gateway: AnyGateway, listening: socket.socket, *, websockets: bool = False
     ) -> None:
         config = uvicorn.Config(
             gateway.app,
