@@ -30,7 +30,7 @@ class Start(Protocol):
     def __call__(self, **environ: str) -> AbstractAsyncContextManager[LocalJudge]: ...
 
 
-@pytest.fixture(params=["bootstrap", "streamed", "awslambdaric"])
+@pytest.fixture(params=["bootstrap", "streamed", "one line", "awslambdaric"])
 def start(request: pytest.FixtureRequest, opt: Path, python: Python) -> Start:
     """Start `processes:app` by each way."""
     way = request.param
@@ -41,11 +41,12 @@ def start(request: pytest.FixtureRequest, opt: Path, python: Python) -> Start:
         options: dict[str, Any] = {"timeout": 60.0}
         if way == "streamed":
             variables["ASGI_INVOKE_MODE"] = "response_stream"
-        elif way == "awslambdaric":
+        else:
+            handler = "lamella.handler" if way == "awslambdaric" else "lamella.serve.processes:app"
             ric = installed(python, "awslambdaric", "awslambdaric==4.2.2")
             variables["PYTHONPATH"] = f"{FUNCTION}:{opt}/python:{ric}"
-            command = (python.path, "-m", "awslambdaric", "lamella.handler")
-            options |= {"wrapper": None, "command": command}
+            command = (python.path, "-m", "awslambdaric", handler)
+            options |= {"wrapper": None, "command": command, "handler": handler}
         async with LocalJudge(opt, python.path, FUNCTION, variables, **options) as judge:
             yield judge
 

@@ -33,10 +33,14 @@ ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
 
 
 def next_reply(
-    path: str, headers: str = "", deadline: str | None = "9999999999999", length: int | None = None
+    path: str,
+    headers: str = "",
+    deadline: str | None = "9999999999999",
+    length: int | None = None,
+    body: bytes = b"",
 ) -> bytes:
     """A reply to /next with an event for `path`; its request id is "to-" and the path."""
-    body = json.dumps(url_event(path)).encode()
+    body = body or json.dumps(url_event(path)).encode()
     told = "" if deadline is None else f"Lambda-Runtime-Deadline-Ms: {deadline}\r\n"
     head = (
         f"HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: to-{path[1:]}\r\n{told}{headers}"
@@ -137,10 +141,18 @@ async def test_an_odd_invocation_fails_and_the_next_is_served(odd: bytes, tmp_pa
     assert json.loads(result)["body"] == "/fine"
 
 
+def with_number(number: bytes) -> bytes:
+    """An event that has a number."""
+    event = json.dumps(url_event("/odd") | {"number": 0}).encode()
+    return event.replace(b'"number": 0', b'"number": ' + number)
+
+
 FINE = {
     "no deadline": next_reply("/odd", deadline=None),
     "empty headers": next_reply("/odd", CONTEXT + "\r\nLambda-Runtime-Trace-Id: \r\n"),
     "a context that is null": next_reply("/odd", CONTEXT + "null\r\n"),
+    # Python reads no integer of so many digits.
+    "a number of 5,000 digits": next_reply("/odd", body=with_number(b"1" * 5000)),
     "interim replies": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nA: b\r\n\r\n"
     + next_reply("/odd"),
 }
