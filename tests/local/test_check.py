@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lamella.tools.check import folder as folder_checks
+from lamella.tools.check import interpreter
 from lamella.tools.check.importtime import STANDARD_LIBRARY, by_package
 from tests.local.functions import APP, RUNTIME, lamella, write
 
@@ -423,6 +424,11 @@ def test_the_templates_of_the_examples_lack_nothing() -> None:
         (["--python", "/no/such/python"], "is no executable file"),
         (["--python", "false"], "does not run as Python 3.10 or later"),
         (["--runtime", "nodejs22.x"], "is not a Python runtime of Lambda"),
+        (
+            ["--runtime", "python3.9"],
+            "python3.9 is not supported: Lamella runs on python3.10, python3.11, python3.12, "
+            "python3.13 and python3.14",
+        ),
         (["--runtime", "python3.99"], "no python3.99 runs on PATH"),
         (
             ["--runtime", "python3.99", "--python", "python3"],
@@ -440,6 +446,56 @@ def test_a_wrong_command_line(
     done = lamella("check", ".", *options)
     assert done.status == 2
     assert message in " ".join(done.output.split())
+
+
+def test_a_shim_of_pyenv_is_not_the_interpreter_that_runs(tmp_path: Path) -> None:
+    """A shim finds its Python by variables and folders that Lambda's process does not have."""
+    shim = tmp_path / "shims" / "python3"
+    write(shim.parent, {shim.name: f'#!/bin/sh\nexec "{sys.executable}" "$@"\n'})
+    shim.chmod(0o755)
+    done = lamella("check", write(tmp_path / "task"), "--app=main:app", "--python", shim, "--json")
+    assert done.json["python"]["path"] == sys.executable
+
+
+def test_a_shim_that_finds_no_python_says_why(tmp_path: Path) -> None:
+    shim = tmp_path / "python3"
+    write(
+        tmp_path, {shim.name: "#!/bin/sh\necho pyenv: python3: command not found >&2\nexit 127\n"}
+    )
+    shim.chmod(0o755)
+    done = lamella("check", tmp_path, "--python", shim)
+    assert "Python 3.10 or later (pyenv: python3: command not found)" in " ".join(
+        done.output.split()
+    )
+
+
+# What the command does not take from where it runs
+
+
+def test_variables_of_the_shell_do_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASGI_APP", "other:app")
+    monkeypatch.setenv("ASGI_LOOP", "asyncio")
+    shell = findings(write(tmp_path))["shell"]
+    assert shell["level"] == "warning"
+    assert "ASGI_LOOP is set in this shell" in shell["message"]
+    assert '--env ASGI_LOOP="$ASGI_LOOP"' in shell["message"]
+    assert "ASGI_APP" not in shell["message"], "the command line has it"
+    done = lamella("check", tmp_path, "--env", "ASGI_LOOP=asyncio", "--json")
+    (shell,) = (each for each in done.json["findings"] if each["check"] == "shell")
+    assert '--app "$ASGI_APP"' in shell["message"]
+
+
+def test_a_runtime_that_is_deprecated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "runtime" not in findings(write(tmp_path)), "nobody has named one"
+    monkeypatch.setitem(interpreter.DEPRECATED, RUNTIME, ("2026-10-31", "2026-11-30", "2027-01-15"))
+    found = findings(tmp_path, "--runtime", RUNTIME)["runtime"]
+    assert found["level"] == "warning"
+    assert found["message"] == (
+        f"{RUNTIME} is deprecated since 2026-10-31. Lambda creates no function with it from "
+        "2026-11-30 on, and updates none from 2027-01-15 on: move to python3.14."
+    )
 
 
 def test_several_functions(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 _QUESTION = """
 import importlib.util, json, platform, site, sys
 print(json.dumps({
+    "path": sys.executable,
     "minor": "%d.%d" % sys.version_info[:2],
     "magic": importlib.util.MAGIC_NUMBER.hex(),
     "tag": sys.implementation.cache_tag,
@@ -52,7 +53,8 @@ class Interpreter(NamedTuple):
 def inspected(python: str) -> Interpreter:
     """Ask the interpreter at `python`, a path or a name on PATH; runs it once.
 
-    Raises `InterpreterError`.
+    A shim, such as pyenv's, finds its Python by variables that Lambda does not have; so `path` is
+    what the interpreter says of itself. Raises `InterpreterError`.
     """
     found = shutil.which(python)
     if found is None:
@@ -62,12 +64,14 @@ def inspected(python: str) -> Interpreter:
     try:
         done = subprocess.run(command, check=True, capture_output=True, timeout=60)
         answer = json.loads(done.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError):
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        said = (getattr(error, "stderr", None) or b"").decode(errors="replace").splitlines()
+        why = f" ({said[0]})" if said else ""
         raise InterpreterError(
-            f"{path} does not run as Python 3.10 or later: name another with --python."
+            f"{path} does not run as Python 3.10 or later{why}: name another with --python."
         ) from None
     return Interpreter(
-        path=path,
+        path=answer["path"] or path,
         minor=answer["minor"],
         magic=bytes.fromhex(answer["magic"]),
         tag=answer["tag"],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lamella import settings as settings_table
 from lamella.errors import SettingError
 from lamella.tools.check.findings import Finding, ok, problem, warning
 from lamella.tools.check.importtime import PackageTime, by_package
+from lamella.tools.check.interpreter import DEPRECATED, SUPPORTED
 from lamella.tools.check.probing import Probe
 from lamella.tools.check.target import Target
 
@@ -32,6 +33,31 @@ def settings(target: Target) -> Iterator[Finding]:
     if not wrong:
         names = sorted(n for n in target.variables if n.startswith(settings_table.PREFIX))
         yield ok("settings", f"{', '.join(names) or 'No setting'} given, all valid.", names=names)
+
+
+def shell(target: Target, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Settings in the shell that runs the command: Lambda has none of them, so they do not count.
+
+    The advice has no value in it, since a store's URL may hold a password.
+    """
+    known = (row.variable for row in settings_table.TABLE)
+    for name in (n for n in known if environ.get(n) and n not in target.variables):
+        option = f'--app "${name}"' if name == "ASGI_APP" else f'--env {name}="${name}"'
+        message = f"{name} is set in this shell, which Lambda does not have: it does not count here"
+        yield warning("shell", f"{message}. To check with it, add {option}.", variable=name)
+
+
+def runtime(target: Target) -> Iterator[Finding]:
+    """Has Lambda deprecated the runtime?"""
+    if dates := DEPRECATED.get(target.runtime):
+        deprecated, no_create, no_update = dates
+        yield warning(
+            "runtime",
+            f"{target.runtime} is deprecated since {deprecated}. Lambda creates no function with "
+            f"it from {no_create} on, and updates none from {no_update} on: move to "
+            f"{SUPPORTED[-1]}.",
+            runtime=target.runtime,
+        )
 
 
 def template(target: Target) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,8 @@ def run_checks(target: Target, lifespan: bool = True) -> tuple[list[Finding], Pr
             ]
         findings = [
             *application.settings(target),
+            *application.shell(target, os.environ),
+            *application.runtime(target),
             *application.template(target),
             *folder.natives(target),
             *started,

@@ -10,6 +10,13 @@ from pathlib import Path
 
 from lamella.local.interpreter import Interpreter, InterpreterError, inspected
 
+SUPPORTED = ("python3.10", "python3.11", "python3.12", "python3.13", "python3.14")
+"""The runtimes that the layer is built for."""
+
+DEPRECATED = {"python3.10": ("2026-10-31", "2026-11-30", "2027-01-15")}
+"""By runtime, the dates of its deprecation, and from which Lambda creates no function with it, and
+updates none (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html)."""
+
 
 def chosen(python: str | None, runtime: str) -> Interpreter:
     """The interpreter `python`, else one of `runtime` ("python3.13") on PATH, else this one.
@@ -22,6 +29,12 @@ def chosen(python: str | None, runtime: str) -> Interpreter:
             f"{runtime!r} is not a Python runtime of Lambda: use one such as python3.13."
         )
     wanted = match[1] if match else ""
+    if wanted and int(wanted[2:]) < 10:
+        named = f"{', '.join(SUPPORTED[:-1])} and {SUPPORTED[-1]}"
+        raise InterpreterError(
+            f"{runtime} is not supported: Lamella runs on {named}. Lambda has deprecated it: set "
+            "the function's Runtime to one of these."
+        )
     if python is None and wanted not in ("", "{}.{}".format(*sys.version_info)):
         return _found(wanted)
     interpreter = inspected(python or sys.executable)

@@ -48,6 +48,7 @@ class Target:
     variables: Mapping[str, str]
     template: TemplateFunction | None = None
     layers: tuple[Path, ...] = field(default=())
+    runtime: str = ""  # "python3.13"; "" where nobody names one
 
     @property
     def architecture(self) -> str:
@@ -81,7 +82,8 @@ def resolved(request: Request) -> Target:
             raise TargetError("--function names a function of a template: add --template.")
         template = find_function(path, folder, request.function) if path else None
         configured = template or TemplateFunction("", folder)  # says nothing
-        interpreter = chosen(request.python, request.runtime or configured.runtime)
+        runtime = request.runtime or configured.runtime
+        interpreter = chosen(request.python, runtime)
     except (TemplateError, InterpreterError) as error:
         raise TargetError(str(error)) from None
     variables = dict(configured.variables)
@@ -92,7 +94,7 @@ def resolved(request: Request) -> Target:
         variables[name] = value
     if request.app:
         variables["ASGI_APP"] = request.app
-    return Target(folder, interpreter, variables, template, request.layers)
+    return Target(folder, interpreter, variables, template, request.layers, runtime)
 
 
 def lay_out(layers: tuple[Path, ...], opt: Path) -> None:
