@@ -22,18 +22,28 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory, layer_package: Path) -> Path:
     """The CloudFormation template that `cdk synth` makes."""
     project = copied("cdk", tmp_path_factory.mktemp("cdk"))
     shutil.copytree(project / "app", project / "build")
     run(PYTHON, "app.py", cwd=project, CDK_OUTDIR=str(project / "out"),
+        PYTHONPATH=str(layer_package),
         JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION="1")  # fmt: skip
     return project / "out" / "Api.template.json"
 
 
-def test_the_layer_is_attached(template: Path) -> None:
+def test_the_layer_of_the_package_is_attached(template: Path, layer_package: Path) -> None:
     function = _properties(template, "AWS::Lambda::Function")
-    assert function["Layers"] == [{"Ref": "LamellaLayerArn"}]
+    resources = json.loads(template.read_text())["Resources"]
+    ((name, layer),) = (
+        each for each in resources.items() if each[1]["Type"] == "AWS::Lambda::LayerVersion"
+    )
+    assert function["Layers"] == [{"Ref": name}]
+    asset = template.parent / f"asset.{layer['Properties']['Content']['S3Key']}"
+    zip_file = layer_package / "lamella_layer" / "lamella-layer.zip"
+    assert asset.read_bytes() == zip_file.read_bytes()
+    assert "python3.13" in layer["Properties"]["CompatibleRuntimes"]
+    assert layer["Properties"]["CompatibleArchitectures"] == ["arm64", "x86_64"]
     assert function["Environment"]["Variables"] == STREAMING
     assert _properties(template, "AWS::Lambda::Url")["InvokeMode"] == "RESPONSE_STREAM"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -59,18 +60,35 @@ def test_terraform_is_formatted() -> None:
     run(TERRAFORM, "fmt", "-check", "-diff", cwd=DEPLOY / "terraform", **nowhere)
 
 
-def test_terraform_attaches_the_layer() -> None:
+def test_terraform_attaches_the_layer(layer_package: Path, tmp_path: Path) -> None:
     import hcl2
 
     with (DEPLOY / "terraform" / "main.tf").open() as file:
         parsed = _unquoted(hcl2.load(file))
-    resources = {kind: body for entry in parsed["resource"] for kind, body in entry.items()}
+    resources: dict[str, dict[str, Any]] = {}
+    for entry in parsed["resource"]:
+        for kind, body in entry.items():
+            resources.setdefault(kind, {}).update(body)
     function = resources["aws_lambda_function"]["function"]
-    assert function["layers"] == ["${var.lamella_layer_arn}"]
+    assert function["layers"] == ["${aws_lambda_layer_version.lamella.arn}"]
+    layer = resources["aws_lambda_layer_version"]["lamella"]
+    (external,) = (entry["external"] for entry in parsed["data"] if "external" in entry)
+    zip_file = layer["filename"].removeprefix("${").removesuffix("}")
+    assert zip_file == "data.external.lamella_layer.result.zip"
+    assert layer["source_code_hash"] == f"${{filebase64sha256({zip_file})}}"
+    program = external["lamella_layer"]["program"]
+    told = json.loads(run(*program, cwd=tmp_path, PYTHONPATH=str(layer_package)))
+    assert told == {"zip": str(layer_package / "lamella_layer" / "lamella-layer.zip")}
     assert function["environment"][0]["variables"] == STREAMING
     url = resources["aws_lambda_function_url"]["function"]
     assert url["invoke_mode"] == "RESPONSE_STREAM"
-    assert {name for entry in parsed["variable"] for name in entry} == {"lamella_layer_arn", "name"}
+    assert {name for entry in parsed["variable"] for name in entry} == {"name", "public"}
+    permissions = resources["aws_lambda_permission"]
+    assert {body["count"] for body in permissions.values()} == {"${var.public ? 1 : 0}"}
+    assert permissions["public_url"]["action"] == "lambda:InvokeFunctionUrl"
+    assert permissions["public_url"]["function_url_auth_type"] == "NONE"
+    assert permissions["public_invoke"]["action"] == "lambda:InvokeFunction"
+    assert permissions["public_invoke"]["invoked_via_function_url"] is True
     text = (DEPLOY / "terraform" / "main.tf").read_text()
     declared = {f"{kind}.{name}" for kind, body in resources.items() for name in body}
     used = set(re.findall(r"(?<![.\w])(aws_\w+\.\w+)\.", text))
@@ -89,7 +107,7 @@ def _unquoted(value: Any) -> Any:
 def test_serverless_attaches_the_layer() -> None:
     """Its schema is in an npm package; these are the keys and values that it allows there."""
     service = yaml.safe_load((DEPLOY / "serverless" / "serverless.yml").read_text())
-    assert service.keys() == {"service", "provider", "package", "functions"}
+    assert service.keys() == {"service", "provider", "package", "layers", "functions"}
     provider, function = service["provider"], service["functions"]["api"]
     assert provider["name"] == "aws"
     assert provider["runtime"] == "python3.13"
@@ -97,7 +115,8 @@ def test_serverless_attaches_the_layer() -> None:
     assert provider.keys() <= {"name", "region", "runtime", "architecture", "memorySize", "timeout"}
     assert service["package"] == {"artifact": "function.zip"}
     assert function.keys() == {"handler", "layers", "environment", "url"}
-    assert function["layers"] == ["${param:lamellaLayerArn}"]
+    assert function["layers"] == [{"Ref": "LamellaLambdaLayer"}]
+    assert service["layers"]["lamella"]["package"] == {"artifact": "lamella-layer.zip"}
     assert function["environment"] == STREAMING
     assert function["url"] == {"authorizer": "aws_iam", "invokeMode": "RESPONSE_STREAM"}
 

@@ -7,6 +7,7 @@ import platform
 import re
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,20 @@ def test_one_line_is_built_from_the_package(tmp_path: Path) -> None:
     assert (function / "lamella" / "serve.py").exists()
     assert (function / "lamella" / "_awslambdaric" / "lambda_context.py").exists()
     assert not (function / "awslambdaric").exists()
+
+
+def test_the_layer_is_unpacked_from_the_package(layer_package: Path, tmp_path: Path) -> None:
+    """What `sam build` makes of the makefile: Lambda's /opt, with an executable bootstrap."""
+    project = copied("sam", tmp_path)
+    template = project / "layer-from-package.yaml"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    options = {"PATH": path, "PYTHONPATH": str(layer_package)}
+    run(SAM, "build", "LamellaLayer", "--template", template, cwd=project, **options)
+    layer = project / ".aws-sam" / "build" / "LamellaLayer"
+    with zipfile.ZipFile(layer_package / "lamella_layer" / "lamella-layer.zip") as archive:
+        files = {path.relative_to(layer).as_posix() for path in layer.rglob("*") if path.is_file()}
+        assert files == set(archive.namelist())
+    assert os.access(layer / "bootstrap", os.X_OK)
 
 
 @pytest.fixture

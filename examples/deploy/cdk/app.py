@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aws_cdk import App, CfnOutput, CfnParameter, Duration, Stack
+from aws_cdk import App, CfnOutput, Duration, Stack
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
+from lamella_layer.cdk import LamellaLayer
 
 BUILD = str(Path(__file__).parent / "build")  # build.sh makes it
 
@@ -16,9 +17,6 @@ class Api(Stack):
 
     def __init__(self, scope: Construct, name: str) -> None:
         super().__init__(scope, name)
-        layer_arn = CfnParameter(
-            self, "LamellaLayerArn", description="The layer's ARN in this region"
-        )
         function = lambda_.Function(
             self,
             "Function",
@@ -28,11 +26,7 @@ class Api(Stack):
             handler="lamella.handler",  # Lambda wants one; the bootstrap takes ASGI_APP
             memory_size=512,
             timeout=Duration.seconds(30),
-            layers=[
-                lambda_.LayerVersion.from_layer_version_arn(
-                    self, "Lamella", layer_arn.value_as_string
-                )
-            ],
+            layers=[LamellaLayer(self, "Lamella")],
             environment={
                 "AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap",
                 "ASGI_APP": "main:app",

@@ -3,19 +3,34 @@
 terraform {
   required_version = ">= 1.5"
   required_providers {
-    aws     = { source = "hashicorp/aws", version = ">= 5.80" }
-    archive = { source = "hashicorp/archive", version = ">= 2.4" }
+    aws      = { source = "hashicorp/aws", version = ">= 6.29" } # invoked_via_function_url
+    archive  = { source = "hashicorp/archive", version = ">= 2.4" }
+    external = { source = "hashicorp/external", version = ">= 2.3" }
   }
-}
-
-variable "lamella_layer_arn" {
-  type        = string
-  description = "The layer's ARN in the provider's region"
 }
 
 variable "name" {
   type    = string
   default = "lamella-example"
+}
+
+variable "public" {
+  type        = bool
+  default     = false
+  description = "Whether everybody may call the URL; else only signed requests are answered"
+}
+
+# Where pip has installed the layer: pip install lamella-layer
+data "external" "lamella_layer" {
+  program = ["python3", "-c", "import json, lamella_layer; print(json.dumps({'zip': str(lamella_layer.path())}))"]
+}
+
+resource "aws_lambda_layer_version" "lamella" {
+  layer_name               = "${var.name}-lamella"
+  filename                 = data.external.lamella_layer.result.zip
+  source_code_hash         = filebase64sha256(data.external.lamella_layer.result.zip)
+  compatible_architectures = ["arm64", "x86_64"]
+  compatible_runtimes      = ["python3.13"]
 }
 
 data "archive_file" "function" {
@@ -34,7 +49,7 @@ resource "aws_lambda_function" "function" {
   memory_size      = 512
   timeout          = 30
   role             = aws_iam_role.function.arn
-  layers           = [var.lamella_layer_arn]
+  layers           = [aws_lambda_layer_version.lamella.arn]
 
   environment {
     variables = {
@@ -47,8 +62,27 @@ resource "aws_lambda_function" "function" {
 
 resource "aws_lambda_function_url" "function" {
   function_name      = aws_lambda_function.function.function_name
-  authorization_type = "AWS_IAM" # NONE opens it to everybody
+  authorization_type = var.public ? "NONE" : "AWS_IAM"
   invoke_mode        = "RESPONSE_STREAM"
+}
+
+# A public URL needs both. The condition of the second lets nobody call the function but through its URL.
+resource "aws_lambda_permission" "public_url" {
+  count                  = var.public ? 1 : 0
+  function_name          = aws_lambda_function.function.function_name
+  statement_id_prefix    = "PublicUrl"
+  action                 = "lambda:InvokeFunctionUrl"
+  principal              = "*"
+  function_url_auth_type = "NONE"
+}
+
+resource "aws_lambda_permission" "public_invoke" {
+  count                    = var.public ? 1 : 0
+  function_name            = aws_lambda_function.function.function_name
+  statement_id_prefix      = "PublicInvoke"
+  action                   = "lambda:InvokeFunction"
+  principal                = "*"
+  invoked_via_function_url = true
 }
 
 resource "aws_iam_role" "function" {

@@ -29,5 +29,9 @@ class LamellaLayer(aws_lambda.LayerVersion):
                 aws_lambda.Architecture.ARM_64,
                 aws_lambda.Architecture.X86_64,
             ],
-            compatible_runtimes=[aws_lambda.Runtime(name) for name in RUNTIMES],
         )
+        # As names. CDK would compare Runtime objects with the function's by more than the name, and
+        # an older CDK has no constant for each.
+        resource = self.node.default_child
+        assert isinstance(resource, aws_lambda.CfnLayerVersion)
+        resource.compatible_runtimes = list(RUNTIMES)
