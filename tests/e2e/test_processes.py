@@ -170,6 +170,14 @@ async def test_workers_call_the_application_s_own_handler(start_local: StartLoca
     assert judge.log.count("own handler") == 2
 
 
+async def test_a_handler_that_is_the_loop_s_is_named_as_lost(start_local: StartLocal) -> None:
+    async with start_local("signalled:app", WHERE="loop") as judge:
+        await judge.invoke(url_event("/hello"))
+    assert judge.log.count("handler of SIGTERM with loop.add_signal_handler") == 1
+    assert "lifespan shutdown" in judge.log
+    assert "own handler" not in judge.log
+
+
 async def test_a_handler_that_fails_is_reported(start_local: StartLocal) -> None:
     async with start_local("signalled:app", WHERE="import", FAILS="1") as judge:
         await judge.invoke(url_event("/hello"))

@@ -33,6 +33,14 @@ def take(loop: asyncio.AbstractEventLoop, stop: Callable[[], object]) -> None:
         _received = number
         stop()
 
+    for number in ENDING:
+        # Kept with the loop, where nobody can read it and which ends before it could be called.
+        if loop.remove_signal_handler(number):
+            logger.warning(
+                "The application set its handler of %s with loop.add_signal_handler: it will not "
+                "be called. Set it with signal.signal, or clean up in lifespan shutdown.",
+                signal.Signals(number).name,
+            )
     remember()
     for number in ENDING:
         loop.add_signal_handler(number, received, number)

@@ -1,5 +1,6 @@
-"""An application with a signal handler of its own: set at import, or in lifespan startup."""
+"""An application with its own signal handler: set at import, in startup, or with the loop."""
 
+import asyncio
 import os
 import signal
 
@@ -22,6 +23,8 @@ async def app(scope, receive, send):
         await receive()
         if os.environ["WHERE"] == "startup":
             signal.signal(NUMBER, bye)
+        if os.environ["WHERE"] == "loop":
+            asyncio.get_running_loop().add_signal_handler(NUMBER, bye, NUMBER, None)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         print("lifespan shutdown", flush=True)
