@@ -21,7 +21,7 @@ from lamella.served import Served
 from lamella.settings import Settings
 from lamella.sources.fields import asks_for_head
 from lamella.sources.preparation import Preparation
-from lamella.sources.registry import Codec, Family, Source, StreamingCodec, find, load
+from lamella.sources.registry import Codec, Family, Source, StreamingCodec, find, load, preload
 from lamella.types import AnyASGIApp, Event, Request, Response, Scope
 
 logger = logging.getLogger("lamella")
@@ -53,6 +53,10 @@ class Service:
             from lamella.response.compression import Compression
 
             self._compress = Compression(settings.compression)
+
+    def preload(self) -> None:
+        """Import in init what nearly every first request would have to wait for."""
+        preload()
 
     def open(self, invocation: Invocation, outcome: Outcome) -> Cycle | None:
         """The cycle that answers an event to `outcome`; None where it is answered already.

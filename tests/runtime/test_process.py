@@ -79,16 +79,20 @@ class Api:
 
 @asynccontextmanager
 async def running(
-    folder: Path, nexts: list[bytes], hangs_up: bool = False
+    folder: Path,
+    nexts: list[bytes],
+    hangs_up: bool = False,
+    app: str = APP,
+    lifespan: str = "off",
 ) -> AsyncIterator[tuple[Api, asyncio.subprocess.Process]]:
-    (folder / "main.py").write_text(APP)
+    (folder / "main.py").write_text(app)
     api = Api(nexts, hangs_up)
     server = await asyncio.start_server(api.serve, "127.0.0.1", 0)
     environ = {
         **os.environ,
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.sockets[0].getsockname()[1]}",
         "ASGI_APP": "main:app",
-        "ASGI_LIFESPAN": "off",
+        "ASGI_LIFESPAN": lifespan,
         "PYTHONPATH": str(folder),
     }
     process = await asyncio.create_subprocess_exec(
@@ -195,3 +199,27 @@ async def test_connections_that_are_closed_between_requests_are_no_news(tmp_path
         log = await log_of(process)
     assert [json.loads(body)["body"] for _, body in api.posts] == [f"/{n}" for n in range(20)]
     assert "Runtime API" not in log
+
+
+TELLS_IMPORTS = """
+import sys
+
+in_init = set()
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        in_init.update(sys.modules)
+        raise NotImplementedError("lifespan")
+    later = sys.modules.keys() - in_init
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": " ".join(sorted(later)).encode()})
+"""
+
+
+async def test_the_first_request_waits_for_no_import(tmp_path: Path) -> None:
+    """A client waits for an import in a request; for one in init, only the first client does."""
+    app = running(tmp_path, [next_reply("/first")], app=TELLS_IMPORTS, lifespan="auto")
+    async with app as (api, process):
+        await until(lambda: len(api.posts) == 1 or process.returncode is not None)
+    ((_, result),) = api.posts
+    assert json.loads(result)["body"] == ""

@@ -66,6 +66,7 @@ def _run(thresholds: tuple[int, int, int], words: Iterable[str], one_slot: bool)
         name = find_app(settings.app, os.environ, words)
         service = Service(import_app(name), settings.speaking(name.interface))
         set_served(service.served)
+        service.preload()
         # Collect garbage again, which runtime.py turned off: nothing that init made is garbage.
         # What was imported stays for good, so later collections need not look at it. Thresholds
         # of the application's own stay as they are.
