@@ -257,6 +257,7 @@ Resources:
       CodeUri: Api
       Runtime: {runtime}
       Handler: unused
+      Layers: [!Ref Lamella]
       Architectures: [{architecture}]
       Environment:
         Variables:
@@ -292,6 +293,66 @@ def test_a_template_that_does_not_lead_to_lamella(tmp_path: Path) -> None:
     done = lamella("check", built(tmp_path, wrapper="/opt/otel"), "--json")
     messages = [each["message"] for each in done.json["findings"] if each["check"] == "template"]
     assert any("AWS_LAMBDA_EXEC_WRAPPER is '/opt/otel'" in message for message in messages)
+    assert done.status == 1
+
+
+BY_PARAMETERS = """
+Parameters:
+  Stage: {Type: String, Default: dev}
+  Wrapper: {Type: String, Default: /opt/bootstrap}
+Conditions:
+  Streams: !Equals [!Ref Stage, dev]
+Globals:
+  Function:
+    Environment: {Variables: {AWS_LAMBDA_EXEC_WRAPPER: !Ref Wrapper}}
+Resources:
+  Api:
+    Type: AWS::Lambda::Function
+    Properties:
+      Code: Api
+      Environment:
+        Variables:
+          ASGI_BASE_PATH: !Sub "/${Stage}/api"
+          ASGI_INVOKE_MODE: !If [Streams, response_stream, !Ref "AWS::NoValue"]
+          TABLE: !Sub "${Stage}-${AWS::Region}"
+      LAYERS
+  Url:
+    Type: AWS::Lambda::Url
+    Properties: {TargetFunctionArn: !GetAtt Api.Arn, InvokeMode: URL_KIND}
+"""
+
+
+@pytest.mark.parametrize(
+    ("stage", "layers", "mode", "problem"),
+    [
+        ("dev", "Layers: [arn]", "RESPONSE_STREAM", ""),
+        ("prod", "Layers: [arn]", "BUFFERED", ""),
+        ("prod", "Layers: [arn]", "RESPONSE_STREAM", "ASGI_INVOKE_MODE is not response_stream"),
+        ("dev", "Layers: [arn]", "BUFFERED", "has not InvokeMode RESPONSE_STREAM"),
+        ("dev", "", "RESPONSE_STREAM", "the function has no Layers"),
+    ],
+)
+def test_a_template_is_read_with_the_defaults_of_its_parameters(
+    tmp_path: Path, stage: str, layers: str, mode: str, problem: str
+) -> None:
+    text = BY_PARAMETERS.replace("Default: dev", f"Default: {stage}")
+    (tmp_path / "template.yaml").write_text(
+        text.replace("LAYERS", layers).replace("URL_KIND", mode)
+    )
+    report = lamella("check", write(tmp_path / "Api"), "--no-lifespan", "--json").json
+    by_level = {each["level"]: each for each in report["findings"] if each["check"] == "template"}
+    assert by_level["warning"]["details"]["variables"] == ["TABLE"]
+    assert problem in by_level.get("problem", {"message": ""})["message"]
+    assert bool(problem) == ("problem" in by_level)
+
+
+def test_the_template_of_sam_build_counts_not_its_copy_beside_the_sources(tmp_path: Path) -> None:
+    task = built(tmp_path)
+    inner = TEMPLATE.replace("CodeUri: Api", "CodeUri: .").format(
+        runtime=RUNTIME, architecture=HERE, wrapper="/opt/other"
+    )
+    (task / "template.yaml").write_text(inner)
+    assert lamella("check", task, "--json").json["template"] == str(tmp_path / "template.yaml")
 
 
 ONE_LINE = f"""

@@ -73,11 +73,31 @@ def template(target: Target) -> Iterator[Finding]:
     known = "AWS_LAMBDA_EXEC_WRAPPER" not in function.unknown
     ours = function.handler == "lamella.handler" or target.is_one_line
     if known and wrapper != "/opt/bootstrap" and not ours:
-        yield warning(
+        yield problem(
             "template",
             f"Nothing leads to Lamella: AWS_LAMBDA_EXEC_WRAPPER is {wrapper!r}, not "
             f"/opt/bootstrap, and the Handler is {function.handler!r}, not "
             "lamella.handler or one that begins with lamella.serve.",
+        )
+    if wrapper == "/opt/bootstrap" and not (function.has_layers or target.layers):
+        yield problem(
+            "template",
+            "AWS_LAMBDA_EXEC_WRAPPER is /opt/bootstrap, but the function has no Layers: Lambda "
+            "would not find that file. Add Lamella's layer to Layers.",
+        )
+    mode = target.variables.get("ASGI_INVOKE_MODE", "buffered").strip().lower()
+    known = "ASGI_INVOKE_MODE" not in function.unknown
+    if function.url_mode == "RESPONSE_STREAM" and known and mode == "buffered":
+        yield problem(
+            "template",
+            "The Function URL has InvokeMode RESPONSE_STREAM, but ASGI_INVOKE_MODE is not "
+            "response_stream: clients would get JSON with the answer in it. Set both, or neither.",
+        )
+    if function.url_mode == "BUFFERED" and mode == "response_stream":
+        yield problem(
+            "template",
+            "ASGI_INVOKE_MODE is response_stream, but the Function URL has not InvokeMode "
+            "RESPONSE_STREAM: clients could not read the answer. Set both, or neither.",
         )
 
 

@@ -1,7 +1,7 @@
 """A function as a SAM or CloudFormation template configures it.
 
-Only what can be known without AWS is read: a value made by an intrinsic function (`!Ref`,
-`!Sub`, ...) is unknown here, and is listed as that.
+Only what can be known without AWS is read: parameters have their defaults, in `!Ref`, `!Sub` and
+`!If`. A value of any other intrinsic function is unknown here, and is listed as that.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ class TemplateFunction:
     variables: Mapping[str, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     websockets: WebSockets | None = None
+    has_layers: bool = True  # or needs none: an image has its own /opt
+    url_mode: str = ""  # of its Function URL: "BUFFERED", "RESPONSE_STREAM", "" without a URL
 
 
 def find_function(template: Path, folder: Path, name: str | None = None) -> TemplateFunction:
@@ -73,15 +75,18 @@ def find_function(template: Path, folder: Path, name: str | None = None) -> Temp
         variables=known,
         unknown=tuple(sorted(variables.keys() - known.keys())),
         websockets=_websockets(loaded, functions),
+        has_layers=bool(properties.get("Layers")) or properties.get("PackageType") == "Image",
+        url_mode=_url_mode(loaded, chosen[0], properties),
     )
 
 
 def beside(folder: Path) -> Path | None:
-    """The template that `folder` belongs to: its own, or that of `sam build` one level up.
+    """The template that `folder` belongs to: that of `sam build` one level up, or its own.
 
+    The first wins, since `sam build` copies a template that lies beside the sources, too.
     None where neither exists or has a function whose code is `folder`.
     """
-    for path in (folder / "template.yaml", folder.parent / "template.yaml"):
+    for path in (folder.parent / "template.yaml", folder / "template.yaml"):
         if path.is_file() and _with_code(dict(_functions(_load(path))), path, folder):
             return path
     return None
@@ -98,7 +103,17 @@ def _load(path: Path) -> Mapping[str, Any]:
     class Loader(yaml.SafeLoader):
         """A loader that knows CloudFormation's tags, such as `!Ref`."""
 
-    Loader.add_multi_constructor("!", lambda *_: _UNKNOWN)
+    def long_form(loader: Loader, name: str, node: yaml.Node) -> dict[str, Any]:
+        value: Any = None
+        if isinstance(node, yaml.ScalarNode):
+            value = loader.construct_scalar(node)
+        elif isinstance(node, yaml.SequenceNode):
+            value = loader.construct_sequence(node, deep=True)
+        elif isinstance(node, yaml.MappingNode):
+            value = loader.construct_mapping(node, deep=True)
+        return {name if name in ("Ref", "Condition") else f"Fn::{name}": value}
+
+    Loader.add_multi_constructor("!", long_form)
     try:
         loaded = yaml.load(path.read_text(), Loader)
     except (OSError, yaml.YAMLError) as error:
@@ -106,14 +121,58 @@ def _load(path: Path) -> Mapping[str, Any]:
     return loaded if isinstance(loaded, dict) else {}
 
 
-_UNKNOWN = {"Fn::Unknown": "an intrinsic function in its short form"}
+NO_VALUE = {"Ref": "AWS::NoValue"}
+
+
+def _resolved(value: Any, template: Mapping[str, Any]) -> Any:
+    """`value` as the template itself tells it: every parameter has its default.
+
+    What only CloudFormation knows stays a mapping with the intrinsic function's name.
+    """
+    if not isinstance(value, dict):
+        is_list = isinstance(value, list)
+        return [_resolved(each, template) for each in value] if is_list else value
+    resolved = {key: _resolved(each, template) for key, each in value.items()}
+    resolved = {key: each for key, each in resolved.items() if each != NO_VALUE}
+    if len(resolved) != 1:
+        return resolved
+    ((function, argument),) = resolved.items()
+    parameters = _mapping(template.get("Parameters"))
+    if function in ("Ref", "Fn::Sub") and isinstance(argument, str):
+        text = argument if function == "Fn::Sub" else f"${{{argument}}}"
+        for name, parameter in parameters.items():
+            default = _mapping(parameter).get("Default")
+            if _is_known(default):
+                text = text.replace(f"${{{name}}}", _text(default))
+        return resolved if "${" in text else text
+    if function == "Condition" and isinstance(argument, str):
+        return _resolved(_mapping(template.get("Conditions")).get(argument, resolved), template)
+    if function == "Fn::Equals" and all(map(_is_known, argument)):
+        return _text(argument[0]) == _text(argument[1])
+    if function == "Fn::Not" and isinstance(argument[0], bool):
+        return not argument[0]
+    if function == "Fn::If":
+        met = _resolved({"Condition": argument[0]}, template)
+        return argument[1 if met else 2] if isinstance(met, bool) else resolved
+    return resolved
+
+
+def _url_mode(template: Mapping[str, Any], name: str, properties: Mapping[str, Any]) -> str:
+    """The mode of the function's URL, which SAM writes into the function, CloudFormation apart."""
+    targets = ({"Ref": name}, {"Fn::GetAtt": f"{name}.Arn"}, {"Fn::GetAtt": [name, "Arn"]})
+    urls = [url for _, url in _resources(template, "AWS::Lambda::Url")]
+    urls = [_mapping(url) for url in urls if url.get("TargetFunctionArn") in targets]
+    if "FunctionUrlConfig" in properties:
+        urls = [_mapping(properties["FunctionUrlConfig"])]
+    return _if_known(_resolved(urls[0], template).get("InvokeMode", "BUFFERED")) if urls else ""
 
 
 def _functions(template: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     shared = _mapping(_mapping(template.get("Globals")).get("Function"))
     for name, own in _resources(template, *FUNCTION_TYPES):
         variables = {**_variables(shared), **_variables(own)}
-        yield name, {**shared, **own, "Environment": {"Variables": variables}}
+        merged = {**shared, **own, "Environment": {"Variables": variables}}
+        yield name, _resolved(merged, template)
 
 
 def _websockets(
