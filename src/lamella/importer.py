@@ -95,7 +95,7 @@ def import_app(name: AppName) -> ASGIApp:
         try:
             app = getattr(app, part)
         except AttributeError:
-            usual = [n for n, v in vars(module).items() if callable(v) and n in USUAL_NAMES]
+            usual = [each for each in USUAL_NAMES if callable(getattr(module, each, None))]
             hint = f" It has {', '.join(usual)}." if usual else ""
             raise AppImportError(
                 f"{name}: module {module.__name__!r} ({getattr(module, '__file__', '?')}) has no "

@@ -6,6 +6,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
+from lamella import percent
 from lamella.sources import paths, query
 
 
@@ -15,7 +16,7 @@ from lamella.sources import paths, query
 )
 def test_decoding_is_what_urllib_does(raw: str, tail: str) -> None:
     raw += tail
-    assert paths.percent_decode(raw.encode()) == unquote(raw, errors="replace")
+    assert percent.decode(raw.encode()) == unquote(raw, errors="replace")
 
 
 @pytest.mark.parametrize("text", ["/", "/a b", "/é/λ", "/100%", "/a?b#c", "/a;b=c,d@e:f!g$h&'()*+"])
@@ -23,7 +24,7 @@ def test_quoting_is_what_urllib_does(text: str) -> None:
     expected = quote(text, safe="/:@!$&'()*+,;=~").encode()
     assert paths.quote(text, paths.PATH) == expected
     assert paths.from_decoded(text) == (text, expected)
-    assert paths.percent_decode(expected) == text
+    assert percent.decode(expected) == text
 
 
 @pytest.mark.parametrize(

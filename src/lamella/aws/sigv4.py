@@ -9,8 +9,8 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from lamella import percent
 from lamella.aws.http import split
-from lamella.sources.paths import UNRESERVED, quote
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 
@@ -103,4 +103,5 @@ def canonical_path(path: str) -> str:
         elif segment not in ("", "."):
             segments.append(segment)
     end = "/" if path.endswith("/") and segments else ""
-    return quote("/" + "/".join(segments) + end, UNRESERVED + b"/").decode()
+    whole = "/" + "/".join(segments) + end
+    return percent.encode(whole.encode(), percent.UNRESERVED + b"/").decode()

@@ -194,9 +194,7 @@ def _plain(value: Any, around: tuple[int, ...] = ()) -> Any:
     limit of depth alone, a tree whose children know their parent would be written a million times.
     """
     try:
-        if value is None or (isinstance(value, int) and value.bit_length() < 1024):
-            return value
-        if isinstance(value, float) and math.isfinite(value):
+        if value is None or _is_json_number(value):
             return value
         if len(around) < 20 and id(value) not in around:
             within = (*around, id(value))
@@ -207,6 +205,12 @@ def _plain(value: Any, around: tuple[int, ...] = ()) -> Any:
     except BaseException:
         return _text(value)
     return _text(value)
+
+
+def _is_json_number(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and value.bit_length() < 1024
 
 
 def _text(value: Any) -> str:

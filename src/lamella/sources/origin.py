@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from socket import AF_INET, AF_INET6, inet_pton
 
-from lamella.sources.paths import UNRESERVED
+from lamella.percent import UNRESERVED
 from lamella.types import Headers
 
 Address = tuple[str, int]

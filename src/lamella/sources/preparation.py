@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from lamella import percent
 from lamella.sources.origin import is_ip_address, server_of
-from lamella.sources.paths import PATH, is_under, percent_decode, quote
+from lamella.sources.paths import PATH, is_under, quote
 from lamella.types import Headers, Request
 
 TENANT_HEADER = b"x-amz-tenant-id"
@@ -85,7 +86,7 @@ def mount(request: Request, base_path: str, mode: str) -> Request:
     rest = raw_path[end:]
     if rest[:3].upper() == b"%2F":  # a slash like any other, now that the path begins there
         rest = b"/" + rest[3:]
-    if not rest or percent_decode(raw_path[:end]) != prefix:
+    if not rest or percent.decode(raw_path[:end]) != prefix:
         rest = quote(path, PATH)
     return request._replace(path=path, raw_path=rest, root_path="")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lamella.sources.paths import PRINTABLE, UNRESERVED, quote
+from lamella.percent import UNRESERVED
+from lamella.sources.paths import PRINTABLE, quote
 
 _KEY = PRINTABLE.translate(None, b"&=#")
 _VALUE = PRINTABLE.translate(None, b"&#")

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import re
 
+from lamella import percent
 from lamella.aws.http import split
 from lamella.aws.partitions import DOMAINS, partition_of
 from lamella.errors import BadEvent, ConnectionsError
 from lamella.sources import fields
-from lamella.sources.paths import UNRESERVED, quote
 from lamella.types import Event
 
 _API_ID = re.compile(r"[a-z0-9]{1,63}")
@@ -70,7 +70,8 @@ def _matching(pattern: re.Pattern[str], context: Event, key: str, what: str) -> 
 def connection_url(endpoint: str, connection_id: str) -> str:
     """Where a connection is; AWS's console shows endpoints with /@connections, its API without."""
     base = endpoint.rstrip("/").removesuffix("/@connections")
-    return f"{base}/@connections/{quote(connection_id, UNRESERVED).decode()}"
+    encoded = percent.encode(connection_id.encode("utf-8", "replace"), percent.UNRESERVED)
+    return f"{base}/@connections/{encoded.decode()}"
 
 
 def region_of(endpoint: str) -> str | None:

@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import NamedTuple
 
 UNIX = 3
@@ -30,6 +31,9 @@ behind the data (8), names in UTF-8 (0x800)."""
 
 FILES = (0, stat.S_IFREG)
 """Kinds of entries: a mode need not name a kind."""
+
+SPECIAL = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX | stat.S_IWGRP | stat.S_IWOTH
+"""Bits of a mode that no file of a layer has."""
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -55,33 +59,41 @@ class _Header(NamedTuple):
 
 def odd_entries(entries: list[zipfile.ZipInfo]) -> Iterator[str]:
     """Say what is odd about names, modes and remarks: what the build never makes."""
-    names = Counter(entry.filename for entry in entries)
+    names = Counter(map(attrgetter("filename"), entries))
     folders = {name[:end] for name in names for end, sign in enumerate(name) if sign == "/"}
     for entry in entries:
         name, mode = entry.filename, entry.external_attr >> 16
-        if names[name] > 1:
-            yield f"{name} is there twice"
-        if entry.is_dir() or entry.external_attr & 0x10 or stat.S_IFMT(mode) not in FILES:
-            yield f"{name} is no file (mode {mode:o})"
-        elif name in folders:
-            yield f"{name} is a file and a folder"
-        elif (
-            name != entry.orig_filename  # which may have a NUL, where other programs stop
-            or name != posixpath.normpath(name)
-            or name.startswith(("/", ".."))
-            or "\\" in name
-            or not name.isprintable()
-        ):
-            yield f"{entry.orig_filename!r} is no plain path"
-        if mode & (stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX | stat.S_IWGRP | stat.S_IWOTH):
-            yield f"{name} has the mode {mode:o}"
-        if mode and entry.create_system != UNIX:
-            yield f"{name} has its mode in the words of another system ({entry.create_system})"
-        if entry.comment:
-            yield f"{name} has a comment"
+        is_file = not (entry.is_dir() or entry.external_attr & 0x10) and stat.S_IFMT(mode) in FILES
+        is_alone = name not in folders
+        oddities = (
+            (names[name] > 1, f"{name} is there twice"),
+            (not is_file, f"{name} is no file (mode {mode:o})"),
+            (is_file and not is_alone, f"{name} is a file and a folder"),
+            (
+                is_file and is_alone and not _is_plain(entry),
+                f"{entry.orig_filename!r} is no plain path",
+            ),
+            (mode & SPECIAL, f"{name} has the mode {mode:o}"),
+            (
+                mode and entry.create_system != UNIX,
+                f"{name} has its mode in the words of another system ({entry.create_system})",
+            ),
+            (entry.comment, f"{name} has a comment"),
+            (
+                entry.flag_bits & ~FLAGS or entry.compress_type not in METHODS,
+                f"{name} is encrypted or packed in a way that the build does not use",
+            ),
+        )
+        yield from (text for is_odd, text in oddities if is_odd)
         yield from _odd_fields(name, entry.extra)
-        if entry.flag_bits & ~FLAGS or entry.compress_type not in METHODS:
-            yield f"{name} is encrypted or packed in a way that the build does not use"
+
+
+def _is_plain(entry: zipfile.ZipInfo) -> bool:
+    """Whether every program reads the same path in the entry's name, inside of the zip's folder."""
+    name = entry.filename
+    # The original may have a NUL, where other programs stop.
+    whole = name == entry.orig_filename == posixpath.normpath(name)
+    return whole and name.isprintable() and "\\" not in name and not name.startswith(("/", ".."))
 
 
 def hidden_bytes(raw: bytes, archive: zipfile.ZipFile) -> Iterator[str]:
@@ -107,9 +119,8 @@ def hidden_bytes(raw: bytes, archive: zipfile.ZipFile) -> Iterator[str]:
             signature=b"PK\3\4", flags=entry.flag_bits, method=entry.compress_type
         )
         told = (header.crc, header.packed, header.unpacked)
-        if (header, raw[named:fields]) != (expected, raw_name) or (
-            told != sizes and not (later and told == (0, 0, 0))
-        ):
+        allowed = (sizes, (0, 0, 0)) if later else (sizes,)
+        if (header, raw[named:fields]) != (expected, raw_name) or told not in allowed:
             yield f"{name} is described in another way before its data than in the directory"
         yield from _odd_fields(name, raw[fields:data])
         if _unpacked_size(raw[data:position], entry) != entry.file_size:

@@ -1,0 +1,35 @@
+"""Percent-encoding (RFC 3986, section 2.1), over bytes.
+
+Cheap replacements for urllib.parse, because its import is paid for in every cold start.
+"""
+
+from __future__ import annotations
+
+from binascii import Error, unhexlify
+
+UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+"""Bytes that never need an escape (RFC 3986, section 2.3)."""
+
+
+def encode(data: bytes, safe: bytes) -> bytes:
+    """`data` with each byte outside `safe` as `%XX`."""
+    if not data.translate(None, safe):  # deletes every safe byte: nothing left, nothing to do
+        return data
+    return b"".join([b"%c" % byte if byte in safe else b"%%%02X" % byte for byte in data])
+
+
+def decode(raw: bytes) -> str:
+    """`raw` with its escapes decoded as UTF-8; what is not UTF-8 becomes U+FFFD.
+
+    A `%` without two hex digits stays as it is, as browsers and servers leave it.
+    """
+    if b"%" not in raw:
+        return raw.decode("utf-8", "replace")
+    head, *parts = raw.split(b"%")
+    decoded = [head]
+    for part in parts:
+        try:
+            decoded.append(unhexlify(part[:2]) + part[2:] if len(part) > 1 else b"%" + part)
+        except Error:
+            decoded.append(b"%" + part)
+    return b"".join(decoded).decode("utf-8", "replace")
