@@ -112,22 +112,22 @@ def import_app(name: AppName) -> ASGIApp:
             f"{name} is {app!r}, which cannot be called: name an ASGI application.",
             "Runtime.HandlerNotFound",
         )
-    if _patched():
+    _refuse_patched(name)
+    return app  # type: ignore[no-any-return]  # callable is all that can be known of it here
+
+
+def _refuse_patched(name: AppName) -> None:
+    """Where green threads stand in for threads and sockets, the event loop stands still."""
+    green = (("gevent.monkey", "is_module_patched"), ("eventlet.patcher", "is_monkey_patched"))
+    questions = [getattr(sys.modules.get(module), ask, None) for module, ask in green]
+    modules = ("socket", "select", "thread", "threading")
+    if any(ask(module) for ask in questions if ask for module in modules):
         raise AppImportError(
             f"{name} imports gevent's or eventlet's monkey patching, under which no event loop "
             "runs: remove monkey.patch_all() or monkey_patch() from what Lambda imports. An "
             "environment serves one request at a time, so nothing is lost.",
             "Runtime.UserCodeError",
         )
-    return app  # type: ignore[no-any-return]  # callable is all that can be known of it here
-
-
-def _patched() -> bool:
-    """Whether green threads stand in for threads and sockets: there the event loop stands still."""
-    green = (("gevent.monkey", "is_module_patched"), ("eventlet.patcher", "is_monkey_patched"))
-    questions = [getattr(sys.modules.get(module), ask, None) for module, ask in green]
-    modules = ("socket", "select", "thread", "threading")
-    return any(ask(module) for ask in questions if ask for module in modules)
 
 
 def _module(name: AppName, module: str) -> Any:
