@@ -231,7 +231,7 @@ def anchors(page: Path) -> set[str]:
 SRC = ROOT / "src" / "lamella"
 OURS = {path.name for folder in (ROOT, SRC) for path in folder.iterdir() if path.is_dir()}
 NAMED = re.compile(r"`([\w.-]+(?:/[\w.-]+)*/[\w.-]*|[\w-]+\.md)`")
-MADE = {"build", "dist", "layer/layers.json"}
+MADE = {".cache", "build", "dist", "layer/layers.json"}
 """What commands make, so that it need not be there."""
 
 
