@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ import pytest
 import yaml
 
 from lamella.tools.check.bytecode import modules
+from layer import pythons
 from tests.deploy.projects import DEPLOY, ROOT, STREAMING, TOOLS, copied, run
 
 TERRAFORM = shutil.which("terraform")
+UV = shutil.which("uv")
+PYTHON_3_13 = next((each.path for each in pythons.find() if each.minor == "3.13"), None)
 
 
 @pytest.mark.parametrize("name", ["app/main.py", "app/requirements.txt"])
@@ -22,11 +26,16 @@ def test_every_tool_deploys_the_same_application(name: str) -> None:
     assert len({(DEPLOY / tool / name).read_text() for tool in TOOLS}) == 1
 
 
-def test_the_one_line_way_deploys_it_too() -> None:
-    with_layer, one_line = DEPLOY / "sam" / "app", DEPLOY / "sam" / "one-line"
+@pytest.mark.parametrize("name", ["sam/one-line", "container", "uv"])
+def test_the_one_line_way_deploys_it_too(name: str) -> None:
+    with_layer, one_line = DEPLOY / "sam" / "app", DEPLOY / name
     assert (one_line / "main.py").read_text() == (with_layer / "main.py").read_text()
-    required = (with_layer / "requirements.txt").read_text()
-    assert (one_line / "requirements.txt").read_text() == required + "lamella\n"
+    required = [*(with_layer / "requirements.txt").read_text().split(), "lamella"]
+    if name == "uv":
+        project = (one_line / "pyproject.toml").read_text()
+        assert f"\ndependencies = {json.dumps(required)}\n" in project
+    else:
+        assert (one_line / "requirements.txt").read_text().split() == required
 
 
 def test_the_build_scripts_are_the_same() -> None:
@@ -51,6 +60,26 @@ def test_the_build_script_makes_a_function_for_arm64(tmp_path: Path) -> None:
     assert all("cpython-313-aarch64-linux-gnu" in name for name in natives)
     assert (project / "build" / "main.py").exists()
     assert len(list(modules(project / "build"))) > 100
+
+
+@pytest.mark.skipif(UV is None, reason="uv is not on PATH: its build script is untried")
+@pytest.mark.skipif(PYTHON_3_13 is None, reason="uv needs a python3.13, to lock and to build")
+@pytest.mark.timeout(300)
+def test_the_uv_project_is_built_from_its_lock(layer_package: Path, tmp_path: Path) -> None:
+    """With the packages from a local index: the function gets no layer and no development tool."""
+    dist = tmp_path / "dist"
+    for where in (ROOT, ROOT / "layer" / "distribution"):
+        run(sys.executable, "-m", "hatchling", "build", "-d", dist, "-t", "wheel", cwd=where)
+    project = copied("uv", tmp_path)
+    options = {"UV_FIND_LINKS": str(dist), "UV_PYTHON": str(PYTHON_3_13)}
+    run(UV, "lock", cwd=project, **options)
+    run("./build.sh", cwd=project, **options)
+    build = project / "build"
+    assert {"main.py", "fastapi", "lamella"} <= {path.name for path in build.iterdir()}
+    assert not (build / "lamella_layer").exists()
+    natives = [path.name for path in build.rglob("*.so")]
+    assert natives
+    assert all("cpython-313-aarch64-linux-gnu" in name for name in natives)
 
 
 @pytest.mark.skipif(TERRAFORM is None, reason="terraform is not on PATH: formatting is unchecked")

@@ -18,6 +18,7 @@ from tests.local.functions import lamella
 
 SAM = shutil.which("sam", path=f"{ROOT}/.venv-sam/bin:{os.environ.get('PATH', '')}")
 VARIANTS = sorted((DEPLOY / "sam").glob("*.yaml"))
+OTHERS = [DEPLOY / tool / "template.yaml" for tool in ("container", "uv")]
 
 pytestmark = [
     pytest.mark.skipif(SAM is None, reason="SAM CLI is not installed: make sam"),
@@ -25,7 +26,9 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("template", VARIANTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "template", [*VARIANTS, *OTHERS], ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
 def test_the_variant_is_valid(template: Path) -> None:
     run(SAM, "validate", "--lint", "--region", "eu-west-1", "--template", template, cwd=DEPLOY)
 

@@ -22,7 +22,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 StartFunction = Callable[..., Function]
 
 _RUNNING = pytest.StashKey[list[Function]]()
-_CONFIG = {"handler", "wrapper", "memory"}
+_CONFIG = {"handler", "wrapper", "memory", "own_entry"}
 
 
 @pytest.fixture(scope="session")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import docker
 import pytest
 
+import lamella
 from layer.pythons import Python
 from tests.docker import engine
-from tests.docker.conftest import BARE, StartFunction
+from tests.docker.conftest import BARE, EXAMPLES, StartFunction
+from tests.docker.context import Entry, data, tree
 from tests.events import SQS_EVENT, alb_event, http_event, rest_event, url_event
 
 EVENTS = [url_event("/hello"), http_event("/hello"), rest_event("/hello"), alb_event("/hello")]
@@ -53,6 +57,39 @@ def own_image(client: docker.DockerClient, image: str, opt: Path) -> Iterator[st
     """An image of the function's own, which is removed after its containers."""
     with engine.function_image(client, image, opt, BARE) as tag:
         yield tag
+
+
+@pytest.fixture
+def one_line_image(client: docker.DockerClient, image: str, python: Python) -> Iterator[str]:
+    """The image of examples/deploy/container, with what its `pip install` would add."""
+    text = (EXAMPLES / "deploy" / "container" / "Dockerfile").read_text()
+    text = text.replace("public.ecr.aws/lambda/python:3.13", image)
+    packages = f"/var/lang/lib/python{python.minor}/site-packages/"
+    install = "RUN pip install --no-cache-dir -r requirements.txt"
+    assert install in text
+    text = text.replace(install, f"COPY lamella/ {packages}lamella/")
+    context = [
+        data("Dockerfile", text.encode()),
+        data("requirements.txt", b""),
+        Entry("main.py", BARE / "bare.py"),
+        *tree(Path(lamella.__file__).parent, "lamella"),
+    ]
+    tag = engine.build(client, f"lamella-one-line:{python.minor}", context)
+    yield tag
+    client.images.remove(tag, force=True)
+
+
+def test_the_container_image_in_one_line(
+    client: docker.DockerClient, one_line_image: str, start: StartFunction
+) -> None:
+    """AWS's base image, the package, and a CMD: no layer, no entry point, no variable."""
+    (handler,) = client.images.get(one_line_image).attrs["Config"]["Cmd"]
+    function = start(own_image=one_line_image, own_entry=False, wrapper="", handler=handler)
+    page = (EXAMPLES.parent / "docs" / "deploy" / "container.md").read_text()
+    (documented,) = re.findall(r"--data '(.*?)'\n", page, re.DOTALL)
+    assert function.invoke(json.loads(documented)).result["statusCode"] == 404
+    answers = [function.invoke(event).content for event in EVENTS]
+    assert {answer["started"] for answer in answers} == {1}, "lifespan ran once"
 
 
 def test_the_container_image_way(own_image: str, start: StartFunction) -> None:
