@@ -246,6 +246,17 @@ def test_native_modules_of_another_minor(tmp_path: Path) -> None:
     assert "for Python 3.6" in found["message"]
 
 
+def test_sources_that_changed_after_compile(tmp_path: Path) -> None:
+    lamella("compile", write(tmp_path), "--no-measure")
+    assert findings(tmp_path)["bytecode"]["level"] == "ok"
+    write(tmp_path, {"main.py": f"{APP}\nVERSION = 2"})
+    found = findings(tmp_path)["bytecode"]
+    assert found["level"] == "problem"
+    assert "1 of 1 sources changed after lamella compile" in found["message"]
+    lamella("compile", tmp_path, "--no-measure")
+    assert findings(tmp_path)["bytecode"]["level"] == "ok"
+
+
 # The template
 
 

@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from enum import Enum
+from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
 
 from lamella.local.interpreter import Interpreter
@@ -22,6 +23,7 @@ class State(Enum):
     UNCHECKED = "unchecked"
     CHECKED = "checked"  # usable, but the source is read and hashed on every start
     TIMESTAMP = "timestamp"
+    CHANGED = "changed"  # unchecked, but of another source: Python would run the old code
     OTHER_MAGIC = "other magic number"
     MISSING = "missing"
 
@@ -42,16 +44,22 @@ def states(folder: Path, interpreter: Interpreter) -> Counter[State]:
 
 
 def state(module: Path, interpreter: Interpreter) -> State:
-    """Look at the first eight bytes of the module's bytecode: magic number and flags (PEP 552)."""
+    """Look at the head of the module's bytecode: magic number, flags, hash of the source (PEP 552).
+
+    Pythons hash differently, so only bytecode of the Python that runs this is compared.
+    """
     path = module.parent / "__pycache__" / f"{module.stem}.{interpreter.tag}.pyc"
     try:
         with path.open("rb") as file:
-            header = file.read(8)
+            header = file.read(16)
     except OSError:
         return State.MISSING
     if header[:4] != interpreter.magic or len(header) < 8:
         return State.OTHER_MAGIC
-    flags = int.from_bytes(header[4:], "little")
+    flags = int.from_bytes(header[4:8], "little")
+    if flags == 0b01 and interpreter.magic == MAGIC_NUMBER:
+        is_same = header[8:] == source_hash(module.read_bytes())
+        return State.UNCHECKED if is_same else State.CHANGED
     return {0b01: State.UNCHECKED, 0b11: State.CHECKED}.get(flags, State.TIMESTAMP)
 
 

@@ -100,6 +100,12 @@ def compiled(target: Target) -> Finding:
     share = (
         f"{usable} of {total} modules have bytecode that Python {python.minor} can use on Lambda"
     )
+    if counts[State.CHANGED]:
+        message = (
+            f"{counts[State.CHANGED]} of {total} sources changed after lamella compile, and "
+            f"Python would run the old code: run lamella compile {target.folder} again."
+        )
+        return problem("bytecode", message, **details)
     if usable >= 0.9 * total:  # templates and test data need not compile
         return ok("bytecode", f"{share}.", **details)
     reasons = [
