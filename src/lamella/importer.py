@@ -140,8 +140,11 @@ def _module(name: AppName, module: str) -> Any:
             raise _failed(name, error) from error
         root = os.environ.get("LAMBDA_TASK_ROOT") or os.getcwd()
         try:
-            files = sorted(file for file in os.listdir(root) if not file.startswith("."))
-            held = ", ".join(files[:12]) or "nothing"
+            # The function's own modules are among installed packages: first what a name can mean.
+            files = sorted(os.listdir(root), key=lambda file: (not file.endswith(".py"), file))
+            files = [file for file in files if file[0] not in "._" and "-info" not in file]
+            more = f" and {len(files) - 12} more" if len(files) > 12 else ""
+            held = (", ".join(files[:12]) or "nothing") + more
         except OSError as unreadable:
             held = f"unreadable: {unreadable}"
         raise AppImportError(
