@@ -183,3 +183,28 @@ async def test_a_handler_that_fails_is_reported(start_local: StartLocal) -> None
         await judge.invoke(url_event("/hello"))
     assert "The application's handler of SIGTERM failed." in judge.log
     assert "ValueError: odd" in judge.log
+
+
+FORKING = """
+import asyncio, os, sys
+
+async def app(scope, receive, send):
+    async def in_a_task():
+        pid = os.fork()
+        if pid == 0:
+            sys.exit(6)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    status = await asyncio.ensure_future(in_a_task())
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"%d" % status})
+"""
+
+
+async def test_a_child_that_exits_in_a_task_has_its_own_status(
+    opt: Path, python: Python, tmp_path: Path
+) -> None:
+    (tmp_path / "main.py").write_text(FORKING)
+    variables = {"ASGI_APP": "main:app", "ASGI_LIFESPAN": "off"}
+    async with LocalJudge(opt, python.path, tmp_path, variables) as judge:
+        assert (await judge.invoke(url_event("/"))).content == 6

@@ -18,7 +18,7 @@ from lamella.life.leftovers import task_factory
 from lamella.loops import new_loop
 from lamella.runtime import forks, logs, search_path, signals
 from lamella.runtime.client import RuntimeClient
-from lamella.runtime.ending import leave
+from lamella.runtime.ending import exit_status, leave
 from lamella.runtime.environment import Environment, processes_of, slots_of
 from lamella.served import set_served
 from lamella.service import Service
@@ -151,7 +151,7 @@ def _drive(
             return loop.run_until_complete(task)
         except BaseException as error:
             if forks.in_child():
-                leave(0)
+                leave(exit_status(error) if isinstance(error, FATAL) else 0)
             if task.done() or loop.is_closed():
                 raise
             if isinstance(error, FATAL):
