@@ -388,6 +388,20 @@ def test_a_function_of_one_line(tmp_path: Path) -> None:
     assert not {"template", "needless"} & by_check.keys(), "it carries lamella itself"
 
 
+def test_a_function_of_one_line_without_the_package(tmp_path: Path) -> None:
+    (tmp_path / "template.yaml").write_text(ONE_LINE)
+    task = write(tmp_path / "Api", {"main.py": APP})
+    done = lamella("check", task)
+    assert done.status == 1
+    assert "the function has no package lamella and no Layers" in " ".join(done.output.split())
+
+
+def test_the_package_is_not_needless_where_no_layer_is_known_of(tmp_path: Path) -> None:
+    task = write(tmp_path, {"main.py": APP, "lamella/__init__.py": ""})
+    done = lamella("check", task, "--json")
+    assert "needless" not in {each["check"] for each in done.json["findings"]}
+
+
 def test_a_function_for_another_processor_is_not_imported(tmp_path: Path) -> None:
     other = {"arm64": "x86_64", "x86_64": "arm64"}[HERE]
     machine = {"arm64": "aarch64"}.get(other, other)

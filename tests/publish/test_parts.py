@@ -172,6 +172,22 @@ def test_a_file_that_is_no_layer_is_not_published(
         release.load(path)
 
 
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        pytest.param(b"[" * 200_000, id="deep"),
+        pytest.param(b'{"version": "1", "files": {"bootstrap": 5}, "bytecode": {}}', id="no hash"),
+        pytest.param(b"[]", id="no object"),
+        pytest.param(b"\xff", id="no text"),
+    ],
+)
+def test_a_hostile_manifest_is_refused(tmp_path: Path, manifest: bytes) -> None:
+    path = tmp_path / "layer.zip"
+    archive.write({"bootstrap": b"#!/bin/sh\n", "lamella/manifest.json": manifest}, path)
+    with pytest.raises(LayerError, match="is not a layer of Lamella: it has no readable"):
+        release.load(path)
+
+
 @pytest.mark.parametrize("name", ["python/lamella/__init__.py", "python/sitecustomize.py"])
 def test_a_layer_that_was_changed_after_the_build_is_not_published(
     tmp_path: Path, name: str

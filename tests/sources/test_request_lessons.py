@@ -141,6 +141,7 @@ def with_headers(**headers: str) -> Event:
         pytest.param(with_headers(host=":8080"), None, id="a-port-without-a-host"),
         pytest.param(with_headers(host="[]:8080"), None, id="brackets-without-a-host"),
         pytest.param(with_headers(host="[:::]"), None, id="brackets-around-no-address"),
+        pytest.param(with_headers(host="user:secret@a.example"), None, id="user-and-password"),
         pytest.param(with_headers(host="[1.2.3.4]"), None, id="brackets-around-ipv4"),
         pytest.param(with_headers(host="[::1]x"), None, id="more-after-brackets"),
         pytest.param(with_headers(host="[::1"), None, id="a-bracket-left-open"),

@@ -45,12 +45,14 @@ def scheme_of(forwarded: bytes) -> str:
 def server_of(host: bytes, scheme: str, forwarded_port: bytes = b"") -> Address | None:
     """Name and port out of a Host header; a missing port is the forwarded or the scheme's.
 
-    None where no URL could have the name (`:8080`, `[:::]`, `a b`): frameworks build
+    None where no URL could have the name (`:8080`, `[:::]`, `a b`, `me@a`): frameworks build
     URLs of it, and parsers of these raise.
     """
     authority = host.decode("latin-1").strip()
     name, port = split_port(authority)
-    if ":" in name or authority.startswith("["):
+    if "@" in authority:
+        valid = False
+    elif ":" in name or authority.startswith("["):
         valid = ":" in name and is_ip_address(name)
     else:
         valid = name != "" and name.isascii() and not name.encode().translate(None, REG_NAME)

@@ -71,20 +71,40 @@ def template(target: Target) -> Iterator[Finding]:
         yield warning("template", message, variables=list(function.unknown))
     wrapper = function.variables.get("AWS_LAMBDA_EXEC_WRAPPER", "")
     known = "AWS_LAMBDA_EXEC_WRAPPER" not in function.unknown
-    ours = function.handler == "lamella.handler" or target.is_one_line
-    if known and wrapper != "/opt/bootstrap" and not ours:
+    leads = wrapper == "/opt/bootstrap" or function.handler == "lamella.handler"
+    if known and not (leads or target.is_one_line):
         yield problem(
             "template",
             f"Nothing leads to Lamella: AWS_LAMBDA_EXEC_WRAPPER is {wrapper!r}, not "
             f"/opt/bootstrap, and the Handler is {function.handler!r}, not "
             "lamella.handler or one that begins with lamella.serve.",
         )
-    if wrapper == "/opt/bootstrap" and not (function.has_layers or target.layers):
+
+
+def attached(target: Target) -> Iterator[Finding]:
+    """Whether what the template leads to is there: the layer, or the package."""
+    function = target.template
+    if function is None or function.has_layers or target.layers:
+        return
+    if function.variables.get("AWS_LAMBDA_EXEC_WRAPPER") == "/opt/bootstrap":
         yield problem(
             "template",
             "AWS_LAMBDA_EXEC_WRAPPER is /opt/bootstrap, but the function has no Layers: Lambda "
             "would not find that file. Add Lamella's layer to Layers.",
         )
+    if target.is_one_line and not (target.folder / "lamella").is_dir():
+        yield problem(
+            "template",
+            f"The Handler is {function.handler!r}, but the function has no package lamella and no "
+            "Layers: Lambda could not import it. Add lamella to the requirements.",
+        )
+
+
+def invoke_mode(target: Target) -> Iterator[Finding]:
+    """Whether the front door and the application stream, both or neither."""
+    function = target.template
+    if function is None:
+        return
     mode = target.variables.get("ASGI_INVOKE_MODE", "buffered").strip().lower()
     known = "ASGI_INVOKE_MODE" not in function.unknown
     if function.url_mode == "RESPONSE_STREAM" and known and mode == "buffered":

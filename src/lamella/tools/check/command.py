@@ -115,6 +115,8 @@ def run_checks(target: Target, lifespan: bool = True) -> tuple[list[Finding], Pr
             *application.shell(target, os.environ),
             *application.runtime(target),
             *application.template(target),
+            *application.attached(target),
+            *application.invoke_mode(target),
             *folder.natives(target),
             *started,
             *websockets.store(probe),

@@ -70,7 +70,8 @@ def shadows(target: Target, opt: Path) -> Iterator[Finding]:
 
 def needless(target: Target, imported: Iterable[str]) -> Iterator[Finding]:
     """Packages that a function on this layer has no use for; `imported` are those it uses."""
-    wanted = {"lamella"} if target.is_one_line else set()  # which needs no layer
+    attached = target.layers or target.variables.get("AWS_LAMBDA_EXEC_WRAPPER") == "/opt/bootstrap"
+    wanted = set() if attached and not target.is_one_line else {"lamella"}  # nothing else brings it
     for name in sorted(top_level(target.folder) & NEEDLESS.keys() - wanted):
         megabytes = _bytes_in(target.folder / name) / 2**20
         used = name in imported and name != "lamella"

@@ -129,32 +129,52 @@ def _resolved(value: Any, template: Mapping[str, Any]) -> Any:
 
     What only CloudFormation knows stays a mapping with the intrinsic function's name.
     """
+    if isinstance(value, list):
+        return [_resolved(each, template) for each in value]
     if not isinstance(value, dict):
-        is_list = isinstance(value, list)
-        return [_resolved(each, template) for each in value] if is_list else value
-    resolved = {key: _resolved(each, template) for key, each in value.items()}
-    resolved = {key: each for key, each in resolved.items() if each != NO_VALUE}
+        return value
+    pairs = ((key, _resolved(each, template)) for key, each in value.items())
+    resolved = {key: each for key, each in pairs if each != NO_VALUE}
     if len(resolved) != 1:
         return resolved
     ((function, argument),) = resolved.items()
-    parameters = _mapping(template.get("Parameters"))
-    if function in ("Ref", "Fn::Sub") and isinstance(argument, str):
-        text = argument if function == "Fn::Sub" else f"${{{argument}}}"
-        for name, parameter in parameters.items():
-            default = _mapping(parameter).get("Default")
-            if _is_known(default):
-                text = text.replace(f"${{{name}}}", _text(default))
-        return resolved if "${" in text else text
-    if function == "Condition" and isinstance(argument, str):
-        return _resolved(_mapping(template.get("Conditions")).get(argument, resolved), template)
+    found = _evaluated(function, argument, template)
+    return resolved if found is None else found
+
+
+def _evaluated(function: str, argument: Any, template: Mapping[str, Any]) -> Any:
+    """What an intrinsic function comes to; None where only CloudFormation knows."""
+    if function == "Ref":
+        return _with_defaults(f"${{{argument}}}", template)
+    if function == "Fn::Sub":
+        return _with_defaults(argument, template)
+    if function == "Fn::If":
+        met = _condition("Condition", argument[0], template)
+        return None if met is None else argument[1 if met else 2]
+    return _condition(function, argument, template)
+
+
+def _condition(function: str, argument: Any, template: Mapping[str, Any]) -> bool | None:
+    """What a condition comes to; None where only CloudFormation knows, and for other functions."""
+    if function == "Condition":
+        named = _resolved(_mapping(template.get("Conditions")).get(argument), template)
+        return named if isinstance(named, bool) else None
     if function == "Fn::Equals" and all(map(_is_known, argument)):
         return _text(argument[0]) == _text(argument[1])
     if function == "Fn::Not" and isinstance(argument[0], bool):
         return not argument[0]
-    if function == "Fn::If":
-        met = _resolved({"Condition": argument[0]}, template)
-        return argument[1 if met else 2] if isinstance(met, bool) else resolved
-    return resolved
+    return None
+
+
+def _with_defaults(text: Any, template: Mapping[str, Any]) -> str | None:
+    """The text of a `Fn::Sub` with its parameters' defaults; None where one is not known."""
+    if not isinstance(text, str):  # with a mapping of its own
+        return None
+    for name, parameter in _mapping(template.get("Parameters")).items():
+        default = _mapping(parameter).get("Default")
+        if _is_known(default):
+            text = text.replace(f"${{{name}}}", _text(default))
+    return None if "${" in text else text
 
 
 def _url_mode(template: Mapping[str, Any], name: str, properties: Mapping[str, Any]) -> str:

@@ -62,8 +62,10 @@ def read(path: Path) -> Contents:
         raise LayerError(f"{path} is no zip file that can be read: {error}") from None
     try:
         manifest: dict[str, Any] = json.loads(files[MANIFEST])
-        manifest["version"], manifest["files"].items(), manifest["bytecode"].items()
-    except (KeyError, TypeError, ValueError, AttributeError):
+        manifest["version"], manifest["bytecode"].items()
+        for entry in manifest["files"].values():
+            entry["sha256"].encode()
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise LayerError(
             f"{path} is not a layer of Lamella: it has no readable {MANIFEST}"
         ) from None
