@@ -271,6 +271,19 @@ async def test_an_exit_is_the_documented_end(start: Start, path: str, mode: str)
     assert "lifespan shutdown" in judge.log
 
 
+async def test_an_exit_in_one_of_several_workers_ends_the_environment(start: Start) -> None:
+    options = {"timeout": 3.0, "concurrency": 4}
+    environ = {"ASGI_LIFESPAN": "on", "ASGI_PROCESSES": "2"}
+    async with start(EXITING, options, **environ) as judge:
+        process = judge.environment.pid
+        assert process is not None
+        outcome = await judge.environment.invoke(url_event("/request/exit"))
+        await until(lambda: not is_running(process))
+    assert outcome.error is not None
+    assert outcome.error["errorType"] == "Runtime.ExitError", outcome
+    assert judge.log.count("lifespan shutdown") == 2
+
+
 # Around the requests
 
 FRAIL_LOGGING = """

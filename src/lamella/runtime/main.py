@@ -26,6 +26,9 @@ from lamella.settings import STARTUP_TIME
 
 logger = logging.getLogger("lamella")
 
+APPLICATION_ENDED = 1
+"""Exit status of a process whose application has ended the environment."""
+
 API_LOST = 69
 """Exit status of a process that the Runtime API does not answer any more (EX_UNAVAILABLE)."""
 
@@ -103,7 +106,7 @@ def _serve_in_workers(service: Service, shares: list[int]) -> int:
         except InitError as error:
             _report(error)
             return workers.IN_VAIN
-        return workers.IN_VAIN if status == API_LOST else status
+        return {API_LOST: workers.IN_VAIN, APPLICATION_ENDED: workers.ENDED}.get(status, status)
 
     wants_signal = service.lifespan.wanted or signals.handled_by_application()
     return workers.Workers(work, shares).run(os.environ, registers=wants_signal)
@@ -166,7 +169,7 @@ def _ended(error: BaseException | None) -> int:
     if isinstance(error, RuntimeApiError):
         logger.critical("%s The process ends here.", error)
         return API_LOST
-    return signals.call_own() if error is None else 1
+    return signals.call_own() if error is None else APPLICATION_ENDED
 
 
 def _current_loop(name: str) -> asyncio.AbstractEventLoop:

@@ -28,6 +28,9 @@ IN_VAIN = 70
 """Exit status of a worker whose init failed, or which the Runtime API does not answer: another in
 its place would fail the same way."""
 
+ENDED = 71
+"""Exit status of a worker whose application has ended the environment, and not only the worker."""
+
 SETTLED = 10.0
 """Seconds after which a worker that ends had worked before."""
 
@@ -130,7 +133,7 @@ class Workers:
             return 0
         quick = time.monotonic() - worker.started < SETTLED
         quick_ends = worker.quick_ends + 1 if quick else 0
-        if status == IN_VAIN or not was_ready:
+        if status in (IN_VAIN, ENDED) or not was_ready:
             logger.critical("Worker %d ended with status %d: the environment ends.", pid, status)
         elif quick_ends >= QUICK_ENDS:
             logger.critical(
