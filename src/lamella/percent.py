@@ -1,4 +1,4 @@
-"""Percent-encoding (RFC 3986, section 2.1), over bytes.
+"""The paths of URLs: percent-encoding (RFC 3986, section 2.1), and segments (section 5.2.4).
 
 Cheap replacements for urllib.parse, because its import is paid for in every cold start.
 """
@@ -33,3 +33,14 @@ def decode(raw: bytes) -> str:
         except Error:
             decoded.append(b"%" + part)
     return b"".join(decoded).decode("utf-8", "replace")
+
+
+def segments(path: str) -> list[str]:
+    """The segments of a path, resolved: without `.`, empty ones, and those that `..` takes away."""
+    found: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            del found[-1:]
+        elif segment not in ("", "."):
+            found.append(segment)
+    return found

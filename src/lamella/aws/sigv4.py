@@ -96,12 +96,7 @@ def sign(
 
 def canonical_path(path: str) -> str:
     """A path without dot segments and empty ones, encoded once more as for all services but S3."""
-    segments: list[str] = []
-    for segment in path.split("/"):
-        if segment == "..":
-            del segments[-1:]
-        elif segment not in ("", "."):
-            segments.append(segment)
+    segments = percent.segments(path)
     end = "/" if path.endswith("/") and segments else ""
     whole = "/" + "/".join(segments) + end
     return percent.encode(whole.encode(), percent.UNRESERVED + b"/").decode()

@@ -1,4 +1,5 @@
-"""The bytes of a streamed answer: prelude, chunks and trailers. Pure functions.
+"""The bytes of answers: results, their size and limits, reports of errors, and a stream's prelude,
+chunks and trailers. Pure functions.
 
 Source: "Response streaming in custom runtimes",
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming

@@ -10,6 +10,7 @@ import json
 from typing import Any, NoReturn
 
 from lamella.errors import BadEvent, InvocationError
+from lamella.percent import segments
 from lamella.sources import body, paths
 from lamella.types import JSONText, Request, Response, Result
 
@@ -91,15 +92,5 @@ def is_path_of_events(path: str, root_path: str, events_path: str) -> bool:
     `root_path` may be cut off, and frameworks take `//events`, `/events/` or `/x/../events` for
     `/events`.
     """
-    wanted = _segments(events_path)
-    return wanted in (_segments(path), _segments(path.removeprefix(root_path)))
-
-
-def _segments(path: str) -> list[str]:
-    segments: list[str] = []
-    for segment in path.split("/"):
-        if segment == "..":
-            del segments[-1:]
-        elif segment not in ("", "."):
-            segments.append(segment)
-    return segments
+    wanted = segments(events_path)
+    return wanted in (segments(path), segments(path.removeprefix(root_path)))
