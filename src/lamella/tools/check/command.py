@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lamella.tools.check import application, folder, websockets
+from lamella.tools.check import application, folder, web_function, websockets
 from lamella.tools.check.findings import Finding, Level, warning, worst
 from lamella.tools.check.probing import Probe, run_probe
 from lamella.tools.check.target import Request, Target, TargetError, lay_out, resolved
@@ -52,6 +52,9 @@ def target_options(command: Any) -> Any:
 @click.argument("directory", metavar="[DIR]", type=FOLDER, default=".")
 @target_options
 @click.option("--lifespan/--no-lifespan", default=True, help="Run startup and shutdown.")
+@click.option(
+    "--web-function", "for_web", is_flag=True, help="Say what would break on AWS's Web Functions."
+)
 @click.option("--strict", is_flag=True, help="Warnings fail, too.")
 @click.option("--json", "as_json", is_flag=True, help="A report for programs.")
 @click.pass_context
@@ -60,6 +63,7 @@ def check(
     /,
     directory: Path,
     lifespan: bool,
+    for_web: bool,
     strict: bool,
     as_json: bool,
     layers: tuple[Path, ...],
@@ -72,7 +76,7 @@ def check(
     """
     try:
         target = resolved(Request(directory, layers=layers, **options))
-        findings, probe = run_checks(target, lifespan)
+        findings, probe = run_checks(target, lifespan, for_web)
     except TargetError as error:
         raise click.UsageError(str(error)) from error
     level = worst(findings)
@@ -91,11 +95,16 @@ def check(
     context.exit(1 if level in failing else 0)
 
 
-def run_checks(target: Target, lifespan: bool = True) -> tuple[list[Finding], Probe]:
+def run_checks(
+    target: Target, lifespan: bool = True, for_web: bool = False
+) -> tuple[list[Finding], Probe]:
     """Every finding about `target`, and the probe they rest on. Raises `TargetError`.
 
-    Runs the function's code in a process of its own; with `lifespan` its startup, too.
+    Runs the function's code in a process of its own; with `lifespan` its startup, too. `for_web`:
+    as a Web Function of AWS's.
     """
+    if for_web:
+        target = web_function.as_web_function(target)
     with tempfile.TemporaryDirectory(prefix="lamella-opt-") as directory:
         opt = Path(directory)
         lay_out(target.layers, opt)
@@ -110,6 +119,9 @@ def run_checks(target: Target, lifespan: bool = True) -> tuple[list[Finding], Pr
                 *application.application(probe, target),
                 *application.lifespan(probe, lifespan),
             ]
+        if for_web:
+            there = web_function.findings(target, probe)
+            return [*there, *started, *folder.shadows(target, opt)], probe
         findings = [
             *application.settings(target),
             *application.shell(target, os.environ),

@@ -36,13 +36,13 @@ _NATIVE = re.compile(r"\.cpython-(?P<major>3)(?P<minor>\d+)-(?P<machine>\w+?)-li
 
 def size(target: Target, opt: Path) -> Finding:
     """The unzipped size of the function and its layers, against Lambda's limit."""
-    function = _bytes_in(target.folder)
-    layers = _bytes_in(opt) if target.layers else 0
+    function = bytes_in(target.folder)
+    layers = bytes_in(opt) if target.layers else 0
     total = function + layers
     share = f"{total / 2**20:.1f} MB unzipped of Lambda's {SIZE_LIMIT // 2**20} MB"
     details = {"function_bytes": function, "layers_bytes": layers, "limit_bytes": SIZE_LIMIT}
     if total > SIZE_LIMIT:
-        sizes = sorted((-_bytes_in(path), path.name) for path in target.folder.iterdir())
+        sizes = sorted((-bytes_in(path), path.name) for path in target.folder.iterdir())
         heavy = ", ".join(f"{name} {-size / 2**20:.0f} MB" for size, name in sizes[:3])
         message = f"{share}: use a container image, or drop what is heavy ({heavy})."
         return problem("size", message, **details)
@@ -73,7 +73,7 @@ def needless(target: Target, imported: Iterable[str]) -> Iterator[Finding]:
     attached = target.layers or target.variables.get("AWS_LAMBDA_EXEC_WRAPPER") == "/opt/bootstrap"
     wanted = set() if attached and not target.is_one_line else {"lamella"}  # nothing else brings it
     for name in sorted(top_level(target.folder) & NEEDLESS.keys() - wanted):
-        megabytes = _bytes_in(target.folder / name) / 2**20
+        megabytes = bytes_in(target.folder / name) / 2**20
         used = name in imported and name != "lamella"
         advice = (
             "but the application imports it: remove the import first"
@@ -167,7 +167,8 @@ def _example(paths: Iterable[Path], folder: Path) -> str:
     return str(sorted(paths)[0].relative_to(folder))
 
 
-def _bytes_in(path: Path) -> int:
+def bytes_in(path: Path) -> int:
+    """The size of a file, or of all files under a folder."""
     if path.is_file():
         return path.stat().st_size
     return sum(

@@ -43,6 +43,7 @@ class TemplateFunction:
     unknown: tuple[str, ...] = ()
     websockets: WebSockets | None = None
     has_layers: bool = True  # or needs none: an image has its own /opt
+    properties: Mapping[str, Any] = field(default_factory=dict)
     url_mode: str = ""  # of its Function URL: "BUFFERED", "RESPONSE_STREAM", "" without a URL
 
 
@@ -76,6 +77,7 @@ def find_function(template: Path, folder: Path, name: str | None = None) -> Temp
         unknown=tuple(sorted(variables.keys() - known.keys())),
         websockets=_websockets(loaded, functions),
         has_layers=bool(properties.get("Layers")) or properties.get("PackageType") == "Image",
+        properties=properties,
         url_mode=_url_mode(loaded, chosen[0], properties),
     )
 
