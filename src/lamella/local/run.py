@@ -4,66 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import socket
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from watchfiles import PythonFilter, awatch
 
-from lamella.front_doors import FrontDoor, FunctionUrl, HttpApi, RestApi
+from lamella.front_doors import FunctionUrl, HttpApi, RestApi
 from lamella.front_doors.names import FRONT_DOORS
 from lamella.local.config import FunctionConfig
-from lamella.local.function import LocalFunction
-from lamella.local.gateway import Gateway
-from lamella.local.guard import Guard
 from lamella.local.interpreter import InterpreterError, inspected
 from lamella.local.layer import LayerError, opened_layer
-from lamella.local.sandbox import Failure
-from lamella.local.server import LocalServer, bound_socket, origin_of
-from lamella.local.waits import first_of
-from lamella.local.websockets.api import WebSocketApi, credentials_of, path_header, with_websockets
-from lamella.local.websockets.gateway import WebSocketGateway
-from lamella.local.welcome import welcome
-
-Door = FrontDoor | WebSocketApi
+from lamella.local.options import Door, Options
+from lamella.local.server import bound_socket, origin_of
+from lamella.local.session import Session
+from lamella.local.websockets.api import WebSocketApi, path_header, with_websockets
 
 NAMES = [*(name for name in FRONT_DOORS if name != "edge"), "websocket"]
 """The front doors that can have a layer's function behind them: Lambda@Edge allows no layers."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """The command line, checked by click."""
-
-    app: str
-    front_door: str
-    port: int
-    layer: Path | None
-    task_root: Path
-    python: str
-    env: tuple[str, ...]
-    timeout: float
-    memory: int
-    concurrency: int
-    freeze: bool
-    reload: bool
-    stage: str | None
-    base: str
-    stream: bool | None
-    binary: tuple[str, ...]
-    routes: tuple[str, ...]
-    spread: int | None
-    tries: tuple[str, ...]
-    managed: int | None
-    snap_start: bool
-    public_hosts: tuple[str, ...]
 
 
 @click.command()
@@ -146,7 +109,7 @@ def run(**options: Any) -> None:
             endpoint = door.endpoint(origin_of(listening))
             variables = with_websockets(config.environment, endpoint, Path(folder))
             config = replace(config, environment=variables)
-        failure = asyncio.run(_Session(chosen, config, door, listening, console).run())
+        failure = asyncio.run(Session(chosen, config, door, listening, console).run())
     if failure is not None:
         message = f"the function does not start: {failure.error_type}: {failure.message}"
         exited = "" if failure.exit_code is None else f" (exit code {failure.exit_code})"
@@ -221,85 +184,6 @@ def make_config(options: Options, layer: Path, door: Door) -> FunctionConfig:
         max_concurrency=options.managed,
         snap_start=options.snap_start,
     )
-
-
-class _Session:
-    """One `lamella run`, from the first environment to the last signal."""
-
-    def __init__(
-        self,
-        options: Options,
-        config: FunctionConfig,
-        door: Door,
-        listening: socket.socket,
-        console: Console,
-    ) -> None:
-        self._options = options
-        self._door = door
-        self._console = console
-        spread = options.spread or (2 if isinstance(door, WebSocketApi) else 1)
-        self._function = LocalFunction(
-            config, concurrency=options.concurrency, spread=spread, log=self._print
-        )
-        self._listening = listening
-
-    async def run(self) -> Failure | None:
-        """Serve until a signal; the error of the first environment's init, or None."""
-        stopped = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, stopped.set)
-        async with self._function:
-            warming = asyncio.ensure_future(self._function.warm())
-            await first_of(asyncio.wait([warming]), stopped.wait())
-            if not warming.done():
-                return None
-            if (failure := warming.result()) is not None:
-                return failure
-            await self._serve(stopped)
-            return None
-
-    async def _serve(self, stopped: asyncio.Event) -> None:
-        door, config = self._door, self._function.config
-        gateway: Gateway | WebSocketGateway
-        if isinstance(door, WebSocketApi):
-            credentials = credentials_of(config.environment)
-            gateway = WebSocketGateway(
-                self._function, door, self._print, credentials, config.region
-            )
-        else:
-            gateway = Gateway(self._function, door, self._print)
-        guard = Guard(gateway, self._options.public_hosts, self._print)
-        websockets = isinstance(door, WebSocketApi)
-        server = LocalServer(guard, self._listening, websockets=websockets)
-        watched = config.task_root if self._options.reload else None
-        for line in welcome(self._options.app, door, server.origin, watched, self._options.tries):
-            self._console.print(line)
-        serving = asyncio.ensure_future(server.serve())
-        reloading = asyncio.ensure_future(self._reload(stopped))
-        await first_of(stopped.wait(), asyncio.wait([serving]))
-        self._print("stopping")
-        await gateway.close()
-        server.stop()
-        await serving
-        stopped.set()
-        await reloading
-
-    async def _reload(self, stopped: asyncio.Event) -> None:
-        if not self._options.reload:
-            return
-        root = self._function.config.task_root
-        # Only code: a function that logs or stores into its own directory must not reload itself.
-        async for changes in awatch(root, watch_filter=PythonFilter(), stop_event=stopped):
-            names = ", ".join(sorted({Path(path).name for _, path in changes})[:3])
-            self._print(f"{names} changed: the next event gets a new environment")
-            await self._function.replace()
-
-    def _print(self, line: str) -> None:
-        # awslambdaric breaks the lines of one record with a carriage return; rich would expand
-        # the tabs of Lambda's log lines.
-        self._console.file.write(line.replace("\r", "\n") + "\n")
-        self._console.file.flush()
 
 
 @contextlib.contextmanager

@@ -1,0 +1,39 @@
+"""What the command line of `lamella run` says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamella.front_doors import FrontDoor
+from lamella.local.websockets.api import WebSocketApi
+
+Door = FrontDoor | WebSocketApi
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line, checked by click."""
+
+    app: str
+    front_door: str
+    port: int
+    layer: Path | None
+    task_root: Path
+    python: str
+    env: tuple[str, ...]
+    timeout: float
+    memory: int
+    concurrency: int
+    freeze: bool
+    reload: bool
+    stage: str | None
+    base: str
+    stream: bool | None
+    binary: tuple[str, ...]
+    routes: tuple[str, ...]
+    spread: int | None
+    tries: tuple[str, ...]
+    managed: int | None
+    snap_start: bool
+    public_hosts: tuple[str, ...]

@@ -1,0 +1,102 @@
+"""One `lamella run`: the function, its front door, and what watches the code."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from pathlib import Path
+
+from rich.console import Console
+from watchfiles import PythonFilter, awatch
+
+from lamella.local.config import FunctionConfig
+from lamella.local.function import LocalFunction
+from lamella.local.gateway import Gateway
+from lamella.local.guard import Guard
+from lamella.local.options import Door, Options
+from lamella.local.sandbox import Failure
+from lamella.local.server import LocalServer
+from lamella.local.waits import first_of
+from lamella.local.websockets.api import WebSocketApi, credentials_of
+from lamella.local.websockets.gateway import WebSocketGateway
+from lamella.local.welcome import welcome
+
+
+class Session:
+    """One `lamella run`, from the first environment to the last signal."""
+
+    def __init__(
+        self,
+        options: Options,
+        config: FunctionConfig,
+        door: Door,
+        listening: socket.socket,
+        console: Console,
+    ) -> None:
+        self._options = options
+        self._door = door
+        self._console = console
+        spread = options.spread or (2 if isinstance(door, WebSocketApi) else 1)
+        self._function = LocalFunction(
+            config, concurrency=options.concurrency, spread=spread, log=self._print
+        )
+        self._listening = listening
+
+    async def run(self) -> Failure | None:
+        """Serve until a signal; the error of the first environment's init, or None."""
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, stopped.set)
+        async with self._function:
+            warming = asyncio.ensure_future(self._function.warm())
+            await first_of(asyncio.wait([warming]), stopped.wait())
+            if not warming.done():
+                return None
+            if (failure := warming.result()) is not None:
+                return failure
+            await self._serve(stopped)
+            return None
+
+    async def _serve(self, stopped: asyncio.Event) -> None:
+        door, config = self._door, self._function.config
+        gateway: Gateway | WebSocketGateway
+        if isinstance(door, WebSocketApi):
+            credentials = credentials_of(config.environment)
+            gateway = WebSocketGateway(
+                self._function, door, self._print, credentials, config.region
+            )
+        else:
+            gateway = Gateway(self._function, door, self._print)
+        guard = Guard(gateway, self._options.public_hosts, self._print)
+        websockets = isinstance(door, WebSocketApi)
+        server = LocalServer(guard, self._listening, websockets=websockets)
+        watched = config.task_root if self._options.reload else None
+        for line in welcome(self._options.app, door, server.origin, watched, self._options.tries):
+            self._console.print(line)
+        serving = asyncio.ensure_future(server.serve())
+        reloading = asyncio.ensure_future(self._reload(stopped))
+        await first_of(stopped.wait(), asyncio.wait([serving]))
+        self._print("stopping")
+        await gateway.close()
+        server.stop()
+        await serving
+        stopped.set()
+        await reloading
+
+    async def _reload(self, stopped: asyncio.Event) -> None:
+        if not self._options.reload:
+            return
+        root = self._function.config.task_root
+        # Only code: a function that logs or stores into its own directory must not reload itself.
+        async for changes in awatch(root, watch_filter=PythonFilter(), stop_event=stopped):
+            names = ", ".join(sorted({Path(path).name for _, path in changes})[:3])
+            self._print(f"{names} changed: the next event gets a new environment")
+            await self._function.replace()
+
+    def _print(self, line: str) -> None:
+        # awslambdaric breaks the lines of one record with a carriage return; rich would expand
+        # the tabs of Lambda's log lines.
+        self._console.file.write(line.replace("\r", "\n") + "\n")
+        self._console.file.flush()
