@@ -105,6 +105,14 @@ async def test_a_child_may_be_terminated_before_it_has_run(start: Start) -> None
         assert await ask(judge, "/hello") == "hello"
 
 
+async def test_an_interrupt_before_a_child_has_run_is_not_lost(start_local: StartLocal) -> None:
+    """Python ignores a KeyboardInterrupt in a function that it calls at a fork."""
+    async with start_local("processes:app") as judge:
+        for _ in range(5):
+            assert set(await ask(judge, "/int_at_once", "fork&here")) <= {1, -2}
+        assert await ask(judge, "/hello") == "hello"
+
+
 async def test_a_child_that_comes_back_ends_and_answers_nobody(start_local: StartLocal) -> None:
     """Under awslambdaric it would answer the request, and ask for the next one."""
     async with start_local("processes:app") as judge:

@@ -227,22 +227,24 @@ def register() -> None:
         say("drained")
         os._exit(0)
 
-    def tell(*_: Any) -> None:
+    def terminated() -> None:
+        signal.sigwait({signal.SIGTERM})
         say("got SIGTERM")
         if os.environ.get("FAKE_DRAIN"):
             threading.Timer(0.2, drained).start()
         elif not os.environ.get("FAKE_STUBBORN"):
             os._exit(0)
 
-    signal.signal(signal.SIGTERM, tell)
+    # A handler would run in the main thread, whose recv() does not see a signal that came just
+    # before it. So every thread blocks the signal, and one waits for it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=terminated, daemon=True).start()
     events = json.dumps({"events": os.environ["FAKE_EXTENSION"].split()[1:]}).encode()
     name = {"Lambda-Extension-Name": "fake"}
     _, headers, _ = call("POST", f"{EXTENSION}/register", events, name)
     identity = {"Lambda-Extension-Identifier": headers["lambda-extension-identifier"]}
 
     def loop() -> None:
-        # A SIGTERM that came to this thread would not wake the main one out of its recv().
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         while True:
             _, _, body = call("GET", f"{EXTENSION}/event/next", None, identity)
             say("extension", body.decode())

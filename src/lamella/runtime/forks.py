@@ -74,4 +74,12 @@ def _leave_alone(loop: asyncio.AbstractEventLoop) -> None:
     logging.getLogger("lamella").setLevel(logging.CRITICAL + 1)
     if loop.is_running():
         loop.stop()  # a child that comes back to the loop ends there
+    interrupt = signal.getsignal(signal.SIGINT)
+    if interrupt is not signal.default_int_handler:
+        _let_signals()
+        return
+    # One that has come already ends the child: Python ignores the KeyboardInterrupt of a function
+    # that it calls at a fork, so the child would live on.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     _let_signals()
+    signal.signal(signal.SIGINT, interrupt)
