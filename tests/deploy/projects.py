@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "examples" / "deploy"
@@ -37,3 +39,40 @@ def run(*command: object, cwd: Path, **environ: str) -> str:
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
+
+
+def hcl(path: Path) -> dict[str, dict[str, Any]]:
+    """The resources of a Terraform file by type and name; what they refer to is declared there."""
+    parsed = parsed_hcl(path)
+    resources: dict[str, dict[str, Any]] = {}
+    for entry in parsed["resource"]:
+        for kind, body in entry.items():
+            resources.setdefault(kind, {}).update(body)
+    declared = {f"{kind}.{name}" for kind, body in resources.items() for name in body}
+    declared |= {
+        f"data.{kind}.{name}"
+        for entry in parsed.get("data", ())
+        for kind, body in entry.items()
+        for name in body
+    }
+    used = set(
+        re.findall(r"(?<![.\w])((?:data\.)?(?:aws|archive|external)_\w+\.\w+)\.", path.read_text())
+    )
+    assert used <= declared, used - declared
+    return resources
+
+
+def parsed_hcl(path: Path) -> dict[str, Any]:
+    """A Terraform file, without the quotes that the parser leaves around names and strings."""
+    import hcl2
+
+    def unquoted(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {unquoted(key): unquoted(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [unquoted(each) for each in value]
+        return value.strip('"') if isinstance(value, str) else value
+
+    with path.open() as file:
+        parsed: dict[str, Any] = unquoted(hcl2.load(file))
+    return parsed

@@ -7,14 +7,13 @@ import re
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from lamella.tools.check.bytecode import modules
 from layer import pythons
-from tests.deploy.projects import DEPLOY, ROOT, STREAMING, TOOLS, copied, run
+from tests.deploy.projects import DEPLOY, ROOT, STREAMING, TOOLS, copied, hcl, parsed_hcl, run
 
 TERRAFORM = shutil.which("terraform")
 UV = shutil.which("uv")
@@ -39,7 +38,8 @@ def test_the_one_line_way_deploys_it_too(name: str) -> None:
 
 
 def test_the_build_scripts_are_the_same() -> None:
-    scripts = [DEPLOY / tool / "build.sh" for tool in TOOLS if tool != "sam"]
+    tools = ("cloudfront", *(tool for tool in TOOLS if tool != "sam"))
+    scripts = [DEPLOY / tool / "build.sh" for tool in tools]
     assert len({script.read_text() for script in scripts}) == 1
     assert all(script.stat().st_mode & 0o111 for script in scripts)
 
@@ -86,18 +86,12 @@ def test_the_uv_project_is_built_from_its_lock(layer_package: Path, tmp_path: Pa
 def test_terraform_is_formatted() -> None:
     # The user's own configuration of terraform is none of ours.
     nowhere = {"TF_CLI_CONFIG_FILE": "/dev/null", "CHECKPOINT_DISABLE": "1"}
-    run(TERRAFORM, "fmt", "-check", "-diff", cwd=DEPLOY / "terraform", **nowhere)
+    run(TERRAFORM, "fmt", "-check", "-diff", "-recursive", cwd=DEPLOY, **nowhere)
 
 
 def test_terraform_attaches_the_layer(layer_package: Path, tmp_path: Path) -> None:
-    import hcl2
-
-    with (DEPLOY / "terraform" / "main.tf").open() as file:
-        parsed = _unquoted(hcl2.load(file))
-    resources: dict[str, dict[str, Any]] = {}
-    for entry in parsed["resource"]:
-        for kind, body in entry.items():
-            resources.setdefault(kind, {}).update(body)
+    parsed = parsed_hcl(DEPLOY / "terraform" / "main.tf")
+    resources = hcl(DEPLOY / "terraform" / "main.tf")
     function = resources["aws_lambda_function"]["function"]
     assert function["layers"] == ["${aws_lambda_layer_version.lamella.arn}"]
     layer = resources["aws_lambda_layer_version"]["lamella"]
@@ -118,19 +112,6 @@ def test_terraform_attaches_the_layer(layer_package: Path, tmp_path: Path) -> No
     assert permissions["public_url"]["function_url_auth_type"] == "NONE"
     assert permissions["public_invoke"]["action"] == "lambda:InvokeFunction"
     assert permissions["public_invoke"]["invoked_via_function_url"] is True
-    text = (DEPLOY / "terraform" / "main.tf").read_text()
-    declared = {f"{kind}.{name}" for kind, body in resources.items() for name in body}
-    used = set(re.findall(r"(?<![.\w])(aws_\w+\.\w+)\.", text))
-    assert used <= declared
-
-
-def _unquoted(value: Any) -> Any:
-    """hcl2 leaves the quotes around names and strings."""
-    if isinstance(value, dict):
-        return {_unquoted(key): _unquoted(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_unquoted(each) for each in value]
-    return value.strip('"') if isinstance(value, str) else value
 
 
 def test_serverless_attaches_the_layer() -> None:

@@ -18,7 +18,10 @@ from tests.local.functions import lamella
 
 SAM = shutil.which("sam", path=f"{ROOT}/.venv-sam/bin:{os.environ.get('PATH', '')}")
 VARIANTS = sorted((DEPLOY / "sam").glob("*.yaml"))
-OTHERS = [DEPLOY / tool / "template.yaml" for tool in ("container", "uv")]
+OTHERS = [
+    *(DEPLOY / tool / "template.yaml" for tool in ("container", "uv", "cloudfront")),
+    DEPLOY / "cloudfront" / "challenge.yaml",
+]
 
 pytestmark = [
     pytest.mark.skipif(SAM is None, reason="SAM CLI is not installed: make sam"),

@@ -5,4 +5,4 @@ cd "$(dirname "$0")"
 rm -rf build
 python3 -m pip install --requirement app/requirements.txt --target build --no-compile \
   --python-version 3.13 --implementation cp --only-binary=:all: --platform manylinux2014_aarch64
-cp app/*.py build/
+cp -R app/* build/
