@@ -1,4 +1,4 @@
-# Lamella. `make` alone lists the targets. Needs Python 3.10 or later and nothing else.
+# Lamella. `make` alone lists the targets. Needs Python 3.11 or later and nothing else.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -17,8 +17,6 @@ LAYER := dist/lamella-layer.zip
 BYTECODE ?=
 BYTECODE_IMAGE ?=
 BUILD_ARGS = $(if $(BYTECODE),--bytecode $(BYTECODE)) $(if $(BYTECODE_IMAGE),--bytecode-image "$(BYTECODE_IMAGE)")
-# What `make pythons` has brought is found like any other Python on PATH.
-export PATH := $(CURDIR)/.cache/pythons/bin:$(PATH)
 # Recursive on purpose: known only once the environment is there.
 MINOR = $(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 FUNCTION = build/functions/fastapi-$(MINOR)
@@ -127,7 +125,7 @@ pins: env ## Resolve requirements/*.in into *.txt anew
 	$(PYTHON) -m venv .cache/uv
 	.cache/uv/bin/python -m pip install --quiet uv
 	cd requirements && for name in dev sam cdk; do \
-	  ../.cache/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes \
+	  ../.cache/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-header --no-emit-index-url --no-emit-find-links --output-file $$name.txt $$name.in || exit 1; \
 	done
 
@@ -141,8 +139,8 @@ build-LamellaLayer:
 	$(BUILDER) -m layer.build --output build/sam/lamella-layer.zip --unpack "$(ARTIFACTS_DIR)" $(BUILD_ARGS)
 
 define need-python
-$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
-  echo "Lamella needs Python 3.10 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }; \
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+  echo "Lamella needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }; \
 $(PYTHON) -c 'import ensurepip, venv' || { \
   echo "$(PYTHON) has no venv module. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 endef

@@ -39,7 +39,7 @@ def prepare(python: str, layer: Path, folder: Path, web_adapter: Path | None = N
     """
     found = pythons.probe(python)
     if found is None:
-        raise BenchmarkError(f"{python} is no CPython 3.10 or later that runs.")
+        raise BenchmarkError(f"{python} is no CPython 3.11 or later that runs.")
     if not layer.is_file():
         raise BenchmarkError(f"{layer} does not exist: build it with `make layer`.")
     if web_adapter is not None and not os.access(web_adapter, os.X_OK):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import configparser
 import re
+import tomllib
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -35,13 +35,16 @@ class Sizes(NamedTuple):
 def load(path: Path = FILE) -> Budget:
     """Return the limits that `path` states.
 
-    The build needs nothing but the standard library, which reads TOML from Python 3.11 on
-    only. So budget.toml keeps to what means the same in an INI file, which 3.10 can read.
     Raises BuildError, naming the table, when a limit is missing or no whole number.
     """
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.read_string(path.read_text())
-    return Budget(*(_limit(parser, table, path) for table in Budget._fields))
+    tables = tomllib.loads(path.read_text())
+    limits = {name: tables.get(name, {}).get("limit") for name in Budget._fields}
+    for name, limit in limits.items():
+        if not isinstance(limit, int):
+            raise BuildError(
+                f"{path} needs [{name}] with a line like limit = 1_000, not {limit!r}."
+            )
+    return Budget(**limits)
 
 
 def measure(path: Path) -> Sizes:
@@ -73,15 +76,6 @@ def check(path: Path, budget: Budget) -> Sizes:
         advice = "Make it smaller, or raise the limit in layer/budget.toml. The largest files:"
         raise BuildError("\n".join([*broken, advice, *_largest(path)]))
     return sizes
-
-
-def _limit(parser: configparser.ConfigParser, table: str, path: Path) -> int:
-    try:
-        return parser.getint(table, "limit")
-    except (configparser.Error, ValueError) as error:
-        raise BuildError(
-            f"{path} needs [{table}] with a line like limit = 1_000: {error}"
-        ) from None
 
 
 def _largest(path: Path) -> list[str]:

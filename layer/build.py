@@ -1,6 +1,6 @@
 """Build the layer: `python -m layer.build` writes dist/lamella-layer.zip.
 
-Needs Python 3.10 or later with pip, and nothing else. Every supported Python that is found on
+Needs Python 3.11 or later with pip, and nothing else. Every supported Python that is found on
 this machine contributes its bytecode, so that its functions start fast. For minors that it lacks,
 `--bytecode docker` compiles in containers.
 """

@@ -58,7 +58,7 @@ def compile_all(sources: Mapping[str, bytes], python: Python) -> dict[str, bytes
     """Return the bytecode of every .py in `sources` (content by path in the layer), by path.
 
     The same bytes on every call: one fresh process with nothing in its environment but a hash
-    seed (3.10 writes frozensets in hash order, and -I would ignore the seed), the same files in
+    seed (frozensets are written in hash order, and -I would ignore the seed), the same files in
     the same order, names relative to the working directory. (What marshal writes depends on
     reference counts, thus on everything the process did before.) A Python in a container runs
     the same way, and writes the same bytes.

@@ -10,9 +10,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14")
+SUPPORTED = ("3.11", "3.12", "3.13", "3.14", "3.15")
 """The minors that the layer has bytecode for, and no other: those that Lambda has a runtime for
 (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html)."""
+
+BROUGHT = Path(__file__).parents[1] / ".cache" / "pythons" / "bin"
+"""Where `make pythons` puts what it brings."""
 
 _PROBE = """
 import importlib.util, json, sys
@@ -41,8 +44,9 @@ class Python(NamedTuple):
 def find() -> list[Python]:
     """Return one CPython for each supported minor, oldest first, the newest patch of each.
 
-    Looks at python3.X on PATH and in /usr/bin, below pyenv's versions, and at the running
-    interpreter. Each is started once, because a name that exists need not run (pyenv's shims).
+    Looks at python3.X on PATH and in /usr/bin, below pyenv's versions, where `make pythons` puts
+    them, and at the running interpreter. Each is started once, because a name that exists need not
+    run (pyenv's shims).
     """
     found = [python for path in _unique(_candidates()) if (python := probe(path))]
     best: dict[tuple[int, int], Python] = {}
@@ -88,12 +92,12 @@ def _candidates() -> Iterator[Path]:
     yield Path(sys.executable)
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     on_path = [Path(folder) for folder in [*os.get_exec_path(), "/usr/bin"]]
-    for folder in [*on_path, *sorted(pyenv.glob("versions/*/bin"))]:
+    for folder in [*on_path, BROUGHT, *sorted(pyenv.glob("versions/*/bin"))]:
         yield from _named_python(folder)
 
 
 def _named_python(folder: Path) -> list[Path]:
-    """Return python3.10, python3.11, ... of `folder`, but not python3.11-config."""
+    """Return python3.11, python3.12, ... of `folder`, but not python3.11-config."""
     return sorted(path for path in folder.glob("python3.*") if path.name[8:].isdigit())
 
 

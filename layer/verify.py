@@ -1,7 +1,7 @@
 """Check a layer's zip against a rebuild from this checkout: `python -m layer.verify ZIP`.
 
 Exit status: 0 when it holds what this checkout builds, 1 when it does not or that cannot be
-told here, 2 for wrong arguments. Needs Python 3.10 or later with pip, and the package's own reader
+told here, 2 for wrong arguments. Needs Python 3.11 or later with pip, and the package's own reader
 of zips: `make verify` runs it with PYTHONPATH=src, where nothing is installed.
 """
 

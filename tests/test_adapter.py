@@ -11,7 +11,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
 from http import HTTPStatus
 from types import SimpleNamespace
@@ -313,7 +313,7 @@ def test_E20_a_body_that_cloudfront_cut_off_says_how_much_may_be_sent(adapt: Any
 
 def test_an_event_that_is_no_json_fails_the_invocation(adapt: Any) -> None:
     with pytest.raises(InvocationError, match=r"^The event is not JSON: .*datetime"):
-        adapt(Echo())({"now": datetime.now(timezone.utc)}, CONTEXT)
+        adapt(Echo())({"now": datetime.now(UTC)}, CONTEXT)
 
 
 def test_D11_other_events_are_posted_and_their_answer_is_the_result(adapt: Any) -> None:

@@ -139,8 +139,8 @@ def test_only_ric_knows_awslambdaric() -> None:
 
 def test_the_layer_needs_the_standard_library_only() -> None:
     allowed = {*sys.stdlib_module_names, "lamella", "__future__", "awslambdaric"}
-    # The function's, where it has them; typing_extensions for type checkers only.
-    optional = {"uvloop", "a2wsgi", "snapshot_restore_py", "channels", "typing_extensions"}
+    # The function's, where it has them.
+    optional = {"uvloop", "a2wsgi", "snapshot_restore_py", "channels"}
     optional |= {"asyncpg", "psycopg", "redis", "valkey"}
     for path in MODULES:
         if room(path) not in BELOW:

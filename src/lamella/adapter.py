@@ -27,7 +27,7 @@ from lamella.settings import STARTUP_TIME, Settings, from_arguments
 from lamella.types import AnyASGIApp, Event, Result
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing import Unpack
 
     from lamella.settings import SettingArguments
 

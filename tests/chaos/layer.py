@@ -71,7 +71,7 @@ class Layer:
         work = asyncio.wait_for(self.environment.invoke(data), 3 * TIMEOUT)
         try:
             return self.wait(work)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise Broken(f"no end of the invocation after {3 * TIMEOUT:g} s") from None
 
     def invoke_after_end(self, event: Any) -> InvokeResult:

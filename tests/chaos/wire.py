@@ -240,7 +240,7 @@ async def fatal_posts(attack: Attack) -> None:
                     check(fatal)
                     try:
                         code = await asyncio.wait_for(runtime.process.wait(), 10)
-                    except asyncio.TimeoutError:
+                    except TimeoutError:
                         raise Broken("the process runs on") from None
                     if code == 0 or status[:3] not in runtime.tail:
                         raise Broken(f"exit status {code}, and in the log: {runtime.tail}")

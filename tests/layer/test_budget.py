@@ -27,13 +27,6 @@ def test_every_limit_is_read(tmp_path: Path) -> None:
     assert budget.load(path) == Budget(zip=1000, unpacked=2000, minor=3000)
 
 
-def test_the_file_means_the_same_as_toml() -> None:
-    """It is read as an INI file, because Python 3.10 has no tomllib."""
-    tomllib = pytest.importorskip("tomllib", reason="Python 3.10 has no tomllib to compare with")
-    tables = tomllib.loads(budget.FILE.read_text())
-    assert budget.load() == Budget(**{name: table["limit"] for name, table in tables.items()})
-
-
 @pytest.mark.parametrize("text", ["[zip]\n", TEXT.replace("2_000", '"2 KB"')])
 def test_a_limit_that_is_none_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "budget.toml"

@@ -426,7 +426,7 @@ def test_a_store_whose_driver_the_function_does_not_carry(tmp_path: Path) -> Non
     assert found["level"] == "problem"
     assert "it needs redis or valkey, and neither is installed" in found["message"]
     assert "secret" not in done.output
-    for package in ("redis", "async_timeout"):  # the second one for 3.10
+    for package in ("redis", "async_timeout"):  # the second one before 3.11.3
         if (spec := importlib.util.find_spec(package)) and spec.origin:
             (tmp_path / package).symlink_to(Path(spec.origin).parent)
     found = findings(tmp_path, "--env", store)["websockets"]
@@ -508,12 +508,12 @@ def test_the_templates_of_the_examples_lack_nothing() -> None:
     [
         (["--env", "ALONE"], "not of the form NAME=VALUE"),
         (["--python", "/no/such/python"], "is no executable file"),
-        (["--python", "false"], "does not run as Python 3.10 or later"),
+        (["--python", "false"], "does not run as Python 3.11 or later"),
         (["--runtime", "nodejs22.x"], "is not a Python runtime of Lambda"),
         (
-            ["--runtime", "python3.9"],
-            "python3.9 is not supported: Lamella runs on python3.10, python3.11, python3.12, "
-            "python3.13 and python3.14",
+            ["--runtime", "python3.10"],
+            "python3.10 is not supported: Lamella runs on python3.11, python3.12, python3.13, "
+            "python3.14 and python3.15",
         ),
         (["--runtime", "python3.99"], "no python3.99 runs on PATH"),
         (
@@ -550,7 +550,7 @@ def test_a_shim_that_finds_no_python_says_why(tmp_path: Path) -> None:
     )
     shim.chmod(0o755)
     done = lamella("check", tmp_path, "--python", shim)
-    assert "Python 3.10 or later (pyenv: python3: command not found)" in " ".join(
+    assert "Python 3.11 or later (pyenv: python3: command not found)" in " ".join(
         done.output.split()
     )
 
@@ -575,12 +575,14 @@ def test_variables_of_the_shell_do_not_count(
 
 def test_a_runtime_that_is_deprecated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "runtime" not in findings(write(tmp_path)), "nobody has named one"
+    monkeypatch.setitem(interpreter.DEPRECATED, RUNTIME, ("2999-10-31", "2999-11-30", "3000-01-15"))
+    assert "runtime" not in findings(tmp_path, "--runtime", RUNTIME), "it is not yet"
     monkeypatch.setitem(interpreter.DEPRECATED, RUNTIME, ("2026-10-31", "2026-11-30", "2027-01-15"))
     found = findings(tmp_path, "--runtime", RUNTIME)["runtime"]
     assert found["level"] == "warning"
     assert found["message"] == (
         f"{RUNTIME} is deprecated since 2026-10-31. Lambda creates no function with it from "
-        "2026-11-30 on, and updates none from 2027-01-15 on: move to python3.14."
+        "2026-11-30 on, and updates none from 2027-01-15 on: move to a newer one."
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -65,7 +65,7 @@ def test_the_words_may_be_in_text() -> None:
 
 def test_what_json_cannot_hold_is_a_bad_event() -> None:
     with pytest.raises(BadEvent, match="datetime"):
-        events.decode({"now": datetime.now(timezone.utc)})
+        events.decode({"now": datetime.now(UTC)})
     circular: list[Any] = []
     circular.append(circular)
     with pytest.raises(BadEvent, match="not JSON"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import botocore.auth
@@ -69,7 +69,7 @@ async def test_what_arrives_is_what_was_signed(
     assert request.headers["x-amz-security-token"] == "token+/=="
     assert ("x-amz-content-sha256" in request.headers) is (service == "s3")
     moment = datetime.strptime(request.headers["x-amz-date"], "%Y%m%dT%H%M%SZ")
-    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    now = datetime.now(UTC).replace(tzinfo=None)
     assert abs((now - moment).total_seconds()) < 60
     monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda: moment)
     assert request.headers["authorization"] == signature_of(request, gateway, service)

@@ -7,7 +7,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import h11
 import pytest
@@ -52,7 +52,7 @@ class Container:
         self.requests: list[Request] = []
 
     def give(self, key: str, lifetime: timedelta) -> None:
-        end = datetime.now(timezone.utc) + lifetime
+        end = datetime.now(UTC) + lifetime
         self.body = json.dumps(
             {
                 "AccessKeyId": key,

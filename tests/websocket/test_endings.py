@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from typing import Any
 
 import anyio
@@ -252,16 +251,13 @@ def grouped(kind: str) -> AnyASGIApp:
             async with anyio.create_task_group() as group:
                 group.start_soon(read)
         else:
-            async with vars(asyncio)["TaskGroup"]() as tasks:  # mypy checks 3.10, which has none
+            async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(read())
 
     return app
 
 
-needs_groups = pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio has no TaskGroup")
-
-
-@pytest.mark.parametrize("kind", ["anyio", pytest.param("asyncio", marks=needs_groups)])
+@pytest.mark.parametrize("kind", ["anyio", "asyncio"])
 async def test_in_a_task_group_errors_cost_what_they_cost_elsewhere(
     kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -159,16 +159,10 @@ async def test_an_error_that_ends_the_environment_is_no_answer(
     assert float(access.split()[-2]) >= 0
 
 
-class ExitGroup(BaseException):
-    """As a BaseExceptionGroup, which Python 3.10 has only from a package."""
-
-    exceptions = (ValueError(), SystemExit(3))
-
-
 async def test_an_exit_in_a_task_group_ends_the_environment(at_once: bool) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        raise ExitGroup
+        raise BaseExceptionGroup("several", [ValueError(), SystemExit(3)])
 
     async with driving(app, at_once) as drive:
         with pytest.raises(SystemExit):

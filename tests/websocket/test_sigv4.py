@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import botocore.auth
@@ -14,7 +14,7 @@ from botocore.credentials import Credentials as BotocoreCredentials
 
 from lamella.aws.sigv4 import Credentials, sign
 
-NOW = datetime(2026, 2, 3, 4, 5, 6, tzinfo=timezone.utc)
+NOW = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
 KEYS = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None)
 ROLE = KEYS._replace(token="IQoJb3JpZ2luX2VjE//////////wEaCXVz+==")
 

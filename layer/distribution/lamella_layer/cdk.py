@@ -11,7 +11,7 @@ from constructs import Construct
 
 import lamella_layer
 
-RUNTIMES = ("python3.10", "python3.11", "python3.12", "python3.13", "python3.14")
+RUNTIMES = ("python3.11", "python3.12", "python3.13", "python3.14", "python3.15")
 """The runtimes that the layer has bytecode for."""
 
 

@@ -78,7 +78,7 @@ class Lifespan:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="lamella-lifespan")
         try:
             await asyncio.wait_for(self._changed.wait(), timeout)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             self._task.cancel()
             raise LifespanError(
                 f"Lifespan startup did not complete within {timeout:.3g} s: make it faster, or "

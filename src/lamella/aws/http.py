@@ -143,7 +143,7 @@ class _Server:
                 break
             try:
                 fresh = await asyncio.wait_for(_open(self._url), end - loop.time())
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 raise Unreachable(
                     f"No connection to {origin} within {self._timeout:g} s. From a VPC, AWS "
                     "is reached through a NAT gateway; DynamoDB and S3 also through a gateway "

@@ -106,7 +106,7 @@ async def deliver(
         trouble, detail = refused.trouble, refused.detail
     except Throttled as throttled:
         trouble, detail = Trouble.THROTTLED, str(throttled)
-    except asyncio.TimeoutError:
+    except TimeoutError:
         trouble, detail = Trouble.TIMEOUT, f"no answer within {door.time_limit} s"
     except Malformed as malformed:
         trouble, detail = Trouble.MALFORMED, str(malformed)

@@ -68,7 +68,7 @@ def inspected(python: str) -> Interpreter:
         said = (getattr(error, "stderr", None) or b"").decode(errors="replace").splitlines()
         why = f" ({said[0]})" if said else ""
         raise InterpreterError(
-            f"{path} does not run as Python 3.10 or later{why}: name another with --python."
+            f"{path} does not run as Python 3.11 or later{why}: name another with --python."
         ) from None
     return Interpreter(
         path=answer["path"] or path,

@@ -163,7 +163,7 @@ async def connect(address: str) -> Connection:
         _, connection = await asyncio.wait_for(
             loop.create_connection(lambda: Connection(loop), host, int(port)), CONNECT_TIMEOUT
         )
-    except (OSError, OverflowError, asyncio.TimeoutError) as error:
+    except (TimeoutError, OSError, OverflowError) as error:
         raise RuntimeApiError(
             f"No connection to the Runtime API at AWS_LAMBDA_RUNTIME_API={address!r}: "
             f"{error or type(error).__name__}"

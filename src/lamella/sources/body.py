@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from binascii import a2b_base64, b2a_base64
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 from lamella.sources.fields import malformed, utf8
 from lamella.types import Headers
-
-_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 _BINARY_KINDS = ("image/", "audio/", "video/", "font/")
 _BINARY_SUFFIXES = ("+protobuf", "+proto", "+cbor", "+msgpack", "+zip", "+gzip")
@@ -36,23 +33,12 @@ def decode(body: Any, is_base64: Any) -> bytes:
     if is_base64 is not True:
         raise malformed("isBase64Encoded", "true or false", is_base64)
     try:
-        # 3.11 has a strict mode, and takes padding after whole quads in it.
+        # The strict mode takes padding after whole quads.
         if not len(body) % 4 and not body.endswith("==="):
-            return _strict(body)
+            return a2b_base64(body, strict_mode=True)
     except ValueError:
         pass
     raise malformed("body", "base64 (the event flags it so)", body)
-
-
-if sys.version_info >= (3, 11):
-    _strict = partial(a2b_base64, strict_mode=True)
-else:
-
-    def _strict(body: str) -> bytes:
-        data = body.encode("ascii")
-        if data.rstrip(b"=").translate(None, _BASE64):
-            raise ValueError("a character that base64 has not")
-        return a2b_base64(data)
 
 
 def to_text(headers: Headers, body: bytes, text_types: tuple[str, ...]) -> tuple[str, bool]:

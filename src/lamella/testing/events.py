@@ -31,9 +31,7 @@ from lamella.local.websockets import events as websocket
 from lamella.types import Event
 
 if TYPE_CHECKING:
-    from typing import TypedDict
-
-    from typing_extensions import Unpack
+    from typing import TypedDict, Unpack
 
     Pairs = Mapping[str, str] | Iterable[tuple[str, str]]
 

@@ -28,7 +28,7 @@ from lamella.testing.runner import Runner
 from lamella.types import AnyASGIApp, Event, Result
 
 if TYPE_CHECKING:
-    from typing_extensions import Self, Unpack
+    from typing import Self, Unpack
 
     from lamella.settings import SettingArguments
 

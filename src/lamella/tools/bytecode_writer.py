@@ -1,6 +1,6 @@
 """Runs inside the function's interpreter, as a script: write bytecode beside every module.
 
-It imports nothing of Lamella's, so any Python from 3.10 on can run it. stdin holds one path of a
+It imports nothing of Lamella's, so any Python from 3.11 on can run it. stdin holds one path of a
 module a line; stdout gets JSON: the number of modules written and of those that had it already,
 and an object of those that do not compile, with the reason.
 """

@@ -9,7 +9,6 @@ import builtins
 import enum
 import logging
 import os
-import sys
 import threading
 
 import lamella
@@ -83,16 +82,15 @@ ODD = {
     "ExitObject": lambda: SystemExit(object()),
     "ExitSubclass": odd("ExitSubclass", SystemExit, __str__=panics),
 }
-if sys.version_info >= (3, 11):
-    ODD["Group"] = lambda: ExceptionGroup("group", [ValueError("member")])  # noqa: F821  3.11
-    ODD["PanicGroup"] = lambda: BaseExceptionGroup("group", [Panic()])  # noqa: F821  3.11
-    ODD["Deep"] = lambda: deep(5_000)
+ODD["Group"] = lambda: ExceptionGroup("group", [ValueError("member")])
+ODD["PanicGroup"] = lambda: BaseExceptionGroup("group", [Panic()])
+ODD["Deep"] = lambda: deep(5_000)
 
 
 def deep(levels):
     error = ValueError("innermost")
     for _ in range(levels):
-        error = ExceptionGroup("level", [error])  # noqa: F821  3.11
+        error = ExceptionGroup("level", [error])
     return error
 
 

@@ -211,7 +211,7 @@ async def hurried(scope, receive, send):
     for _ in range(400):
         try:
             await asyncio.wait_for(body(send, b"x" * 65536, more=True), 0.001)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             cancelled += 1
     await body(send, b"cancelled %d" % cancelled)
 

@@ -60,7 +60,7 @@ def chained():
 
 
 def group():
-    raise ExceptionGroup("unhandled errors in a TaskGroup", [OSError(NAME)])  # noqa: F821
+    raise ExceptionGroup("unhandled errors in a TaskGroup", [OSError(NAME)])
 
 
 def noted():

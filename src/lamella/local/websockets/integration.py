@@ -86,7 +86,7 @@ class Integration:
             failed = Failed(Trouble.FUNCTION_ERROR, answer.failure)
         except Throttled as throttled:
             failed = Failed(Trouble.THROTTLED, str(throttled))
-        except asyncio.TimeoutError:
+        except TimeoutError:
             answer.abandon()
             failed = Failed(Trouble.TIMEOUT, f"no answer within {self._limit} s")
         except Malformed as malformed:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 
 from lamella import settings as settings_table
 from lamella.errors import SettingError
 from lamella.tools.check.findings import Finding, ok, problem, warning
 from lamella.tools.check.importtime import PackageTime, by_package
-from lamella.tools.check.interpreter import DEPRECATED, SUPPORTED
+from lamella.tools.check.interpreter import DEPRECATED
 from lamella.tools.check.probing import Probe
 from lamella.tools.check.target import Target
 
@@ -49,13 +50,13 @@ def shell(target: Target, environ: Mapping[str, str]) -> Iterator[Finding]:
 
 def runtime(target: Target) -> Iterator[Finding]:
     """Has Lambda deprecated the runtime?"""
-    if dates := DEPRECATED.get(target.runtime):
-        deprecated, no_create, no_update = dates
+    deprecated, no_create, no_update = DEPRECATED.get(target.runtime, ("", "", ""))
+    if deprecated and deprecated <= date.today().isoformat():
         yield warning(
             "runtime",
             f"{target.runtime} is deprecated since {deprecated}. Lambda creates no function with "
             f"it from {no_create} on, and updates none from {no_update} on: move to "
-            f"{SUPPORTED[-1]}.",
+            "a newer one.",
             runtime=target.runtime,
         )
 

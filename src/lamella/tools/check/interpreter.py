@@ -10,10 +10,10 @@ from pathlib import Path
 
 from lamella.local.interpreter import Interpreter, InterpreterError, inspected
 
-SUPPORTED = ("python3.10", "python3.11", "python3.12", "python3.13", "python3.14")
+SUPPORTED = ("python3.11", "python3.12", "python3.13", "python3.14", "python3.15")
 """The runtimes that the layer is built for."""
 
-DEPRECATED = {"python3.10": ("2026-10-31", "2026-11-30", "2027-01-15")}
+DEPRECATED = {"python3.11": ("2027-06-30", "2027-07-31", "2027-08-31")}
 """By runtime, the dates of its deprecation, and from which Lambda creates no function with it, and
 updates none (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html)."""
 
@@ -29,7 +29,7 @@ def chosen(python: str | None, runtime: str) -> Interpreter:
             f"{runtime!r} is not a Python runtime of Lambda: use one such as python3.13."
         )
     wanted = match[1] if match else ""
-    if wanted and int(wanted[2:]) < 10:
+    if wanted and int(wanted[2:]) < 11:
         named = f"{', '.join(SUPPORTED[:-1])} and {SUPPORTED[-1]}"
         raise InterpreterError(
             f"{runtime} is not supported: Lamella runs on {named}. Lambda has deprecated it: set "

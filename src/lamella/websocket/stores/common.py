@@ -56,7 +56,7 @@ class Guard:
         """Await `work`. Raises `StoreError`."""
         try:
             return await asyncio.wait_for(work, self._timeout)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise StoreError(
                 f"The connection store {self._store} did not answer within {self._timeout:g} s: "
                 "check that it runs, and that the function may reach it (in a VPC: routes and "

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 ARCHITECTURES = ["arm64", "x86_64"]
-RUNTIMES = ["python3.10", "python3.11", "python3.12", "python3.13", "python3.14"]
+RUNTIMES = ["python3.11", "python3.12", "python3.13", "python3.14", "python3.15"]
 """What the layer says it is for; Lambda filters lists with it and enforces nothing
 (https://docs.aws.amazon.com/lambda/latest/api/API_PublishLayerVersion.html)."""
 
