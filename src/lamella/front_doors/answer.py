@@ -15,6 +15,9 @@ from typing import Any, Literal, NamedTuple
 PIPE_LIMIT = 65_536
 """Bytes of an answer that wait for the reader before the writer is held up."""
 
+LOG_LINES = 100
+"""How many of an invocation's last log lines its answer keeps."""
+
 ERROR_BODY_TRAILER = "lambda-runtime-function-error-body"
 
 Status = Literal["success", "error"]
@@ -62,8 +65,9 @@ class Answer:
 
     For its reader: `await head()`, then iterate over the pieces, then `error`, `trailers` and
     `await finished()`; or `await collect()` for all of it. A reader that stops early calls
-    `abandon()`. For its writer: `begin`, `write` (or `put` and `room`), `end`, or `fail`; then
-    `finish`. Between the two lies a pipe that holds PIPE_LIMIT bytes.
+    `abandon()`. `log` has the lines that were logged meanwhile.
+    For its writer: `begin`, `write` (or `put` and `room`), `end`, or `fail`; then `finish`.
+    Between the two lies a pipe that holds PIPE_LIMIT bytes.
     """
 
     def __init__(self, request_id: str) -> None:
@@ -73,6 +77,7 @@ class Answer:
         self.response_at = 0.0
         self.finished_at = 0.0
         self.abandoned = False
+        self.log: deque[str] = deque(maxlen=LOG_LINES)
         self._head: asyncio.Future[Head] = asyncio.get_running_loop().create_future()
         self._complete = asyncio.Event()
         self._finished = asyncio.Event()

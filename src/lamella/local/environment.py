@@ -75,7 +75,7 @@ class Environment:
         self._serving: set[asyncio.Task[None]] = set()
         self._sandbox: Sandbox | None = None
         self._cold_init: float | None = None
-        self._running = 0
+        self._running: set[Answer] = set()
         self._opening = 0  # events that are on their way to a slot
 
     async def __aenter__(self) -> Environment:
@@ -121,7 +121,7 @@ class Environment:
         others.
         """
         chosen = InvokeOptions(**options)
-        answer = Answer(str(uuid.uuid4()))
+        answer = Answer(chosen.request_id or str(uuid.uuid4()))
         self._opening += 1
         self._in_background(self._serve(event, chosen, answer))
         return answer
@@ -167,9 +167,9 @@ class Environment:
                 limit = self.config.timeout if options.timeout is None else options.timeout
                 invocation = build_invocation(self.config, event, options, limit, answer)
                 started = time.monotonic()
+                self._running.add(answer)
                 self._say(start_line(answer.request_id))
                 self._become(EnvironmentState.BUSY)
-                self._running += 1
                 async with self._starting:
                     failure = STOPPED if self._stopping else None
                     if failure is None and self._sandbox is None:
@@ -181,9 +181,9 @@ class Environment:
                     left = max(limit - (time.monotonic() - started), 0.0)
                     # Without a sandbox it was stopped in the meantime.
                     failure = await sandbox.run(invocation, left) if sandbox else STOPPED
-                self._running -= 1
                 await self._conclude(answer, time.monotonic() - started, failure)
             finally:
+                self._running.discard(answer)
                 answer.fail(STOPPED.error)  # only if something went wrong on our side
                 answer.finish()
 
@@ -207,7 +207,7 @@ class Environment:
             error_type=failure.error_type if failure and failure.status == "error" else "",
         )
         self._say(report)
-        if not self._running:
+        if self._running == {answer}:
             self._become(EnvironmentState.IDLE if self._sandbox else EnvironmentState.DEAD)
 
     async def _init(self, limit: float | None) -> Failure | None:
@@ -265,6 +265,8 @@ class Environment:
 
     def _say(self, line: str) -> None:
         self.logs.append(line)
+        for answer in self._running:
+            answer.log.append(line)
         self._log(line)
 
 

@@ -50,14 +50,15 @@ class Invocation:
 
 
 class InvokeOptions(NamedTuple):
-    """What else an invocation may carry: `timeout` (seconds) replaces the function's; the
-    others become headers of /next, the two contexts as JSON."""
+    """What else an invocation may carry: `timeout` (seconds) replaces the function's, and
+    `request_id` a new one; the others become headers of /next, the two contexts as JSON."""
 
     timeout: float | None = None
     client_context: dict[str, Any] | None = None
     cognito_identity: dict[str, Any] | None = None
     tenant_id: str = ""
     trace_id: str = ""
+    request_id: str = ""
 
 
 def build_invocation(

@@ -14,6 +14,7 @@ from lamella.local.config import FunctionConfig
 from lamella.local.function import LocalFunction
 from lamella.local.gateway import Gateway
 from lamella.local.guard import Guard
+from lamella.local.invoke_api import InvokeApi
 from lamella.local.options import Door, Options
 from lamella.local.sandbox import Failure
 from lamella.local.server import LocalServer
@@ -69,7 +70,8 @@ class Session:
             )
         else:
             gateway = Gateway(self._function, door, self._print)
-        guard = Guard(gateway, self._options.public_hosts, self._print)
+        invocations = InvokeApi(gateway, self._function, self._print)
+        guard = Guard(invocations, self._options.public_hosts, self._print)
         websockets = isinstance(door, WebSocketApi)
         server = LocalServer(guard, self._listening, websockets=websockets)
         watched = config.task_root if self._options.reload else None
@@ -79,6 +81,7 @@ class Session:
         reloading = asyncio.ensure_future(self._reload(stopped))
         await first_of(stopped.wait(), asyncio.wait([serving]))
         self._print("stopping")
+        await invocations.close()
         await gateway.close()
         server.stop()
         await serving
