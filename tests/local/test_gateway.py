@@ -14,6 +14,7 @@ import pytest
 
 from lamella.front_doors import FrontDoor, FunctionUrl, HttpApi, Lattice, LoadBalancer, RestApi
 from lamella.local.config import FunctionConfig
+from lamella.local.event_line import EventLine
 from lamella.local.function import LocalFunction
 from lamella.local.gateway import Gateway
 from lamella.local.server import LocalServer, bound_socket
@@ -47,9 +48,13 @@ async def served(
     config: FunctionConfig, door: FrontDoor, concurrency: int = 10
 ) -> AsyncIterator[Local]:
     log: list[str] = []
+
+    def report(event: EventLine) -> None:
+        log.append(str(event))
+
     async with LocalFunction(config, concurrency=concurrency, log=log.append) as function:
         with bound_socket(0) as listening:
-            server = LocalServer(Gateway(function, door, log.append), listening)
+            server = LocalServer(Gateway(function, door, report), listening)
             serving = asyncio.ensure_future(server.serve())
             base = door.base_url(server.origin)
             async with httpx.AsyncClient(base_url=base, timeout=10) as client:
@@ -90,7 +95,7 @@ async def test_an_error_of_the_function(configure: Configure, wish: str) -> None
         got = await local.wish(wish)
     assert got.status_code == 502
     assert "<h1>502 Bad Gateway</h1>" in got.text
-    assert any("because the function failed: " in line for line in local.log)
+    assert any("the function failed: " in line for line in local.log)
 
 
 async def test_a_malformed_result_is_the_sources_own_error(configure: Configure) -> None:
@@ -249,9 +254,7 @@ async def test_what_cannot_be_sent_to_the_client_is_logged(configure: Configure)
         with contextlib.suppress(httpx.RemoteProtocolError):
             await local.wish("stream", prelude=prelude, chunks=["too long"])
         assert (await local.client.get("")).status_code == 200, "the server lives on"
-    assert any(line.startswith("url: LocalProtocolError: Too much data") for line in local.log), (
-        local.log
-    )
+    assert any("LocalProtocolError: Too much data" in line for line in local.log), local.log
 
 
 def test_the_time_limits_of_a_rest_api() -> None:

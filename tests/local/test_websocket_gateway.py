@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import re
 from typing import Any
 
 import httpx
@@ -89,9 +90,9 @@ async def test_201_accepts(configure: Configure) -> None:
 @pytest.mark.parametrize(
     ("wish", "words"),
     [
-        ({"do": "error"}, "$connect failed, because the function failed: Oops: no"),
-        ({"do": "crash"}, "$connect failed, because the function failed: Runtime.ExitError"),
-        (answers(body=""), "$connect failed, because the function's result is not what"),
+        ({"do": "error"}, "the function failed: Oops: no"),
+        ({"do": "crash"}, "the function failed: Runtime.ExitError"),
+        (answers(body=""), "the function's result is not what"),
         (answers(statusCode=200, headers=[1]), "headers is a JSON list, not an object"),
     ],
 )
@@ -99,7 +100,7 @@ async def test_a_failing_connect_is_a_502(configure: Configure, wish: Any, words
     async with serving(configure()) as local:
         status, body = await refused(local, wish)
     assert (status, json.loads(body)) == (502, {"message": "Internal server error"})
-    assert any(line.startswith("websocket: ") and words in line for line in local.log)
+    assert any(line.startswith("WEBSOCKET $connect ") and words in line for line in local.log)
 
 
 async def test_a_slow_connect_is_a_504(configure: Configure) -> None:
@@ -120,7 +121,8 @@ async def test_other_paths_are_a_403(configure: Configure) -> None:
         status, body = await refused(local, None, path="/chat")
         assert local.function.environments == [], "nothing was started for it"
     assert (status, json.loads(body)) == (403, {"message": "Forbidden"})
-    assert any("403, because the path is outside of the stage" in line for line in local.log)
+    (line,) = [line for line in local.log if line.startswith("WEBSOCKET ")]
+    assert re.fullmatch(r"WEBSOCKET /prod/chat 403 .* the path is outside of the stage", line)
 
 
 async def test_a_header_carries_the_path(configure: Configure) -> None:
@@ -196,7 +198,7 @@ async def test_a_failed_message_is_told_to_the_client(configure: Configure, wish
         }
         await client.send("the connection stays open")
         await local.messages(2)
-    assert any(line.startswith("websocket: $default failed, because the ") for line in local.log)
+    assert any(line.startswith("WEBSOCKET $default - ") for line in local.log)
 
 
 async def test_a_message_that_takes_too_long(configure: Configure) -> None:

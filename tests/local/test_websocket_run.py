@@ -103,11 +103,11 @@ def test_events_take_turns_on_two_environments(start: Start) -> None:
     cli = start(*DOOR)
     with client(cli.url()) as connection:
         pids = [event(cli, "CONNECT")["pid"]]
-        cli.line("^REPORT")
+        cli.line("^WEBSOCKET ")
         for _ in range(3):
             connection.send("x")
             pids.append(event(cli, "MESSAGE")["pid"])
-            cli.line("^REPORT")
+            cli.line("^WEBSOCKET ")
     assert pids[0] == pids[2] != pids[1] == pids[3]
 
 
@@ -162,7 +162,7 @@ def test_snap_start(start: Start) -> None:
     cli = start(*DOOR, "--snap-start")
     with client(cli.url()) as connection:
         pids = {event(cli, "CONNECT")["pid"]}
-        cli.line("^REPORT")
+        cli.line("^WEBSOCKET ")
         connection.send("x")
         pids.add(event(cli, "MESSAGE")["pid"])
     assert len(pids) == 2

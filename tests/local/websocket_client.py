@@ -19,6 +19,7 @@ from botocore.credentials import Credentials
 from websockets.asyncio.client import ClientConnection, connect
 
 from lamella.local.config import FunctionConfig
+from lamella.local.event_line import EventLine
 from lamella.local.function import LocalFunction
 from lamella.local.server import LocalServer, bound_socket, origin_of
 from lamella.local.websockets.api import WebSocketApi, credentials_of, with_websockets
@@ -106,8 +107,12 @@ async def serving(
         variables = with_websockets(config.environment, endpoint, Path(folder))
         config = replace(config, environment=variables)
         async with LocalFunction(config, log=log.append, **options) as function:
+
+            def report(event: EventLine) -> None:
+                log.append(str(event))
+
             signing = credentials_of(variables), config.region
-            gateway = WebSocketGateway(function, api, log.append, *signing)
+            gateway = WebSocketGateway(function, api, report, *signing)
             server = LocalServer(gateway, listening, websockets=True)
             running = asyncio.ensure_future(server.serve())
             try:

@@ -19,6 +19,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
 from lamella.local.config import FunctionConfig
+from lamella.local.event_line import EventLine
 from lamella.local.function import LocalFunction
 from lamella.local.server import LocalServer, bound_socket, origin_of
 from lamella.local.websockets.api import WebSocketApi, credentials_of, with_websockets
@@ -129,8 +130,12 @@ async def socket_client(
         async with LocalFunction(config, spread=2, log=log.append) as function:
             if (failure := await function.warm()) is not None:
                 raise RuntimeError("\n".join([f"WebSocket: {failure}", *log[-40:]]))
+
+            def report(event: EventLine) -> None:
+                log.append(str(event))
+
             signing = credentials_of(variables), config.region
-            gateway = WebSocketGateway(function, api, log.append, *signing)
+            gateway = WebSocketGateway(function, api, report, *signing)
             server = LocalServer(gateway, listening, websockets=True)
             serving = asyncio.ensure_future(server.serve())
             try:

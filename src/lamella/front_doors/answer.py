@@ -65,7 +65,8 @@ class Answer:
 
     For its reader: `await head()`, then iterate over the pieces, then `error`, `trailers` and
     `await finished()`; or `await collect()` for all of it. A reader that stops early calls
-    `abandon()`. `log` has the lines that were logged meanwhile.
+    `abandon()`. `log` has the lines that were logged meanwhile, and `init` the seconds that the
+    init of its environment took, if this is the first event after it.
     For its writer: `begin`, `write` (or `put` and `room`), `end`, or `fail`; then `finish`.
     Between the two lies a pipe that holds PIPE_LIMIT bytes.
     """
@@ -78,6 +79,7 @@ class Answer:
         self.finished_at = 0.0
         self.abandoned = False
         self.log: deque[str] = deque(maxlen=LOG_LINES)
+        self.init: float | None = None
         self._head: asyncio.Future[Head] = asyncio.get_running_loop().create_future()
         self._complete = asyncio.Event()
         self._finished = asyncio.Event()

@@ -1,6 +1,6 @@
 """From a client's request to its response: what every front door does around its two translations.
 
-    delivery = await deliver(door, function, request, log)
+    delivered = await deliver(door, function, request)
 
 The rules, and where they come from:
 
@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from email.utils import formatdate
 from typing import Any, NamedTuple, Protocol
 
@@ -39,9 +39,6 @@ from lamella.front_doors.door import (
     Trouble,
 )
 from lamella.front_doors.prelude import CONTENT_TYPE, read_prelude
-
-Log = Callable[[str], None]
-"""Takes one line."""
 
 
 class Throttled(Exception):
@@ -84,16 +81,22 @@ class Rest:
 
 
 class Delivered(NamedTuple):
-    """What the client gets; with a `rest`, the response's body is only its beginning."""
+    """What the client gets; with a `rest`, the response's body is only its beginning.
+
+    `answer` is the function's, where it was asked. `because` is why the door answers itself, ""
+    where the function's answer is delivered.
+    """
 
     response: HttpResponse
     rest: Rest | None = None
+    answer: Answer | None = None
+    because: str = ""
 
 
 async def deliver(
-    door: FrontDoor, function: Function, request: HttpRequest, log: Log, *, matched: bool = False
+    door: FrontDoor, function: Function, request: HttpRequest, *, matched: bool = False
 ) -> Delivered:
-    """Answer a request by the rules above; the log gets a line for what the door answers itself.
+    """Answer a request by the rules above.
 
     Whether a stream is expected is the door's option, as on AWS; with `matched` it is as the
     function answers.
@@ -112,12 +115,9 @@ async def deliver(
         trouble, detail = Trouble.MALFORMED, str(malformed)
     if answer is not None:
         answer.abandon()
-    response = door.trouble(trouble)
+    response = whole(door.trouble(trouble), request, door.added_headers(request))
     because = f"{trouble.value}: {detail}" if detail else trouble.value
-    log(
-        f"{door.name}: {response.status} for {request.method} {request.raw_path}, because {because}"
-    )
-    return Delivered(whole(response, request, door.added_headers(request)))
+    return Delivered(response, None, answer, because)
 
 
 def event_of(door: FrontDoor, request: HttpRequest) -> bytes:
@@ -160,7 +160,7 @@ async def _received(
         payload = b"".join([piece async for piece in pieces])
         if answer.error is not None:
             raise Refused(Trouble.FUNCTION_ERROR, answer.failure)
-        return Delivered(whole(door.response(payload, request), request, added))
+        return Delivered(whole(door.response(payload, request), request, added), None, answer)
     try:
         if head.content_type.partition(";")[0].strip() == CONTENT_TYPE:
             prelude, first = await read_prelude(pieces)
@@ -173,4 +173,4 @@ async def _received(
         raise Refused(Trouble.BAD_PRELUDE, str(malformed)) from malformed
     silent = _bodiless(start) or request.method == "HEAD"
     response = HttpResponse(start.status, start.headers + added, b"" if silent else first)
-    return Delivered(_dated(response), Rest(answer, pieces, silent))
+    return Delivered(_dated(response), Rest(answer, pieces, silent), answer)

@@ -54,17 +54,23 @@ class Environment:
     """`async with Environment(config) as env: result = await env.invoke({"a": 1})`.
 
     A failed init does not raise: see `init_error`. `log` gets each line that the process or
-    Lambda writes (default: standard output), and `logs` keeps the last 10,000 of them;
-    `traffic` is what crossed the Runtime API.
+    Lambda writes (default: standard output), and `logs` keeps the last 10,000 of them. Lambda's
+    go to `lambda_log` if it is given. `traffic` is what crossed the Runtime API.
     """
 
-    def __init__(self, config: FunctionConfig, log: LineCallback | None = None) -> None:
+    def __init__(
+        self,
+        config: FunctionConfig,
+        log: LineCallback | None = None,
+        lambda_log: LineCallback | None = None,
+    ) -> None:
         self.config = config
         self.state = EnvironmentState.DEAD
         self.init_error: Failure | None = None
         self.logs: deque[str] = deque(maxlen=MAX_LOG_LINES)
         self.traffic = Traffic()
         self._log = log or print_line
+        self._lambda_log = lambda_log or self._log
         # On managed instances events take no turns.
         self._turn: contextlib.AbstractAsyncContextManager[None] = (
             contextlib.nullcontext() if config.managed else asyncio.Lock()
@@ -174,7 +180,8 @@ class Environment:
                     failure = STOPPED if self._stopping else None
                     if failure is None and self._sandbox is None:
                         failure = await self._init(limit)
-                        self._cold_init = None  # part of this invocation's duration already
+                        # Part of this invocation's duration already.
+                        answer.init, self._cold_init = self._cold_init, None
                     sandbox = self._sandbox
                 self._opening -= 1
                 if failure is None:
@@ -196,6 +203,7 @@ class Environment:
             self._say(f"{answer.request_id} {failure.message}")
         self._say(end_line(answer.request_id))
         init, self._cold_init = self._cold_init, None
+        answer.init = answer.init or init
         report = report_line(
             answer.request_id,
             duration=duration,
@@ -217,7 +225,7 @@ class Environment:
         self._say("INIT_START Runtime Version: local")
         started = time.monotonic()
         kind = ManagedSandbox if self.config.managed else Sandbox
-        sandbox = self._sandbox = kind(self.config, self.traffic, self._say)
+        sandbox = self._sandbox = kind(self.config, self.traffic, self._write)
         # With SnapStart this init stands for one that was long ago, when the version was published.
         phase = self.config.init_limit if limit is None or snap_start else limit
         failure, restored = await sandbox.init(phase), False
@@ -242,7 +250,7 @@ class Environment:
             return
         async with self._starting:
             await self._reset(sandbox)
-            self._say(f"{failure.message}: the environment is replaced")
+            self._write(f"{failure.message}: the environment is replaced")
             if not self._stopping:
                 failed = await self._init(None)
                 self._become(EnvironmentState.DEAD if failed else EnvironmentState.IDLE)
@@ -263,11 +271,20 @@ class Environment:
         if not self._stopping:
             self.state = state
 
+    def _write(self, line: str) -> None:
+        """A line of the process."""
+        self._keep(line)
+        self._log(line)
+
     def _say(self, line: str) -> None:
+        """A line of Lambda's own."""
+        self._keep(line)
+        self._lambda_log(line)
+
+    def _keep(self, line: str) -> None:
         self.logs.append(line)
         for answer in self._running:
             answer.log.append(line)
-        self._log(line)
 
 
 def print_line(line: str) -> None:

@@ -46,12 +46,13 @@ class LocalFunction:
         concurrency: int = 10,
         spread: int = 1,
         log: LineCallback | None = None,
+        lambda_log: LineCallback | None = None,
     ) -> None:
         self.config = config
         self.concurrency = 1 if config.managed else concurrency
         self.spread = min(spread, self.concurrency)
         self._capacity = config.max_concurrency or 1
-        self._log = log
+        self._logs = (log, lambda_log)  # as of Environment
         self._warm: list[Environment] = []  # the most recently used one last
         self._busy: dict[Environment, set[Answer]] = {}
         self._all: set[Environment] = set()
@@ -78,14 +79,13 @@ class LocalFunction:
 
     async def warm(self) -> Failure | None:
         """Start `spread` environments before any event needs them; why an init failed, or None."""
-        environments = [self._new() for _ in range(self.spread)]
-        failures = await asyncio.gather(*(each.start() for each in environments))
-        for environment, failure in zip(environments, failures, strict=True):
-            if failure is None:
-                self._warm.append(environment)
-            else:
+        for _ in range(self.spread):  # one by one: what fails for all is to be told once
+            environment = self._new()
+            if (failure := await environment.start()) is not None:
                 await self._discard(environment)
-        return next(filter(None, failures), None)
+                return failure
+            self._warm.append(environment)
+        return None
 
     async def invoke(self, event: bytes | dict[str, Any], **options: Any) -> InvokeResult:
         """Send one event and wait for all of its answer. Raises Throttled."""
@@ -160,7 +160,7 @@ class LocalFunction:
         # Managed instances start the new environment before the outdated one has ended.
         if len(self._warm if self.config.managed else self._all) >= self.concurrency:
             raise Throttled(self._full())
-        environment = Environment(self.config, self._log)
+        environment = Environment(self.config, *self._logs)
         self._all.add(environment)
         return environment
 

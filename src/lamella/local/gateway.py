@@ -9,43 +9,49 @@ from __future__ import annotations
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
-from lamella.front_doors.delivery import BrokenOff, Function, deliver
+from lamella.front_doors.delivery import BrokenOff, Delivered, Function, deliver
 from lamella.front_doors.door import FrontDoor, HttpRequest, HttpResponse
-from lamella.local.process import LineCallback
+from lamella.local.event_line import EventLine, Report
 
 
 class Gateway:
-    """`Gateway(function, door, log).app` is the ASGI application; `log` gets its lines."""
+    """`Gateway(function, door, report).app` is the ASGI application; `report` gets each request."""
 
-    def __init__(self, function: Function, door: FrontDoor, log: LineCallback) -> None:
+    def __init__(self, function: Function, door: FrontDoor, report: Report) -> None:
         self._function = function
         self._door = door
-        self._log = log
+        self._report = report
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request, from the client to the function and back.
 
-        What cannot be sent to the client is logged, and raised for the web server, which then
-        drops the connection: a body longer than its content-length, for one.
+        What cannot be sent to the client is raised for the web server, which then drops the
+        connection: a body longer than its content-length, for one.
         """
+        target = scope["raw_path"] + (scope["query_string"] and b"?" + scope["query_string"])
+        line = EventLine(scope["method"], target.decode("latin-1"))
+        delivered: Delivered | None = None
         try:
             body = await body_of(scope, receive, self._door.max_body)
             request = request_of(scope, body)
-            response, rest = await deliver(self._door, self._function, request, self._log)
-            await respond(response, send, more=rest is not None)
+            delivered = await deliver(self._door, self._function, request)
+            line.because, rest, sending = delivered.because, delivered.rest, line.counted(send)
+            await respond(delivered.response, sending, more=rest is not None)
             if rest is not None:
                 async for piece in rest:
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-                await send({"type": "http.response.body", "body": b""})
+                    await sending({"type": "http.response.body", "body": piece, "more_body": True})
+                await sending({"type": "http.response.body", "body": b""})
         except ClientDisconnect:
-            return
+            line.because = "the client left before it had sent its request"
         except BrokenOff as broken:
             # The head is out: all that is left is to close the connection without the last
             # chunk, which the web server does for an application that just returns.
-            self._log(f"{self._door.name}: {broken}")
+            line.because = str(broken)
         except Exception as error:
-            self._log(f"{self._door.name}: {type(error).__name__}: {error}")
+            line.because = f"{type(error).__name__}: {error}"
             raise
+        finally:
+            line.end(delivered and delivered.answer, self._report)
 
     async def close(self) -> None:
         """Nothing: requests in flight are the web server's to end."""

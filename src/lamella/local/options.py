@@ -33,6 +33,7 @@ class Options:
     binary: tuple[str, ...]
     routes: tuple[str, ...]
     spread: int | None
+    lambda_logs: bool
     tries: tuple[str, ...]
     managed: int | None
     snap_start: bool

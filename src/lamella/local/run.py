@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from lamella.front_doors import FunctionUrl, HttpApi, RestApi
 from lamella.front_doors.names import FRONT_DOORS
@@ -23,6 +22,7 @@ from lamella.local.layer import LayerError, opened_layer
 from lamella.local.options import Door, Options
 from lamella.local.server import bound_socket, origin_of
 from lamella.local.session import Session
+from lamella.local.terminal import Terminal
 from lamella.local.websockets.api import WebSocketApi, path_header, with_websockets
 
 NAMES = [*(name for name in FRONT_DOORS if name != "edge"), "websocket"]
@@ -86,6 +86,10 @@ NAMES = [*(name for name in FRONT_DOORS if name != "edge"), "websocket"]
     "--route", "routes", multiple=True, metavar="KEY",
     help="websocket: a route key, for messages whose JSON has it as `action`.",
 )  # fmt: skip
+@click.option(
+    "--lambda-logs", is_flag=True,
+    help="The log as on CloudWatch: START, END, REPORT, and records with time and request id.",
+)  # fmt: skip
 @click.option("--try", "tries", multiple=True, metavar="PATH", help="Paths for the curl lines.")
 def run(**options: Any) -> None:
     """Run an ASGI application on a Lambda on this machine.
@@ -94,7 +98,7 @@ def run(**options: Any) -> None:
     dist/lamella-layer.zip, and else the layer of the package lamella-layer.
     """
     chosen = Options(**options)
-    console = Console(highlight=False, soft_wrap=True)
+    terminal = Terminal(lambda_logs=chosen.lambda_logs)
     with contextlib.ExitStack() as stack:
         try:
             layer = stack.enter_context(opened_layer(chosen.layer))
@@ -109,7 +113,7 @@ def run(**options: Any) -> None:
             endpoint = door.endpoint(origin_of(listening))
             variables = with_websockets(config.environment, endpoint, Path(folder))
             config = replace(config, environment=variables)
-        failure = asyncio.run(Session(chosen, config, door, listening, console).run())
+        failure = asyncio.run(Session(chosen, config, door, listening, terminal).run())
     if failure is not None:
         message = f"the function does not start: {failure.error_type}: {failure.message}"
         exited = "" if failure.exit_code is None else f" (exit code {failure.exit_code})"
@@ -173,6 +177,8 @@ def make_config(options: Options, layer: Path, door: Door) -> FunctionConfig:
     variables = user_variables(options)
     variables["ASGI_APP"] = options.app
     variables.setdefault("ASGI_INVOKE_MODE", "response_stream" if door.streaming else "buffered")
+    variables.setdefault("AWS_LAMBDA_LOG_LEVEL", "INFO")
+    variables.setdefault("ASGI_LOG_ACCESS", "off")  # there is a line for each request here
     return FunctionConfig(
         task_root=options.task_root.resolve(),
         wrapper=layer / "bootstrap",

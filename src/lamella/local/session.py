@@ -7,7 +7,7 @@ import signal
 import socket
 from pathlib import Path
 
-from rich.console import Console
+from rich.markup import escape
 from watchfiles import PythonFilter, awatch
 
 from lamella.local.config import FunctionConfig
@@ -16,12 +16,14 @@ from lamella.local.gateway import Gateway
 from lamella.local.guard import Guard
 from lamella.local.invoke_api import InvokeApi
 from lamella.local.options import Door, Options
+from lamella.local.routes import routes_of
 from lamella.local.sandbox import Failure
 from lamella.local.server import LocalServer
+from lamella.local.terminal import Terminal
 from lamella.local.waits import first_of
 from lamella.local.websockets.api import WebSocketApi, credentials_of
 from lamella.local.websockets.gateway import WebSocketGateway
-from lamella.local.welcome import welcome
+from lamella.local.welcome import to_try, welcome
 
 
 class Session:
@@ -33,14 +35,18 @@ class Session:
         config: FunctionConfig,
         door: Door,
         listening: socket.socket,
-        console: Console,
+        terminal: Terminal,
     ) -> None:
         self._options = options
         self._door = door
-        self._console = console
+        self._terminal = terminal
         spread = options.spread or (2 if isinstance(door, WebSocketApi) else 1)
         self._function = LocalFunction(
-            config, concurrency=options.concurrency, spread=spread, log=self._print
+            config,
+            concurrency=options.concurrency,
+            spread=spread,
+            log=terminal.written,
+            lambda_log=terminal.lambda_line,
         )
         self._listening = listening
 
@@ -66,21 +72,26 @@ class Session:
         if isinstance(door, WebSocketApi):
             credentials = credentials_of(config.environment)
             gateway = WebSocketGateway(
-                self._function, door, self._print, credentials, config.region
+                self._function, door, self._terminal.event, credentials, config.region
             )
         else:
-            gateway = Gateway(self._function, door, self._print)
-        invocations = InvokeApi(gateway, self._function, self._print)
-        guard = Guard(invocations, self._options.public_hosts, self._print)
+            gateway = Gateway(self._function, door, self._terminal.event)
+        invocations = InvokeApi(gateway, self._function, self._terminal.note)
+        guard = Guard(invocations, self._options.public_hosts, self._terminal.note)
         websockets = isinstance(door, WebSocketApi)
         server = LocalServer(guard, self._listening, websockets=websockets)
-        watched = config.task_root if self._options.reload else None
-        for line in welcome(self._options.app, door, server.origin, watched, self._options.tries):
-            self._console.print(line)
+        for line in welcome(self._options.app, door, server.origin):
+            self._terminal.show(line)
+        if self._options.reload:
+            self._terminal.show(f"watching {escape(str(config.task_root))} for changes of code\n")
+        routes = routes_of(config.task_root, self._options.app)
+        for line in to_try(door, server.origin, self._options.tries, routes):
+            self._terminal.show(escape(line))
+        self._terminal.show("")
         serving = asyncio.ensure_future(server.serve())
         reloading = asyncio.ensure_future(self._reload(stopped))
         await first_of(stopped.wait(), asyncio.wait([serving]))
-        self._print("stopping")
+        self._terminal.note("stopping")
         await invocations.close()
         await gateway.close()
         server.stop()
@@ -95,11 +106,5 @@ class Session:
         # Only code: a function that logs or stores into its own directory must not reload itself.
         async for changes in awatch(root, watch_filter=PythonFilter(), stop_event=stopped):
             names = ", ".join(sorted({Path(path).name for _, path in changes})[:3])
-            self._print(f"{names} changed: the next event gets a new environment")
+            self._terminal.note(f"{names} changed: the next event gets a new environment")
             await self._function.replace()
-
-    def _print(self, line: str) -> None:
-        # awslambdaric breaks the lines of one record with a carriage return; rich would expand
-        # the tabs of Lambda's log lines.
-        self._console.file.write(line.replace("\r", "\n") + "\n")
-        self._console.file.flush()

@@ -200,11 +200,18 @@ async def _delivered(
         client_ip="203.0.113.7",
         port=sent.url.port or (443 if sent.url.scheme == "https" else 80),
     )
-    return await deliver(door, function, request, logger.warning, matched=True)
+    delivered = await deliver(door, function, request, matched=True)
+    if delivered.because:
+        status, path = delivered.response.status, request.raw_path
+        logger.warning(
+            "%s: %d for %s %s, because %s",
+            *(door.name, status, request.method, path, delivered.because),
+        )
+    return delivered
 
 
 def _response(delivery: Delivered, body: Callable[[bytes, Rest], Any]) -> httpx.Response:
-    head, rest = delivery
+    head, rest = delivery.response, delivery.rest
     headers = [(n.encode("latin-1"), v.encode("latin-1", "replace")) for n, v in head.headers]
     if rest is None:
         return httpx.Response(head.status, headers=headers, content=head.body)

@@ -24,6 +24,7 @@ from lamella.types import AnyASGIApp
 from lamella.websocket import hub
 
 try:
+    from lamella.local.event_line import EventLine
     from lamella.local.server import LocalServer, bound_socket, origin_of
     from lamella.local.websockets.api import LOCAL, WebSocketApi, credentials_of, path_header
     from lamella.local.websockets.gateway import CLOSING_GRACE, WebSocketGateway
@@ -38,6 +39,11 @@ if TYPE_CHECKING:
     from lamella.settings import SettingArguments
 
 logger = logging.getLogger("lamella.testing")
+
+
+def _warn(event: EventLine) -> None:
+    if event.because:
+        logger.warning("%s", event)
 
 
 class _Running(NamedTuple):
@@ -96,7 +102,7 @@ class WebSocketServer:
             region = stack.enter_context(_signing())
             function = await stack.enter_async_context(self._function(origin))
             credentials = _OwnCredentials()
-            gateway = WebSocketGateway(function, self._api, logger.warning, credentials, region)
+            gateway = WebSocketGateway(function, self._api, _warn, credentials, region)
             server = LocalServer(gateway, listening, websockets=True)
             await stack.enter_async_context(_serving(server, gateway, function))
             self._running = _Running(self._api.base_url(origin), origin, stack.pop_all())

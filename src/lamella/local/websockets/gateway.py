@@ -15,8 +15,8 @@ from starlette.types import Receive, Scope, Send
 from lamella.front_doors import HttpApi
 from lamella.front_doors.delivery import Function, whole
 from lamella.front_doors.door import MAX_EVENT, Refused, json_response
+from lamella.local.event_line import EventLine, Report
 from lamella.local.gateway import Gateway, body_of, request_of, respond
-from lamella.local.process import LineCallback
 from lamella.local.websockets.api import WebSocketApi
 from lamella.local.websockets.client import GOING_AWAY, Client
 from lamella.local.websockets.events import Handshake, new_id
@@ -30,7 +30,8 @@ CLOSING_GRACE = 2.0
 
 class WebSocketGateway:
     """`WebSocketGateway(...).app` is the ASGI application, for a LocalServer with
-    `websockets=True`; `log` gets its lines. Call `close()` before the server is stopped.
+    `websockets=True`; `report` gets each event and request. Call
+    `close()` before the server is stopped.
 
     The function signs what it sends with `credentials`, secrets by access key id, for `region`.
     """
@@ -39,14 +40,14 @@ class WebSocketGateway:
         self,
         function: Function,
         api: WebSocketApi,
-        log: LineCallback,
+        report: Report,
         credentials: Mapping[str, str],
         region: str,
     ) -> None:
         self._api = api
-        self._log = log
-        self._http = Gateway(function, HttpApi(), log)
-        self._integration = Integration(function, api.time_limit, log)
+        self._report = report
+        self._http = Gateway(function, HttpApi(), report)
+        self._integration = Integration(function, api.time_limit, report)
         self._clients: dict[str, Client] = {}
         self._management = Management(self._clients, credentials, region, api.posts_per_second)
         self._sessions: set[asyncio.Task[None]] = set()
@@ -87,7 +88,8 @@ class WebSocketGateway:
         try:
             request = self._api.routed(request)
         except Refused as refused:
-            self._log(f"websocket: 403, because {refused}: {request.raw_path}")
+            refusal = EventLine("WEBSOCKET", request.raw_path, 403, because=str(refused))
+            refusal.end(None, self._report)
             await refuse(troubled(refused.trouble), send)
             return
         if self._closing:

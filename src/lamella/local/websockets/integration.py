@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from starlette.types import Send
 
+from lamella.front_doors.answer import Answer
 from lamella.front_doors.delivery import Function, Throttled
 from lamella.front_doors.door import HttpResponse, Malformed, Pairs, Trouble, json_response
 from lamella.front_doors.results import (
@@ -20,7 +21,7 @@ from lamella.front_doors.results import (
     sendable,
     status_code,
 )
-from lamella.local.process import LineCallback
+from lamella.local.event_line import EventLine, Report
 
 TROUBLES = {
     Trouble.NO_ROUTE: (403, "Forbidden"),
@@ -61,38 +62,44 @@ class Failed(Exception):
 
 
 class Integration:
-    """The function behind every route; an event has `limit` seconds, failures go to `log`."""
+    """The function behind every route; an event has `limit` seconds, `report` gets each."""
 
-    def __init__(self, function: Function, limit: float, log: LineCallback) -> None:
+    def __init__(self, function: Function, limit: float, report: Report) -> None:
         self._function = function
         self._limit = limit
-        self._log = log
+        self._report = report
 
     async def result(self, event: dict[str, Any]) -> ProxyResult:
         """The result of an event, as soon as the runtime has sent it. Raises Failed.
 
         What the function does after its answer runs on, and after the time limit too.
         """
+        line = EventLine("WEBSOCKET", event["requestContext"]["routeKey"])
+        answer: Answer | None = None
         try:
-            answer = await self._function.open(event)
+            answer = opened = await self._function.open(event)
 
             async def payload() -> bytes:
-                return b"".join([piece async for piece in answer])
+                return b"".join([piece async for piece in opened])
 
             value = await asyncio.wait_for(payload(), self._limit)
             if answer.error is None:
                 result = as_object(parsed(value))
-                return ProxyResult(status_code(result), merged_headers(result), body_bytes(result))
+                body = body_bytes(result)
+                line.status, line.size = status_code(result), len(body)
+                line.end(answer, self._report)
+                return ProxyResult(line.status, merged_headers(result), body)
             failed = Failed(Trouble.FUNCTION_ERROR, answer.failure)
         except Throttled as throttled:
             failed = Failed(Trouble.THROTTLED, str(throttled))
         except TimeoutError:
-            answer.abandon()
+            if answer is not None:
+                answer.abandon()
             failed = Failed(Trouble.TIMEOUT, f"no answer within {self._limit} s")
         except Malformed as malformed:
             failed = Failed(Trouble.MALFORMED, str(malformed))
-        route_key = event["requestContext"]["routeKey"]
-        self._log(f"websocket: {route_key} failed, because {failed.trouble.value}: {failed}")
+        line.because = f"{failed.trouble.value}: {failed}"
+        line.end(answer, self._report)
         raise failed
 
 
