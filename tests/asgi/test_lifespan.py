@@ -167,3 +167,18 @@ async def test_a_lifespan_that_dies_while_serving_is_reported(
     await asyncio.sleep(0.01)
     assert "the pool's task died" in caplog.text
     assert not life.running
+
+
+async def test_a_loop_that_ends_first_gives_the_application_its_shutdown(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """`asyncio.run` cancels every task, in whatever order, and waits for them."""
+    app = App()
+    life = lifespan(app)
+    await life.startup(1)
+    (task,) = (each for each in asyncio.all_tasks() if each.get_name() == "lamella-lifespan")
+    task.cancel()
+    await asyncio.wait({task}, timeout=5)
+    assert app.seen == ["lifespan.startup", "lifespan.shutdown"]
+    assert not life.running
+    assert not caplog.records

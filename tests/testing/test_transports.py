@@ -75,15 +75,24 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     await answer(send, json.dumps(parts).encode(), 201, headers)
 
 
-def client(app: Any, source: Any = "url", **arguments: Any) -> httpx.Client:
+@pytest.fixture(params=["httpx", "httpx2"])
+def library(request: pytest.FixtureRequest) -> Any:
+    """Either library of HTTP clients; the rest of the tests take httpx."""
+    return pytest.importorskip(request.param, reason="httpx2 needs Python 3.11")
+
+
+def client(app: Any, source: Any = "url", library: Any = httpx, **arguments: Any) -> httpx.Client:
     transport = LambdaTransport(app, source=source, **arguments)
-    return httpx.Client(transport=transport, base_url=transport.base_url)
+    made: httpx.Client = library.Client(transport=transport, base_url=transport.base_url)
+    return made
 
 
 @pytest.mark.parametrize("source", FRONT_DOORS)
-def test_a_request_goes_in_and_a_response_comes_out(source: str) -> None:
-    with client(App(echo), source) as http:
+def test_a_request_goes_in_and_a_response_comes_out(source: str, library: Any) -> None:
+    with client(App(echo), source, library) as http:
         response = http.post("/a%20b?x=1&y=2", content=b"\xff\x00", headers={"x-a": "red"})
+        assert dict(http.cookies) == {"a": "1", "b": "2"}
+    assert type(response) is library.Response
     assert response.status_code == 201
     assert response.headers.get_list("set-cookie") == ["a=1", "b=2"]
     seen = response.json()
@@ -149,7 +158,7 @@ def test_the_context_is_the_one_given() -> None:
 
 
 @pytest.mark.parametrize("source", ["url", "rest"])
-def test_streams_come_as_the_application_sends_them(source: str) -> None:
+def test_streams_come_as_the_application_sends_them(source: str, library: Any) -> None:
     """Each piece is sent only after the client has read the one before."""
     read = threading.Semaphore(0)
 
@@ -162,7 +171,7 @@ def test_streams_come_as_the_application_sends_them(source: str) -> None:
 
     received = []
     with (
-        client(App(script), source, invoke_mode="response_stream") as http,
+        client(App(script), source, library, invoke_mode="response_stream") as http,
         http.stream("GET", "/") as response,
     ):
         assert response.headers["set-cookie"] == "a=1"
@@ -177,20 +186,20 @@ def test_sources_that_cannot_stream_get_the_whole() -> None:
         assert "content-length" in http.get("/").headers
 
 
-def test_a_stream_that_fails_breaks_off() -> None:
+def test_a_stream_that_fails_breaks_off(library: Any) -> None:
     async def script(scope: Scope, receive: Receive, send: Send) -> None:
         await answer(send, b"half", more=True)
         raise RuntimeError("no more")
 
     with (
-        client(App(script), invoke_mode="response_stream") as http,
+        client(App(script), "url", library, invoke_mode="response_stream") as http,
         http.stream("GET", "/") as response,
-        pytest.raises(httpx.RemoteProtocolError, match="broke off"),
+        pytest.raises(library.RemoteProtocolError, match="broke off"),
     ):
         response.read()
 
 
-def test_closing_a_response_ends_an_endless_stream() -> None:
+def test_closing_a_response_ends_an_endless_stream(library: Any) -> None:
     async def script(scope: Scope, receive: Receive, send: Send) -> None:
         await answer(send, b"x", more=True)
         try:
@@ -201,7 +210,7 @@ def test_closing_a_response_ends_an_endless_stream() -> None:
 
     app = App(script)
     with (
-        client(app, invoke_mode="response_stream") as http,
+        client(app, "url", library, invoke_mode="response_stream") as http,
         http.stream("GET", "/") as response,
     ):
         assert next(response.iter_bytes(1)) == b"x"
@@ -353,7 +362,7 @@ async def test_async_the_application_runs_on_the_test_s_loop() -> None:
 
 
 @pytest.mark.anyio
-async def test_async_streams_and_the_work_after_them() -> None:
+async def test_async_streams_and_the_work_after_them(library: Any) -> None:
     read = asyncio.Event()
 
     async def script(scope: Scope, receive: Receive, send: Send) -> None:
@@ -365,7 +374,7 @@ async def test_async_streams_and_the_work_after_them() -> None:
 
     app = App(script)
     transport = AsyncLambdaTransport(app, source="rest", invoke_mode="response_stream")
-    async with httpx.AsyncClient(transport=transport, base_url=transport.base_url) as http:
+    async with library.AsyncClient(transport=transport, base_url=transport.base_url) as http:
         async with http.stream("GET", "/") as response:
             pieces = response.aiter_bytes()
             assert await pieces.__anext__() == b"0"
@@ -375,25 +384,72 @@ async def test_async_streams_and_the_work_after_them() -> None:
     assert app.done == ["background"]
 
 
-def test_without_httpx_the_builders_work_and_the_transports_say_what_to_install() -> None:
+SCRIPT = """
+import asyncio, gc
+import httpx
+from lamella.testing import AsyncLambdaTransport, LambdaTransport
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        try:
+            assert (await receive())["type"] == "lifespan.shutdown"
+            await asyncio.sleep(0.01)
+            print("shutdown")
+            await send({"type": "lifespan.shutdown.complete"})
+        except BaseException as error:
+            print("destroyed by", repr(error))
+            raise
+    else:
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+def make(kind, library_client):
+    return library_client(transport=(transport := kind(app)), base_url=transport.base_url)
+
+"""
+
+FORGOTTEN = {
+    "to the end": "client = make(LambdaTransport, httpx.Client)\nprint(client.get('/').text)\n",
+    "and dropped": "print(make(LambdaTransport, httpx.Client).get('/').text)\ngc.collect()\n",
+    "and its loop ends": (
+        "async def main():\n"
+        "    print((await make(AsyncLambdaTransport, httpx.AsyncClient).get('/')).text)\n"
+        "asyncio.run(main())\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("use", FORGOTTEN.values(), ids=FORGOTTEN)
+def test_a_client_without_with_is_told_once_and_still_shut_down(use: str) -> None:
+    ended = ran(SCRIPT + use)
+    assert ended.stdout.split() == ["hello", "shutdown"]
+    (said,) = ended.stderr.splitlines()
+    assert said.startswith("A transport of lamella.testing was not closed")
+    assert "Close the transport: enter its client with `with`, or call client.close()" in said
+
+
+def test_events_need_neither_library() -> None:
     code = """
 import sys
-sys.modules["httpx"] = None
-from lamella.testing import events
-print(events.function_url(path="/x")["rawPath"])
-try:
-    from lamella.testing import LambdaTransport
-except ImportError as error:
-    print(error)
+sys.modules["httpx"] = sys.modules["httpx2"] = None
+from lamella.testing import LambdaTransport, events
+async def app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": scope["path"].encode()})
+with LambdaTransport(app) as transport:
+    print(transport.invoke(events.function_url(path="/x"))["body"])
 """
-    ended = subprocess.run(
-        [sys.executable, "-c", code],
+    assert ran(code).stdout == "/x\n"
+
+
+def ran(code: str) -> subprocess.CompletedProcess[str]:
+    """What a Python of its own printed that ran the code, under `-X dev`."""
+    return subprocess.run(
+        [sys.executable, "-X", "dev", "-c", code],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert ended.stdout.splitlines() == [
-        "/x",
-        "The transports of lamella.testing need httpx: pip install lamella[testing].",
-    ], ended.stderr

@@ -135,7 +135,7 @@ class Lifespan:
             "state": self.scope_state,
         }
         try:
-            await self._app(scope, self._events.get, self._send)
+            await self._app(scope, self._receive, self._send)
         except BaseException as error:
             # Kept, not raised: SystemExit in a task would stop the event loop at once.
             self._error = error
@@ -147,6 +147,16 @@ class Lifespan:
             if self.state is State.RUNNING:
                 self.state = State.ENDED
             self._changed.set()
+
+    async def _receive(self) -> Message:
+        try:
+            return await self._events.get()
+        except asyncio.CancelledError:
+            if self.state is not State.RUNNING:
+                raise
+            # The event loop ends, which cancels every task, and nobody has called shutdown().
+            self.state = State.STOPPING
+            return {"type": "lifespan.shutdown"}
 
     async def _send(self, message: Message) -> None:
         kind = message["type"]

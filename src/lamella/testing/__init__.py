@@ -1,13 +1,13 @@
-"""A test kit: events as AWS makes them, and httpx transports that answer as Lambda would.
+"""A test kit: events as AWS makes them, and transports of httpx and httpx2 that answer as Lambda.
 
     with httpx.Client(transport=(lambda_ := LambdaTransport(app, source="http")),
                       base_url=lambda_.base_url) as client:
         assert client.get("/items/5").json() == {"id": 5}
 
 `WebSocketServer` serves WebSockets as API Gateway does. `events` has a builder for every event
-source, `LambdaContext` is a context for handlers. The transports need httpx (`pip install
-lamella[testing]`), the server lamella[local]; the rest needs h11 at most, which comes with httpx.
-Never part of the layer.
+source, `LambdaContext` is a context for handlers. A transport's client needs httpx (`pip install
+lamella[testing]`) or httpx2, the server lamella[local]; the rest needs h11 at most, which comes
+with either. Never part of the layer.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +23,17 @@ from lamella.settings import STARTUP_TIME, from_arguments
 from lamella.testing.context import LambdaContext, new_trace_id
 from lamella.types import AnyASGIApp, Event, Result
 
+logger = logging.getLogger("lamella.testing")
+
 SHUTDOWN_TIME = 2.0  # seconds for lifespan shutdown
+
+NOT_CLOSED = (
+    "A transport of lamella.testing was not closed, so lifespan shutdown has not run. Close the "
+    "transport: enter its client with `with`, or call client.close()."
+)
+
+_forgotten: list[Service] = []
+"""Environments that nobody closes: they are kept until their loop ends, which closes them."""
 
 
 class InProcessOutcome:
@@ -76,6 +88,11 @@ def _described(error: BaseException) -> dict[str, Any]:
     return {"errorType": kind, "errorMessage": str(error)}
 
 
+def _remind(service: Service) -> None:
+    _forgotten.append(service)
+    logger.warning(NOT_CLOSED)
+
+
 class InProcessFunction:
     """An application as the function behind a front door. `settings` as for `lamella.Adapter`.
 
@@ -119,9 +136,12 @@ class InProcessFunction:
             self._renew()
             raise
         self._started = True
+        self._reminder = weakref.finalize(self, _remind, self._service)
 
     async def close(self) -> None:
         """Let the last invocation end, and run lifespan shutdown; what comes then starts anew."""
+        if self._started:
+            self._reminder.detach()
         await self.idle()
         await self._service.lifespan.shutdown(SHUTDOWN_TIME)
         self._renew()

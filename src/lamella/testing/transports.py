@@ -1,5 +1,6 @@
-"""httpx transports that stand for a function and its event source.
+"""Transports of httpx and httpx2 that stand for a function and its front door.
 
+A client of either library takes them: a request is answered in the classes of its own library.
 On the way in the request becomes an event by the source's rules, on the way out the result (or
 the stream) becomes a response by them. In between is what runs on Lambda: the same service,
 cycles and sinks.
@@ -7,17 +8,12 @@ cycles and sinks.
 
 from __future__ import annotations
 
+import functools
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from functools import partial
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
-
-try:
-    import httpx
-except ImportError as error:
-    raise ImportError(
-        "The transports of lamella.testing need httpx: pip install lamella[testing]."
-    ) from error
 
 from lamella.front_doors import FrontDoor, HttpRequest
 from lamella.front_doors.delivery import BrokenOff, Delivered, Rest, deliver
@@ -30,13 +26,25 @@ from lamella.types import AnyASGIApp, Event, Result
 if TYPE_CHECKING:
     from typing import Self, Unpack
 
+    import httpx
+    import httpx2
+
     from lamella.settings import SettingArguments
+
+    class _Transport(httpx.BaseTransport, httpx2.BaseTransport):
+        def handle_request(self, request: Any) -> Any: ...
+
+    class _AsyncTransport(httpx.AsyncBaseTransport, httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: Any) -> Any: ...
+else:
+    # A client looks at no class of its transport, and only one library may be installed.
+    _Transport = _AsyncTransport = object
 
 logger = logging.getLogger("lamella.testing")
 
 
-class AsyncLambdaTransport(httpx.AsyncBaseTransport):
-    """For `httpx.AsyncClient`: the application runs on the test's own asyncio loop.
+class AsyncLambdaTransport(_AsyncTransport):
+    """For an `AsyncClient` of httpx or httpx2: the application runs on the test's own asyncio loop.
 
     `app` is the application, or its name as in `ASGI_APP`. `source` is a front door's name, as
     of `lamella run --front-door`, or one with its options, `RestApi(stage="live")`.
@@ -69,21 +77,32 @@ class AsyncLambdaTransport(httpx.AsyncBaseTransport):
         """The result of any event, a queue's for example. Raises `InvocationError`."""
         return await self._function.invoke(event)
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, request: Any) -> Any:
         await request.aread()
-        return _response(await _delivered(self._door, self._function, request), _AsyncBody)
+        library = _library_of(request)
+        delivery = await _delivered(self._door, self._function, request)
+        body = _stream(_AsyncBody, library.AsyncByteStream)
+        return _response(library, delivery, functools.partial(body, library=library))
 
     async def __aenter__(self) -> Self:
         await self._function.start()
         return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.aclose()
 
     async def aclose(self) -> None:
         """Wait for the last invocation's work and run lifespan shutdown."""
         await self._function.close()
 
 
-class LambdaTransport(httpx.BaseTransport):
-    """For `httpx.Client`: the application runs on a loop in a thread of its own.
+class LambdaTransport(_Transport):
+    """For a `Client` of httpx or httpx2: the application runs on a loop in a thread of its own.
 
     Arguments and behaviour as `AsyncLambdaTransport`'s.
     """
@@ -109,11 +128,12 @@ class LambdaTransport(httpx.BaseTransport):
         """The result of any event, a queue's for example. Raises `InvocationError`."""
         return self._loop().run(self._function.invoke(event))
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
+    def handle_request(self, request: Any) -> Any:
         request.read()
-        runner = self._loop()
+        library, runner = _library_of(request), self._loop()
         delivery = runner.run(_delivered(self._door, self._function, request))
-        return _response(delivery, partial(_Body, runner=runner))
+        body = _stream(_Body, library.SyncByteStream)
+        return _response(library, delivery, functools.partial(body, library=library, runner=runner))
 
     def __enter__(self) -> Self:
         try:
@@ -122,6 +142,14 @@ class LambdaTransport(httpx.BaseTransport):
             self.close()
             raise
         return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self.close()
 
     def close(self) -> None:
         """Wait for the last invocation's work, run lifespan shutdown and end the thread."""
@@ -138,12 +166,13 @@ class LambdaTransport(httpx.BaseTransport):
         return self._runner
 
 
-class _AsyncBody(httpx.AsyncByteStream):
+class _AsyncBody:
     """A streamed body, piece by piece as the application sends it."""
 
-    def __init__(self, first: bytes, rest: Rest) -> None:
+    def __init__(self, first: bytes, rest: Rest, library: Any) -> None:
         self._first = first
         self._rest = rest
+        self._library = library
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._first:
@@ -152,18 +181,19 @@ class _AsyncBody(httpx.AsyncByteStream):
             async for piece in self._rest:
                 yield piece
         except BrokenOff as error:
-            raise httpx.RemoteProtocolError(str(error)) from error
+            raise self._library.RemoteProtocolError(str(error)) from error
 
     async def aclose(self) -> None:
         self._rest.abandon()
 
 
-class _Body(httpx.SyncByteStream):
+class _Body:
     """The same for callers without a loop."""
 
-    def __init__(self, first: bytes, rest: Rest, runner: Runner) -> None:
+    def __init__(self, first: bytes, rest: Rest, library: Any, runner: Runner) -> None:
         self._first = first
         self._rest = rest
+        self._library = library
         self._runner = runner
 
     def __iter__(self) -> Iterator[bytes]:
@@ -178,15 +208,25 @@ class _Body(httpx.SyncByteStream):
             while (piece := self._runner.run(next_piece())) is not None:
                 yield piece
         except BrokenOff as error:
-            raise httpx.RemoteProtocolError(str(error)) from error
+            raise self._library.RemoteProtocolError(str(error)) from error
 
     def close(self) -> None:
         self._runner.call(self._rest.abandon)
 
 
-async def _delivered(
-    door: FrontDoor, function: InProcessFunction, sent: httpx.Request
-) -> Delivered:
+@functools.cache
+def _stream(body: type, base: type) -> type:
+    """`body` as what a library's client insists on for a stream."""
+    return type(body.__name__, (body, base), {})
+
+
+def _library_of(request: Any) -> Any:
+    """httpx or httpx2. Only those that are imported count: the request's class is in one."""
+    imported = filter(None, map(sys.modules.get, ("httpx", "httpx2")))
+    return next(library for library in imported if isinstance(request, library.Request))
+
+
+async def _delivered(door: FrontDoor, function: InProcessFunction, sent: Any) -> Delivered:
     raw_path, _, query = sent.url.raw_path.decode("ascii").partition("?")
     raw = sent.headers.raw
     headers = [(n.decode("latin-1").lower(), v.decode("utf-8", "replace")) for n, v in raw]
@@ -210,9 +250,9 @@ async def _delivered(
     return delivered
 
 
-def _response(delivery: Delivered, body: Callable[[bytes, Rest], Any]) -> httpx.Response:
+def _response(library: Any, delivery: Delivered, body: Callable[[bytes, Rest], Any]) -> Any:
     head, rest = delivery.response, delivery.rest
     headers = [(n.encode("latin-1"), v.encode("latin-1", "replace")) for n, v in head.headers]
     if rest is None:
-        return httpx.Response(head.status, headers=headers, content=head.body)
-    return httpx.Response(head.status, headers=headers, stream=body(head.body, rest))
+        return library.Response(head.status, headers=headers, content=head.body)
+    return library.Response(head.status, headers=headers, stream=body(head.body, rest))
