@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+from typing import Annotated
 
 from mcp.server import MCPServer
-from mcp.server.mcpserver import Context
+from mcp.server.mcpserver import Context, Elicit, RequestStateSecurity, Resolve
 from mcp.server.transport_security import TransportSecuritySettings
+from pydantic import BaseModel
 
-mcp = MCPServer("example")
+# What a question needs until its answer comes goes through the client, sealed with this key. The
+# answer may meet another environment, so all of them need the same one. Without a key each makes
+# its own. To make one: python -c "import secrets; print(secrets.token_hex(32))"
+key = os.environ.get("MCP_STATE_KEY", "")
+mcp = MCPServer("example", request_state_security=RequestStateSecurity(keys=[key]) if key else None)
 done = 0
 tasks = set()
 
@@ -66,6 +72,25 @@ async def job() -> None:
 async def jobs() -> dict[str, int]:
     """Count the work that is done."""
     return {"done": done}
+
+
+class Confirmation(BaseModel):
+    """What a person answers."""
+
+    delete: bool
+
+
+async def confirm(name: str) -> Elicit[Confirmation]:
+    """Ask the person at the client."""
+    return Elicit(f"Delete {name}?", Confirmation)
+
+
+@mcp.tool()
+async def delete(
+    name: str, confirmation: Annotated[Confirmation, Resolve(confirm)]
+) -> dict[str, bool | str]:
+    """Delete something, if a person confirms it."""
+    return {"name": name, "deleted": confirmation.delete}
 
 
 # Stateless, because the next request may meet another environment. The check of the Host header
