@@ -78,9 +78,8 @@ async def served(config: FunctionConfig, concurrency: int = 10) -> AsyncIterator
     log: list[str] = []
     async with LocalFunction(config, concurrency=concurrency, log=log.append) as function:
         with bound_socket(0) as listening:
-            door = InvokeApi(
-                Gateway(function, FunctionUrl(streaming=False), log.append), function, log.append
-            )
+            gateway = Gateway(function, FunctionUrl(streaming=False), lambda line: None)
+            door = InvokeApi(gateway, function, log.append)
             server = LocalServer(door, listening)
             serving = asyncio.ensure_future(server.serve())
             yield Api(server.origin, log)
