@@ -18,7 +18,7 @@ from layer import BuildError, archive, budget, bytecode, containers, manifest, p
 ROOT = Path(__file__).resolve().parent.parent
 ZIP = ROOT / "dist" / "lamella-layer.zip"
 
-NOT_IN_THE_LAYER = frozenset({"front_doors", "local", "testing", "tools"})
+NOT_IN_THE_LAYER = frozenset({"front_doors", "local", "templates", "testing", "tools"})
 """The package's folders that a function has no use for: docs/design.md, "The house".
 
 Neither has it for py.typed and .pyi files, which only type checkers read: modules alone are

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from lamella.templates import Url, find_function, read
 from tests.deploy.projects import ROOT, STREAMING, copied, run
 
 PYTHON = ROOT / ".venv-cdk" / "bin" / "python"
 CFN_LINT = ROOT / ".venv-sam" / "bin" / "cfn-lint"
+
+STREAM = "RESPONSE_STREAM"
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("node") is None, reason="CDK needs Node.js: not on PATH"),
@@ -46,6 +49,17 @@ def test_the_layer_of_the_package_is_attached(template: Path, layer_package: Pat
     assert layer["Properties"]["CompatibleArchitectures"] == ["arm64", "x86_64"]
     assert function["Environment"]["Variables"] == STREAMING
     assert _properties(template, "AWS::Lambda::Url")["InvokeMode"] == "RESPONSE_STREAM"
+
+
+def test_lamella_reads_what_cdk_has_made(template: Path) -> None:
+    function = find_function(read(template))
+    assert function.code is not None
+    assert (function.code / "main.py").is_file(), "the asset, beside the template"
+    assert function.url == Url(function.url.name if function.url else "", "AWS_IAM", STREAM)
+    assert function.variables == STREAMING
+    [layer] = function.layers
+    assert layer.content is not None
+    assert layer.content.suffix == ".zip"
 
 
 @pytest.mark.skipif(not CFN_LINT.exists(), reason="cfn-lint comes with SAM CLI: make sam")

@@ -318,9 +318,9 @@ Globals:
     Environment: {Variables: {AWS_LAMBDA_EXEC_WRAPPER: !Ref Wrapper}}
 Resources:
   Api:
-    Type: AWS::Lambda::Function
+    Type: AWS::Serverless::Function
     Properties:
-      Code: Api
+      CodeUri: Api
       Environment:
         Variables:
           ASGI_BASE_PATH: !Sub "/${Stage}/api"

@@ -63,7 +63,7 @@ def runtime(target: Target) -> Iterator[Finding]:
 
 def template(target: Target) -> Iterator[Finding]:
     """What the template leads to the layer with, and what of it cannot be known here."""
-    function = target.template
+    function = target.function
     if function is None:
         return
     if function.unknown:
@@ -84,8 +84,8 @@ def template(target: Target) -> Iterator[Finding]:
 
 def attached(target: Target) -> Iterator[Finding]:
     """Whether what the template leads to is there: the layer, or the package."""
-    function = target.template
-    if function is None or function.has_layers or target.layers:
+    function = target.function
+    if function is None or function.layers or function.is_image or target.layers:
         return
     if function.variables.get("AWS_LAMBDA_EXEC_WRAPPER") == "/opt/bootstrap":
         yield problem(
@@ -103,18 +103,18 @@ def attached(target: Target) -> Iterator[Finding]:
 
 def invoke_mode(target: Target) -> Iterator[Finding]:
     """Whether the front door and the application stream, both or neither."""
-    function = target.template
-    if function is None:
+    function = target.function
+    if function is None or function.url is None:
         return
     mode = target.variables.get("ASGI_INVOKE_MODE", "buffered").strip().lower()
     known = "ASGI_INVOKE_MODE" not in function.unknown
-    if function.url_mode == "RESPONSE_STREAM" and known and mode == "buffered":
+    if function.url.mode == "RESPONSE_STREAM" and known and mode == "buffered":
         yield problem(
             "template",
             "The Function URL has InvokeMode RESPONSE_STREAM, but ASGI_INVOKE_MODE is not "
             "response_stream: clients would get JSON with the answer in it. Set both, or neither.",
         )
-    if function.url_mode == "BUFFERED" and mode == "response_stream":
+    if function.url.mode == "BUFFERED" and mode == "response_stream":
         yield problem(
             "template",
             "ASGI_INVOKE_MODE is response_stream, but the Function URL has not InvokeMode "

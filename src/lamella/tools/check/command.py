@@ -153,9 +153,8 @@ def _show(target: Target, findings: list[Finding], probe: Probe) -> None:
     if console.width < 100 and not console.is_terminal:
         console = Console(highlight=False, width=100)  # a CI log wraps by itself
     console.print(f"[bold]{target.folder}[/] on Python {target.interpreter.minor}", soft_wrap=True)
-    if target.template is not None:
-        template = target.template
-        console.print(f"configured by {template.path} ({template.name})", soft_wrap=True)
+    if function := target.function:
+        console.print(f"configured by {function.template} ({function.name})", soft_wrap=True)
     table = columns({"no_wrap": True}, {"no_wrap": True}, {"overflow": "fold"})
     for finding in findings:
         table.add_row(MARKS[finding.level], finding.check, escape(finding.message))

@@ -12,13 +12,16 @@ from lamella.local.config import FunctionConfig
 from lamella.local.interpreter import Interpreter, InterpreterError
 from lamella.local.layer import LayerError, unpack
 from lamella.local.variables import process_variables
-from lamella.tools.check.interpreter import chosen
-from lamella.tools.check.template import (
+from lamella.templates import (
+    Function,
+    Template,
     TemplateError,
-    TemplateFunction,
     beside,
     find_function,
+    functions,
+    read,
 )
+from lamella.tools.check.interpreter import chosen
 
 
 class TargetError(Exception):
@@ -41,32 +44,36 @@ class Request:
 
 @dataclass(frozen=True)
 class Target:
-    """A function ready to be looked at. `variables` are the user's part of its environment."""
+    """A function ready to be looked at. `variables` are the user's part of its environment.
+
+    `function` is what `template` says of it; both are None without a template.
+    """
 
     folder: Path
     interpreter: Interpreter
     variables: Mapping[str, str]
-    template: TemplateFunction | None = None
+    template: Template | None = None
+    function: Function | None = None
     layers: tuple[Path, ...] = field(default=())
     runtime: str = ""  # "python3.13"; "" where nobody names one
 
     @property
     def architecture(self) -> str:
         """The function's "x86_64" or "arm64"; without a template this machine's."""
-        known = self.template.architecture if self.template else ""
+        known = self.function.architecture if self.function else ""
         return known or self.interpreter.architecture
 
     @property
     def is_one_line(self) -> bool:
         """Whether `Handler: lamella.serve...` leads to the application."""
-        return self.template is not None and self.template.handler.startswith(ONE_LINE)
+        return self.function is not None and self.function.handler.startswith(ONE_LINE)
 
     def process_variables(self) -> dict[str, str]:
         """All variables of the function's process, as Lambda would set them."""
         config = FunctionConfig(
             self.folder,
             command=(self.interpreter.path,),
-            handler=(self.template.handler if self.template else "") or "lamella.handler",
+            handler=(self.function.handler if self.function else "") or "lamella.handler",
             python=self.interpreter.path,
             environment=self.variables,
         )
@@ -77,11 +84,13 @@ def resolved(request: Request) -> Target:
     """Find out what `request` leaves open. Raises `TargetError`."""
     folder = request.folder.resolve()
     try:
-        path = request.template or (None if request.function else beside(folder))
-        if request.function and path is None:
+        template = read(request.template) if request.template else _of_folder(folder)
+        if request.function and template is None:
             raise TargetError("--function names a function of a template: add --template.")
-        template = find_function(path, folder, request.function) if path else None
-        configured = template or TemplateFunction("", folder)  # says nothing
+        function = (
+            find_function(template, name=request.function, folder=folder) if template else None
+        )
+        configured = function or Function("", folder)  # says nothing
         runtime = request.runtime or configured.runtime
         interpreter = chosen(request.python, runtime)
     except (TemplateError, InterpreterError) as error:
@@ -94,7 +103,14 @@ def resolved(request: Request) -> Target:
         variables[name] = value
     if request.app:
         variables["ASGI_APP"] = request.app
-    return Target(folder, interpreter, variables, template, request.layers, runtime)
+    return Target(folder, interpreter, variables, template, function, request.layers, runtime)
+
+
+def _of_folder(folder: Path) -> Template | None:
+    """The template with a function whose code is `folder`, where it lies beside it or in it."""
+    templates = (read(path) for path in beside(folder))
+    has_code = (t for t in templates if any(f.code == folder for f in functions(t).values()))
+    return next(has_code, None)
 
 
 def lay_out(layers: tuple[Path, ...], opt: Path) -> None:

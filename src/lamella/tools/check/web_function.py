@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from lamella.importer import DEFAULT, ENTRYPOINT, find_app
+from lamella.templates import Function
 from lamella.tools.check import folder
 from lamella.tools.check.application import INIT_LIMIT_MS
 from lamella.tools.check.findings import Finding, ok, problem, warning
 from lamella.tools.check.probing import Probe
 from lamella.tools.check.target import Target
-from lamella.tools.check.template import TemplateFunction
 
 ARCHITECTURE = "arm64"
 """https://docs.aws.amazon.com/lambda/latest/dg/web-functions-configuration-architecture.html"""
@@ -51,8 +51,8 @@ INVOCATION = {"aws.event", "aws.context", "lamella.event"}
 
 def as_web_function(target: Target) -> Target:
     """The same function on the one processor that Web Functions have."""
-    template = target.template or TemplateFunction("", target.folder)
-    return replace(target, template=replace(template, architecture=ARCHITECTURE))
+    function = target.function or Function("", target.folder)
+    return replace(target, function=replace(function, architecture=ARCHITECTURE))
 
 
 def findings(target: Target, probe: Probe) -> Iterator[Finding]:
@@ -115,9 +115,8 @@ def init(probe: Probe) -> Iterator[Finding]:
 
 def surroundings(target: Target) -> Iterator[Finding]:
     """What the template puts around the function that a Web Function cannot have."""
-    template = target.template or TemplateFunction("", target.folder)
-    properties = template.properties
-    if properties.get("PackageType") == "Image":
+    function = target.function or Function("", target.folder)
+    if function.is_image:
         yield problem("package", "The function is a container image; a Web Function is a zip.")
     wrappers = (
         target.variables.get(name) for name in ("AWS_LAMBDA_EXEC_WRAPPER", "ASGI_EXEC_WRAPPER")
@@ -125,24 +124,23 @@ def surroundings(target: Target) -> Iterator[Finding]:
     for wrapper in (each for each in wrappers if each and each != "/opt/bootstrap"):
         message = f"{wrapper} wraps the runtime; a Web Function has no wrappers: start it in code."
         yield problem("wrapper", message, wrapper=wrapper)
-    layers = properties.get("Layers") or []
-    others = (len(layers) if isinstance(layers, list) else 1) - (not target.is_one_line)
+    others = len(function.layers) - (not target.is_one_line)
     if others > 0:
         message = (
             f"The function has {others} layer{'s' * (others > 1)} besides Lamella's own; a Web "
             "Function has none: put what they hold into the package."
         )
         yield problem("layers", message, layers=others)
-    memory = properties.get("MemorySize")
-    if isinstance(memory, int) and memory > MEMORY_MB:
+    if (memory := function.memory) > MEMORY_MB:
         message = f"The function has {memory} MB; a Web Function has {MEMORY_MB} MB."
         yield problem("memory", message, megabytes=memory)
-    for name in LACKING.keys() & properties.keys():
+    for name in LACKING.keys() & function.properties.keys():
         yield problem("template", f"A Web Function has no {LACKING[name]} ({name}).", property=name)
-    if template.websockets or target.variables.get("ASGI_WEBSOCKET_STORE"):
+    sockets = any(route.api.door == "websocket" for route in function.routes)
+    if sockets or target.variables.get("ASGI_WEBSOCKET_STORE"):
         message = "A Web Function takes no WebSockets: keep this function for them."
         yield problem("websockets", message)
-    yield from _events(properties.get("Events"))
+    yield from _events(function.properties.get("Events"))
 
 
 def _events(events: Any) -> Iterator[Finding]:

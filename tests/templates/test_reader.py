@@ -1,0 +1,339 @@
+"""The reader of templates that `lamella check` and `lamella run --template` share."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lamella.templates import (
+    Api,
+    Function,
+    Layer,
+    Route,
+    TemplateError,
+    Url,
+    beside,
+    find_function,
+    read,
+)
+
+ROOT = Path(__file__).parents[2]
+SAM = ROOT / ".venv-sam" / "bin" / "python"
+
+WHOLE = """
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Stage: {Type: String, Default: dev}
+  Secret: {Type: String}
+  Lamella: {Type: "AWS::SSM::Parameter::Value<String>", Default: /lamella/arn}
+  Names: {Type: CommaDelimitedList, Default: "a, b"}
+Mappings:
+  Sizes:
+    dev: {Memory: 512}
+    prod: {Memory: 2048}
+Conditions:
+  IsDev: !Equals [!Ref Stage, dev]
+  IsProd: !Not [!Condition IsDev]
+  Never: !And [!Condition IsDev, !Condition IsProd]
+  Elsewhere: !Equals [!Ref "AWS::Region", us-east-1]
+Globals:
+  Function:
+    Runtime: python3.13
+    Timeout: 20
+    Architectures: [x86_64]
+    Layers: [!Ref Lamella]
+    Environment:
+      Variables: {AWS_LAMBDA_EXEC_WRAPPER: /opt/bootstrap, LEVEL: info}
+  HttpApi:
+    CorsConfiguration: {AllowOrigins: ["https://example.com"]}
+Resources:
+  Shop:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: shop/
+      Handler: lamella.handler
+      MemorySize: !FindInMap [Sizes, !Ref Stage, Memory]
+      Architectures: [arm64]
+      Layers: [!Ref Own]
+      Environment:
+        Variables:
+          ASGI_APP: main:app
+          ASGI_BASE_PATH: !Sub "/${Stage}"
+          LEVEL: !If [IsProd, warning, debug]
+          DEBUG: true
+          JOINED: !Join [":", [!Ref Stage, !Select [1, !Ref Names]]]
+          LITERAL: !Sub ["${!Stage} ${Name}", {Name: !Ref Stage}]
+          GONE: !If [IsProd, here, !Ref "AWS::NoValue"]
+          TABLE: !GetAtt Table.Arn
+          PASSWORD: !Ref Secret
+          LATER: !Sub "${AWS::Region}-${Stage}"
+          VAULT: "{{resolve:secretsmanager:key}}"
+          EITHER: !If [Elsewhere, a, b]
+      FunctionUrlConfig:
+        AuthType: NONE
+        InvokeMode: RESPONSE_STREAM
+        Cors: {AllowOrigins: ["*"]}
+      Events:
+        All: {Type: HttpApi}
+        Old:
+          Type: HttpApi
+          Properties:
+            {ApiId: !Ref Old, Path: "/old/{proxy+}", Method: any, PayloadFormatVersion: "1.0"}
+        Item: {Type: Api, Properties: {Path: "/items/{id}", Method: get}}
+        Live:
+          Type: Api
+          Properties:
+            Path: /live
+            Method: POST
+            RestApiId: !Ref Front
+            ResponseTransferMode: RESPONSE_STREAM
+        Queue: {Type: SQS, Properties: {Queue: "arn:aws:sqs:eu-west-1:123456789012:queue"}}
+  Own:
+    Type: AWS::Serverless::LayerVersion
+    Properties: {ContentUri: layer/}
+  Old:
+    Type: AWS::Serverless::HttpApi
+    Properties: {StageName: !Ref Stage}
+  Front:
+    Type: AWS::Serverless::Api
+    Properties:
+      StageName: v1
+      BinaryMediaTypes: ["image~1png"]
+      Domain:
+        DomainName: api.example.com
+        CertificateArn: arn:aws:acm:us-east-1:123456789012:certificate/1
+        BasePath: [shop]
+  Chat:
+    Type: AWS::Serverless::WebSocketApi
+    Properties:
+      RouteSelectionExpression: $request.body.action
+      Routes:
+        $connect: {FunctionArn: !GetAtt Shop.Arn}
+        $default: {FunctionArn: !GetAtt Shop.Arn}
+  Table:
+    Type: AWS::Serverless::SimpleTable
+  Other:
+    Type: AWS::Serverless::Function
+    Condition: Never
+    Properties: {CodeUri: other/, Handler: main.handler}
+"""
+
+CORS_HTTP = Api("ServerlessHttpApi", "http", "$default", has_cors=True)
+OLD = Api("Old", "http-v1", "dev", has_cors=True)
+FRONT = Api("Front", "rest", "v1", base="shop", binary=("image/png",))
+CHAT = Api("Chat", "websocket", "default")
+
+ROUTES = {
+    Route(CORS_HTTP, "$default"),
+    Route(OLD, "/old/{proxy+}"),
+    Route(Api("ServerlessRestApi", "rest", "Prod"), "/items/{id}", "GET"),
+    Route(FRONT, "/live", "POST", streaming=True),
+    Route(CHAT, "$connect"),
+    Route(CHAT, "$default"),
+}
+
+SHOP = Function(
+    "Shop",
+    Path("template.yaml"),
+    code=Path("shop"),
+    runtime="python3.13",
+    handler="lamella.handler",
+    architecture="arm64",
+    timeout=20,
+    memory=512,
+    variables={
+        "AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap",
+        "LEVEL": "debug",
+        "ASGI_APP": "main:app",
+        "ASGI_BASE_PATH": "/dev",
+        "DEBUG": "true",
+        "JOINED": "dev:b",
+        "LITERAL": "${Stage} dev",
+    },
+    unknown=("EITHER", "LATER", "PASSWORD", "TABLE", "VAULT"),
+    layers=(Layer("Lamella"), Layer("Own", Path("layer"))),
+    url=Url("Shop", "NONE", "RESPONSE_STREAM", {"AllowOrigins": ["*"]}),
+)
+
+
+def written(folder: Path, text: str, name: str = "template.yaml") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def function(path: Path, **parameters: str) -> Function:
+    return find_function(read(path, parameters))
+
+
+def test_everything_that_a_sam_template_says(tmp_path: Path) -> None:
+    found = function(written(tmp_path, WHOLE))
+    assert found.code == tmp_path / "shop"
+    assert found.layers == (Layer("Lamella"), Layer("Own", tmp_path / "layer"))
+    assert set(found.routes) == ROUTES
+    assert dict(found.variables) == SHOP.variables
+    for name in ("runtime", "handler", "architecture", "timeout", "memory", "unknown", "url"):
+        assert getattr(found, name) == getattr(SHOP, name), name
+
+
+TRANSLATE = """
+import json, sys
+from samcli.yamlhelper import yaml_parse
+from samtranslator.translator.transform import transform
+
+class Policies:
+    def load(self):
+        return {}
+
+print(json.dumps(transform(yaml_parse(sys.stdin.read()), {}, Policies())))
+"""
+
+
+@pytest.mark.skipif(not SAM.exists(), reason="AWS's transform comes with SAM CLI: make sam")
+def test_what_aws_makes_of_a_sam_template_says_the_same(tmp_path: Path) -> None:
+    """SAM's own transform is the judge: it turns events into OpenAPI and CloudFormation."""
+    uploaded = WHOLE
+    for folder in ("shop/", "layer/", "other/"):
+        uploaded = uploaded.replace(folder, f"s3://bucket/{folder}")
+    done = subprocess.run(
+        [SAM, "-c", TRANSLATE], input=uploaded, capture_output=True, text=True,
+        env={"AWS_DEFAULT_REGION": "eu-west-1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    ours = function(written(tmp_path, WHOLE))
+    theirs = function(written(tmp_path, done.stdout, "out.json"))
+    assert set(theirs.routes) == set(ours.routes)
+    assert ours.url
+    assert theirs.url == replace(ours.url, name="ShopUrl")
+    for name in ("runtime", "handler", "architecture", "timeout", "memory", "variables", "unknown"):
+        assert getattr(theirs, name) == getattr(ours, name), name
+
+
+def test_a_parameter_can_have_another_value_than_its_default(tmp_path: Path) -> None:
+    found = find_function(
+        read(written(tmp_path, WHOLE), {"Stage": "prod", "AWS::Region": "us-east-1", "Secret": "s"})
+    )
+    assert found.memory == 2048
+    assert found.variables["GONE"] == "here"
+    assert found.variables["EITHER"] == "a"
+    assert found.variables["LATER"] == "us-east-1-prod"
+    assert found.unknown == ("TABLE", "VAULT")
+
+
+REST = """
+Resources:
+  Function:
+    Type: AWS::Lambda::Function
+    Properties: {Code: {ZipFile: ""}, PackageType: Image, Layers: !Ref Layers}
+  Live:
+    Type: AWS::Lambda::Alias
+    Properties: {FunctionName: !Ref Function, Name: live}
+  Api:
+    Type: AWS::ApiGateway::RestApi
+  Items:
+    Type: AWS::ApiGateway::Resource
+    Properties: {RestApiId: !Ref Api, ParentId: !GetAtt Api.RootResourceId, PathPart: items}
+  Item:
+    Type: AWS::ApiGateway::Resource
+    Properties: {RestApiId: !Ref Api, ParentId: !Ref Items, PathPart: "{id}"}
+  Get:
+    Type: AWS::ApiGateway::Method
+    Properties:
+      RestApiId: !Ref Api
+      ResourceId: !Ref Item
+      HttpMethod: GET
+      Integration:
+        ResponseTransferMode: STREAM
+        Uri: !Sub "arn:aws:apigateway:eu-west-1:lambda:path/x/functions/${Live}/invocations"
+  Deployment:
+    Type: AWS::ApiGateway::Deployment
+    Properties: {RestApiId: !Ref Api, StageName: v2}
+  Short:
+    Type: AWS::ApiGatewayV2::Api
+    Properties: {ProtocolType: HTTP, Target: !GetAtt Function.Arn}
+  Long:
+    Type: AWS::ApiGatewayV2::Api
+    Properties: {ProtocolType: HTTP}
+  Integration:
+    Type: AWS::ApiGatewayV2::Integration
+    Properties:
+      {ApiId: !Ref Long, IntegrationUri: !GetAtt Function.Arn, PayloadFormatVersion: "2.0"}
+  Route:
+    Type: AWS::ApiGatewayV2::Route
+    Properties: {ApiId: !Ref Long, RouteKey: GET /x, Target: !Sub "integrations/${Integration}"}
+  Mapping:
+    Type: AWS::ApiGatewayV2::ApiMapping
+    Properties: {ApiId: !Ref Long, ApiMappingKey: long/base, DomainName: example.com, Stage: a}
+  Url:
+    Type: AWS::Lambda::Url
+    Properties: {TargetFunctionArn: !Ref Live, AuthType: AWS_IAM}
+"""
+
+
+def test_resources_of_cloudformation_behind_an_alias(tmp_path: Path) -> None:
+    found = function(written(tmp_path, REST))
+    assert set(found.routes) == {
+        Route(Api("Api", "rest", "v2"), "/items/{id}", "GET", streaming=True),
+        Route(Api("Short", "http", "$default"), "$default"),
+        Route(Api("Long", "http", "$default", base="long/base"), "/x", "GET"),
+    }
+    assert found.url == Url("Url", "AWS_IAM")
+    assert found.is_image
+    assert (found.timeout, found.memory, found.architecture) == (3, 128, "x86_64")
+
+
+@pytest.mark.parametrize("name", ["alb", "lattice", "http-api", "rest-api", "function-url"])
+def test_the_deploy_example_leads_to_its_front_door(name: str) -> None:
+    found = function(ROOT / "examples" / "deploy" / "sam" / f"{name}.yaml")
+    doors = {route.api.door.removesuffix("-multi-value") for route in found.routes}
+    expected = {"http-api": {"http"}, "rest-api": {"rest"}, "function-url": set()}
+    assert doors == expected.get(name, {name})
+    assert (found.url is not None) == (name == "function-url")
+
+
+def test_what_lies_above_the_folder_comes_before_its_own_template(tmp_path: Path) -> None:
+    folder = tmp_path / "Shop"
+    folder.mkdir()
+    paths = [written(tmp_path, "{}"), written(tmp_path, "{}", "S.template.json"),
+             written(folder, "{}", "template.yml")]  # fmt: skip
+    assert list(beside(folder)) == paths
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Resources: [", "template.yaml cannot be read: "),
+        ("just text", "template.yaml defines no function: name another --template."),
+        (
+            "Conditions: {A: !Condition B, B: !Condition A}\nResources:\n  F: {Condition: A}",
+            "template.yaml has a condition that leads back to itself.",
+        ),
+        (
+            "Resources:\n  A: {Type: AWS::Lambda::Function}\n  B: {Type: AWS::Lambda::Function}",
+            "template.yaml has several functions: choose with --function: A, B.",
+        ),
+        # what no tool writes, and a reader has to survive
+        ("Resources: {A: 5, B: {Type: 5, Properties: 5}}", "defines no function"),
+    ],
+)
+def test_a_template_that_is_of_no_use(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        function(written(tmp_path, text))
+    assert message in str(caught.value)
+
+
+def test_functions_that_are_not_well_formed_have_defaults(tmp_path: Path) -> None:
+    broken = {
+        "Type": "AWS::Serverless::Function",
+        "Properties": {
+            "Layers": 5, "Timeout": {"Fn::If": "x"}, "Environment": [], "Architectures": {},
+            "Events": {"E": 5, "F": {"Type": "Api", "Properties": 5}}, "Runtime": {"Fn::Select": 1},
+            "FunctionUrlConfig": 5, "CodeUri": {"Fn::Sub": 5}, "Handler": {"Fn::FindInMap": [1, 2]},
+        },
+    }  # fmt: skip
+    found = function(written(tmp_path, json.dumps({"Resources": {"F": broken}}), "t.json"))
+    assert (found.runtime, found.handler, found.timeout, found.code) == ("", "", 3, None)
