@@ -8,6 +8,8 @@ PORT ?= 3000
 
 BIN := $(VENV)/bin
 ENV := $(VENV)/.installed
+RUN_VENV := .venv-run
+RUN := $(RUN_VENV)/.installed
 SAM_VENV := .venv-sam
 SAM := $(SAM_VENV)/.installed
 CDK_VENV := .venv-cdk
@@ -20,8 +22,8 @@ BUILD_ARGS = $(if $(BYTECODE),--bytecode $(BYTECODE)) $(if $(BYTECODE_IMAGE),--b
 # Recursive on purpose: known only once the environment is there.
 MINOR = $(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 FUNCTION = build/functions/fastapi-$(MINOR)
-# The layer needs no environment, but where there is one it has a pip for certain.
-BUILDER = $(shell test -x $(BIN)/python && echo $(BIN)/python || echo $(PYTHON))
+# Of the environments that are there, the first: its Python has a pip.
+BUILDER = $(firstword $(wildcard $(BIN)/python $(RUN_VENV)/bin/python) $(PYTHON))
 
 .PHONY: help env sam cdk pythons layer wheels function run check format test matrix test-docker test-pythons publish verify bench soak chaos pins clean build-LamellaLayer
 
@@ -59,11 +61,11 @@ pythons: ## Bring Python 3.14 and 3.15 into .cache/pythons (on Debian, as root)
 
 layer: $(LAYER) ## Build dist/lamella-layer.zip
 
-# Always built: it takes seconds, gives the same bytes, and no list of inputs can be wrong.
+# Always asked for: the build itself looks whether anything changed, at contents and not at dates.
 .PHONY: $(LAYER)
 $(LAYER):
 	@$(call need-python)
-	$(BUILDER) -m layer.build --output $@ $(BUILD_ARGS)
+	$(BUILDER) -m layer.build --output $@ --if-changed $(BUILD_ARGS)
 	$(BUILDER) -m layer.sbom $@
 
 wheels: env layer ## Build dist/*.whl and the sdist: the packages lamella and lamella-layer
@@ -74,8 +76,15 @@ function: $(ENV) ## Build the example function's folder as `sam build` would
 	$(BIN)/python -m pip install --quiet --upgrade --no-compile --requirement examples/fastapi/requirements.txt --target $(FUNCTION)
 	cp -R examples/fastapi/*.py examples/fastapi/static $(FUNCTION)/
 
-run: env layer function ## Serve the example at 127.0.0.1:3000 (FRONT_DOOR=url, PORT=3000)
-	$(BIN)/lamella run main:app --front-door $(FRONT_DOOR) --port $(PORT) --layer $(LAYER) --task-root $(FUNCTION) --python $(BIN)/python --env ASGI_WEBSOCKET_PATH=/ws --try "/items/5?q=hello" --try /events --try /cookies
+run: $(RUN) layer ## Serve the example at 127.0.0.1:3000 (FRONT_DOOR=url, PORT=3000)
+	PYTHONPATH=src $(RUN_VENV)/bin/python -m lamella.tools run main:app --front-door $(FRONT_DOOR) --port $(PORT) --layer $(LAYER) --task-root examples/fastapi --env ASGI_WEBSOCKET_PATH=/ws --try "/items/5?q=hello" --try /events --try /cookies
+
+$(RUN): requirements/run.txt
+	@$(call need-python)
+	@echo "Installing the local Lambda and the example's packages into $(RUN_VENV), once:"
+	$(PYTHON) -m venv --clear $(RUN_VENV)
+	$(RUN_VENV)/bin/python -m pip install --no-compile --no-deps --require-hashes --requirement requirements/run.txt
+	@touch $@
 
 check: env ## Lint, check formatting and types
 	$(BIN)/ruff check
@@ -124,13 +133,13 @@ chaos: env layer ## Attack the layer in every way known (CHAOS_ARGS="--minutes 6
 pins: env ## Resolve requirements/*.in into *.txt anew
 	$(PYTHON) -m venv .cache/uv
 	.cache/uv/bin/python -m pip install --quiet uv
-	cd requirements && for name in dev sam cdk; do \
+	cd requirements && for name in dev run sam cdk; do \
 	  ../.cache/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-header --no-emit-index-url --no-emit-find-links --output-file $$name.txt $$name.in || exit 1; \
 	done
 
 clean: ## Remove all that these targets make
-	rm -rf build dist .aws-sam .cache $(VENV) $(SAM_VENV) $(CDK_VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist .aws-sam .cache $(VENV) $(RUN_VENV) $(SAM_VENV) $(CDK_VENV) .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # SAM's makefile build (template.yaml) calls this with ARTIFACTS_DIR, the layer's /opt.

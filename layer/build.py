@@ -17,6 +17,8 @@ from layer import BuildError, archive, budget, bytecode, containers, manifest, p
 
 ROOT = Path(__file__).resolve().parent.parent
 ZIP = ROOT / "dist" / "lamella-layer.zip"
+STAMP = ROOT / "build" / "layer.stamp"
+"""The fingerprint of the last build, for `--if-changed`."""
 
 NOT_IN_THE_LAYER = frozenset({"front_doors", "local", "templates", "testing", "tools"})
 """The package's folders that a function has no use for: docs/design.md, "The house".
@@ -67,6 +69,19 @@ def version(root: Path) -> str:
     if match is None:
         raise BuildError(f'{path} has no line like __version__ = "1.2.3"')
     return match[1]
+
+
+def fingerprint(root: Path, path: Path, found: Iterable[pythons.Python]) -> str:
+    """Return a hash of all that decides about the zip at `path`, and of that zip, if it is there.
+
+    Whole files count, because a date does not tell that a file was removed, or is another branch's.
+    """
+    digest = hashlib.sha256(repr([(python.version, python.magic) for python in found]).encode())
+    inputs = [root / "LICENSE", *(root / "bootstrap").iterdir(), *(root / "layer").iterdir()]
+    files = {file.name: file.read_bytes() for file in [*sorted(inputs), path] if file.is_file()}
+    for name, data in (files | package(root)).items():
+        digest.update(f"{name} {len(data)}\n".encode() + data)
+    return digest.hexdigest()
 
 
 def build(root: Path, path: Path, image: str | None = None) -> list[pythons.Python]:
@@ -127,16 +142,30 @@ def main(argv: list[str] | None = None) -> None:
         metavar="IMAGE",
         help="the image for a minor, which stands for {version} (%(default)s)",
     )
+    parser.add_argument(
+        "--if-changed",
+        action="store_true",
+        help="leave a zip as it is that this very tree made, with this machine's Pythons",
+    )
     options = parser.parse_args(argv)
     image = options.bytecode_image if options.bytecode == "docker" else None
-    try:
-        found = build(ROOT, options.output, image)
-    except BuildError as error:
-        raise SystemExit(str(error)) from None
-    print(report(options.output, found))
+    if options.if_changed and not image and _is_built(options.output):
+        print(f"layer    {options.output} is up to date")
+    else:
+        try:
+            found = build(ROOT, options.output, image)
+        except BuildError as error:
+            raise SystemExit(str(error)) from None
+        print(report(options.output, found))
+        STAMP.parent.mkdir(exist_ok=True)
+        STAMP.write_text(fingerprint(ROOT, options.output, found))
     if options.unpack:
         archive.unpack(options.output, options.unpack)
         print(f"unpacked into {options.unpack}")
+
+
+def _is_built(path: Path) -> bool:
+    return STAMP.is_file() and STAMP.read_text() == fingerprint(ROOT, path, pythons.find())
 
 
 def _modules(files: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -55,6 +56,7 @@ def find() -> list[Python]:
     return [best[minor] for minor in sorted(best)]
 
 
+@functools.cache  # a start takes a tenth of a second, and the tests ask in many places
 def probe(path: str) -> Python | None:
     """Return the interpreter that `path` starts; None if it does not run or is of no use here.
 

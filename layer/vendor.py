@@ -8,9 +8,11 @@ a private name: a function that carries its own awslambdaric gets its own.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import re
 import subprocess
 import sys
+import venv
 import zipfile
 from pathlib import Path
 
@@ -65,13 +67,13 @@ def wheel(requirements: Path, cache: Path) -> Path:
     if found := _with_digest(cache, digest):
         return found
     cache.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command = [_python_with_pip(cache), "-m", "pip", "download", "--quiet", "--no-deps"]
     command += ["--require-hashes", "--only-binary=:all:", *_WHEEL_OPTIONS]
     command += ["--dest", str(cache), "--requirement", str(requirements)]
     if subprocess.run(command).returncode:
         raise BuildError(
             f"pip could not download what {requirements} pins (its message is above). The build "
-            f"needs the network once, and a Python with pip: {sys.executable} -m pip --version"
+            "needs the network once."
         )
     found = _with_digest(cache, digest)
     if found is None:
@@ -93,6 +95,15 @@ def licenses(wheel_file: Path) -> dict[str, bytes]:
             for name in archive.namelist()
             if ".dist-info/" in name and Path(name).name in LICENSES
         }
+
+
+def _python_with_pip(cache: Path) -> str:
+    """This Python, or one of an environment below `cache`: Debian's has venv, and no pip."""
+    if importlib.util.find_spec("pip"):
+        return sys.executable
+    folder = cache / "pip"
+    venv.create(folder, clear=True, with_pip=True)
+    return str(folder / "bin" / "python")
 
 
 def _with_digest(folder: Path, digest: str) -> Path | None:

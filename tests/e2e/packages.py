@@ -32,7 +32,7 @@ def installed(python: Python, name: str, *requirements: str) -> Path:
 
 
 def _install(python: Python, folder: Path, requirements: tuple[str, ...]) -> None:
-    unfinished = folder.with_suffix(".unfinished")
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     # Our own pip, for the other interpreter: Debian's Pythons have none.
     pip = [sys.executable, "-m", "pip", "--python", python.path, "--disable-pip-version-check"]
