@@ -68,9 +68,10 @@ $(LAYER):
 	$(BUILDER) -m layer.build --output $@ --if-changed $(BUILD_ARGS)
 	$(BUILDER) -m layer.sbom $@
 
-wheels: env layer ## Build dist/*.whl and the sdist: the packages lamella and lamella-layer
+wheels: env $(if $(ZIP),,layer) ## Build dist/*.whl and the sdists: the packages lamella and lamella-layer
+	$(if $(ZIP),mkdir -p dist && cp "$(ZIP)" $(LAYER))
 	$(BIN)/python -m hatchling build -d dist -t wheel -t sdist
-	cd layer/distribution && $(abspath $(BIN))/python -m hatchling build -d ../../dist -t wheel
+	cd layer/distribution && $(abspath $(BIN))/python -m hatchling build -d ../../dist -t wheel -t sdist
 
 function: $(ENV) ## Build the example function's folder as `sam build` would
 	$(BIN)/python -m pip install --quiet --upgrade --no-compile --requirement examples/fastapi/requirements.txt --target $(FUNCTION)

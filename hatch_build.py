@@ -1,19 +1,46 @@
-"""Puts into the package's wheel and sdist what the layer has besides the sources: awslambdaric.
+"""Puts into the package's wheel and sdist what is made at the build: awslambdaric, and the links.
 
 Lamella uses four pure modules of it. They come out of the wheel that layer/requirements.txt pins
 by hash, under a private name, as in the layer (layer/vendor.py). So the package depends on
 nothing: awslambdaric among a function's own packages would take the place of the managed
 runtime's, which is why it is no dependency.
+
+README.md is PyPI's page, too, where its relative links would lead nowhere. The workflow that
+releases knows the repository (GITHUB_REPOSITORY); any other build leaves the links alone.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
+
+
+class ProjectPage(MetadataHookInterface):
+    """Makes the long description of README.md, and the links of the project."""
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """With the release's tag in each address: the page of a version shows that version."""
+        text = Path(self.root, "README.md").read_text(encoding="utf-8")
+        if repository := os.environ.get("GITHUB_REPOSITORY"):
+            source = Path(self.root, "src/lamella/__init__.py").read_text(encoding="utf-8")
+            (version,) = re.findall('^__version__ = "(.+)"$', source, re.MULTILINE)
+            home = f"https://github.com/{repository}"
+            raw = f"https://raw.githubusercontent.com/{repository}/v{version}/"
+            text = re.sub(r"(!\[[^]]*\]\()(?!\w+:)", rf"\g<1>{raw}", text)
+            text = re.sub(r"((?<!!)\[[^]]*\]\()(?!#|\w+:)", rf"\g<1>{home}/blob/v{version}/", text)
+            metadata["urls"] = {
+                "Source": home,
+                "Documentation": f"{home}/tree/v{version}/docs",
+                "Changelog": f"{home}/blob/v{version}/CHANGELOG.md",
+            }
+        metadata["readme"] = {"content-type": "text/markdown", "text": text}
 
 
 class VendoredParts(BuildHookInterface):  # type: ignore[type-arg]  # hatchling's configuration

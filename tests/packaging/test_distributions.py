@@ -37,19 +37,21 @@ async def app(scope, receive, send):
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both wheels and the sdist, as `make wheels` builds them."""
+    """Both wheels and both sdists, as the workflow that releases builds them."""
     folder = tmp_path_factory.mktemp("dist")
     if not build.ZIP.exists():
         build.build(ROOT, build.ZIP)
-    for where, kinds in ((ROOT, ("wheel", "sdist")), (ROOT / "layer/distribution", ("wheel",))):
-        targets = [word for kind in kinds for word in ("-t", kind)]
-        run("-m", "hatchling", "build", "-d", str(folder), *targets, cwd=where)
+    for where in (ROOT, ROOT / "layer/distribution"):
+        targets = ("-t", "wheel", "-t", "sdist")
+        environ = {"GITHUB_REPOSITORY": "owner/name"}
+        run("-m", "hatchling", "build", "-d", str(folder), *targets, cwd=where, **environ)
     return folder
 
 
-def run(*words: str, cwd: Path, python: str = sys.executable) -> str:
+def run(*words: str, cwd: Path, python: str = sys.executable, **variables: str) -> str:
     """Run an interpreter with none of this checkout on its path; what it printed."""
-    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ours = ("PYTHONPATH", "GITHUB_REPOSITORY")
+    environ = {name: value for name, value in os.environ.items() if name not in ours} | variables
     done = subprocess.run(
         [python, *words], cwd=cwd, env=environ, capture_output=True, text=True, check=False
     )
@@ -86,33 +88,50 @@ def test_one_version_everywhere() -> None:
     assert re.findall(r'"lamella-layer==(.*?)"', project) == [lamella.__version__] * 2
     assert re.search(rf'^version = "{version}"', layer, re.MULTILINE)
     assert re.search(rf'^__version__ = "{version}"', module, re.MULTILINE)
+    template = (ROOT / "template.yaml").read_text()
+    assert re.search(rf'^    SemanticVersion: "{version}"', template, re.MULTILINE)
 
 
 def test_a_function_gets_two_megabytes_at_most_and_no_dependency(dist: Path) -> None:
     (wheel,) = dist.glob("lamella-0*.whl")
     with zipfile.ZipFile(wheel) as archive:
         size = sum(entry.file_size for entry in archive.infolist())
-        (name,) = (n for n in archive.namelist() if n.endswith("/METADATA"))
-        metadata = archive.read(name).decode()
     assert size < 2 * 1024 * 1024
-    required = re.findall("^Requires-Dist: (.*)$", metadata, re.MULTILINE)
+    required = re.findall("^Requires-Dist: (.*)$", metadata(wheel), re.MULTILINE)
     assert required
     assert all("extra ==" in requirement for requirement in required)
 
 
-def test_an_sdist_builds_the_same_wheel_without_the_network(dist: Path, tmp_path: Path) -> None:
-    (sdist,) = dist.glob("lamella-*.tar.gz")
+def metadata(wheel: Path) -> str:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith("/METADATA"))
+        return archive.read(name).decode()
+
+
+def test_no_link_of_the_page_on_pypi_is_relative(dist: Path) -> None:
+    (wheel,) = dist.glob("lamella-0*.whl")
+    links = re.findall(r"\]\(([^)]+)\)", metadata(wheel))
+    version = f"v{lamella.__version__}"
+    assert f"https://github.com/owner/name/blob/{version}/docs/testing.md" in links
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+    assert "Project-URL: Source, https://github.com/owner/name\n" in metadata(wheel)
+    images = re.findall(r"!\[[^]]*\]\(([^)]+)\)", metadata(wheel))
+    assert all(f"//raw.githubusercontent.com/owner/name/{version}/" in each for each in images)
+
+
+@pytest.mark.parametrize("name", ["lamella", "lamella_layer"])
+def test_an_sdist_builds_the_same_wheel_without_the_network(
+    dist: Path, tmp_path: Path, name: str
+) -> None:
+    (sdist,) = dist.glob(f"{name}-0*.tar.gz")
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path, filter="data")
     (source,) = tmp_path.iterdir()
     run("-m", "hatchling", "build", "-d", str(tmp_path / "again"), "-t", "wheel", cwd=source)
-    (first,), (again,) = dist.glob("lamella-0*.whl"), (tmp_path / "again").glob("*.whl")
-    assert names(first) == names(again)
-
-
-def names(wheel: Path) -> set[str]:
-    with zipfile.ZipFile(wheel) as archive:
-        return set(archive.namelist())
+    (first,), (again,) = dist.glob(f"{name}-0*.whl"), (tmp_path / "again").glob("*.whl")
+    with zipfile.ZipFile(first) as expected, zipfile.ZipFile(again) as got:
+        files = {n: expected.read(n) for n in expected.namelist() if not n.endswith("/RECORD")}
+        assert files == {n: got.read(n) for n in got.namelist() if not n.endswith("/RECORD")}
 
 
 def test_the_command_knows_its_layer(fresh: Path, tmp_path: Path) -> None:
@@ -174,6 +193,17 @@ def test_an_application_in_an_empty_folder_is_served(fresh: Path, tmp_path: Path
     finally:
         process.terminate()
         process.communicate(timeout=20)
+
+
+def test_the_folder_is_checked_and_compiled(fresh: Path, tmp_path: Path) -> None:
+    """The two commands between build and deploy, from nothing but the wheels."""
+    (tmp_path / "main.py").write_text(APP)
+    env = {"python": "/usr/bin/env", "cwd": tmp_path}
+    compiled = json.loads(run(str(fresh / "lamella"), "compile", ".", "--json", **env))  # type: ignore[arg-type]
+    assert compiled["written"] == 1
+    checked = json.loads(run(str(fresh / "lamella"), "check", ".", "--json", **env))  # type: ignore[arg-type]
+    assert checked["level"] == "ok"
+    assert {"application", "bytecode"} <= {each["check"] for each in checked["findings"]}
 
 
 def answer(url: str, process: subprocess.Popen[str]) -> str:

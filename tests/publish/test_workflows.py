@@ -54,6 +54,16 @@ def test_only_the_draft_may_write_to_the_repository() -> None:
     assert writers == ["draft"]
 
 
+def test_pypi_trusts_the_workflow_and_nobody_keeps_a_token() -> None:
+    """An environment that a person approves, and no job before it that may sign or write."""
+    job = load(ROOT / ".github" / "workflows" / "release.yml")["jobs"]["pypi"]
+    assert job["environment"] == "pypi"
+    assert job["permissions"]["id-token"] == "write"
+    (upload,) = (step for step in job["steps"] if "pypi-publish" in step.get("uses", ""))
+    assert upload["with"].keys().isdisjoint({"password", "user"})
+    assert "secrets." not in (ROOT / ".github" / "workflows" / "release.yml").read_text()
+
+
 def test_every_supported_python_is_tested_and_released() -> None:
     test, release = load(WORKFLOWS[1]), load(WORKFLOWS[0])
     assert test["jobs"]["test"]["strategy"]["matrix"]["python"] == list(SUPPORTED)
