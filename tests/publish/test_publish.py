@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import yaml
 
 from lamella.tools.cli import main
-from lamella.tools.layer.publishing.region import ARCHITECTURES, RUNTIMES
+from lamella.tools.layer.publishing.region import ARCHITECTURES, RUNTIMES, Region
+from lamella.tools.layer.publishing.release import Upload
 from layer.build import ROOT
 from layer.pythons import SUPPORTED
 from tests.publish.conftest import ACCOUNT, Ran, write_layer
@@ -194,3 +197,16 @@ def test_without_a_ledger_nothing_is_written(
     main(["layer", "publish", "--region", "eu-west-1", "--yes"], standalone_mode=False)
     assert capfd.readouterr().out == f"{arn('eu-west-1', 1)}\n"
     assert [str(path) for path in Path().rglob("*.*")] == ["dist/lamella-layer.zip"]
+
+
+def test_the_bar_moves_while_the_zip_is_sent(aws: Front) -> None:
+    told: list[tuple[str, float]] = []
+    data = random.Random(1).randbytes(300_000)
+    region = Region(boto3.Session(), "eu-west-1", "lamella")
+    region.publish(Upload(data, "A layer"), 1, lambda words, part=0.0: told.append((words, part)))
+    assert {words for words, _ in told} == {"publishing version 1"}
+    parts = [part for _, part in told]
+    assert parts == sorted(parts)
+    assert parts[0] == 0
+    assert parts[-1] == 1
+    assert len(set(parts)) > 3

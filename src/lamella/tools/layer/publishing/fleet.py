@@ -44,11 +44,15 @@ def each(
         }
 
         def attempt(region: Region) -> T | Failed:
-            line = lines[region.name]
+            line, begun = lines[region.name], 0
+
+            def tell(words: str, part: float = 0.0, /) -> None:
+                nonlocal begun
+                begun += not part
+                progress.update(line, description=words, completed=begun - 1 + part)
+
             try:
-                result = work(
-                    region, lambda words: progress.update(line, description=words, advance=1)
-                )
+                result = work(region, tell)
             except (*trouble.AWS_ERRORS, PublishError, OSError) as error:
                 progress.update(line, description="[red]failed")
                 return Failed(trouble.explain(error))

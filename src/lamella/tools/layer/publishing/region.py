@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -26,8 +28,24 @@ RUNTIMES = ["python3.11", "python3.12", "python3.13", "python3.14", "python3.15"
 CONFIG = Config(connect_timeout=10, read_timeout=60, retries={"total_max_attempts": 1})
 """For clients: botocore does not retry, because publishing is not idempotent (see Region)."""
 
-Tell = Callable[[str], None]
-"""Takes what is being done, in a few words."""
+
+class Tell(Protocol):
+    """Takes what is being done, in a few words, and how much of it: 0 where it begins, then to 1."""
+
+    def __call__(self, words: str, part: float = 0.0, /) -> None: ...
+
+
+class Sending(io.BytesIO):
+    """The body of a request, which tells how much of it the connection has taken."""
+
+    def __init__(self, body: bytes, told: Callable[[float], None]) -> None:
+        super().__init__(body)
+        self._told, self._size = told, len(body)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        self._told(self.tell() / self._size)
+        return data
 
 
 class Region:
@@ -44,6 +62,11 @@ class Region:
             "CompatibleArchitectures": ARCHITECTURES,
             "CompatibleRuntimes": RUNTIMES,
         }
+        self._sent: Callable[[float], None] = lambda _: None
+        self.client.meta.events.register("before-send.lambda.PublishLayerVersion", self._send)
+
+    def _send(self, request: Any, **_: Any) -> None:
+        request.body = Sending(request.body, self._sent)
 
     def latest(self) -> Latest:
         """Return the newest version of the layer. Raises botocore's errors."""
@@ -64,7 +87,9 @@ class Region:
         latest, failures = self.latest(), 0
         while latest.code_sha256 != upload.code_sha256:
             fills = numbers.placeholders(latest, wanted)
-            tell(f"publishing version {latest.number + 1}" + (" (placeholder)" if fills else ""))
+            words = f"publishing version {latest.number + 1}" + (" (placeholder)" if fills else "")
+            tell(words)
+            self._sent = functools.partial(tell, words)
             try:
                 latest = self._publish(placeholder() if fills else upload)
             except trouble.AWS_ERRORS as error:
