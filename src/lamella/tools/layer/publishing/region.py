@@ -30,7 +30,7 @@ CONFIG = Config(connect_timeout=10, read_timeout=60, retries={"total_max_attempt
 
 
 class Tell(Protocol):
-    """Takes what is being done, in a few words, and how much of it: 0 where it begins, then to 1."""
+    """Takes what is being done, in a few words, and how much of it: first 0, then up to 1."""
 
     def __call__(self, words: str, part: float = 0.0, /) -> None: ...
 
