@@ -12,6 +12,7 @@ import base64
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -142,11 +143,43 @@ def flood(request_id: str, event: Event, _headers: dict[str, str]) -> None:
     body.end()
 
 
+def write(request_id: str, event: Event, _headers: dict[str, str]) -> None:
+    """Try to write `megabytes` to each of `paths`; answer with the error of each, or ""."""
+    said = {}
+    for path in event["paths"]:
+        try:
+            with open(os.path.expanduser(path), "wb") as file:
+                for _ in range(event.get("megabytes", 1)):
+                    file.write(bytes(2**20))
+            said[path] = ""
+        except OSError as error:
+            said[path] = str(error.strerror)
+    opened = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    respond(request_id, {"said": said, "descriptors": opened, "tmp": os.listdir("/tmp")})
+
+
+def hoard(request_id: str, event: Event, _headers: dict[str, str]) -> None:
+    """Use `megabytes` of memory, in `children` processes or in this one, for some seconds."""
+    children = []
+    for _ in range(event.get("children", 0)):
+        children.append(os.fork())
+        if children[-1] == 0:
+            break
+    if not children or children[-1] == 0:
+        held = b"x" * (event["megabytes"] * 2**20)
+        time.sleep(event.get("seconds", 30))
+        if children:
+            os._exit(len(held) & 0)
+    for child in children:
+        os.waitpid(child, 0)
+    respond(request_id, "hoarded")
+
+
 ACTIONS = {
     action.__name__: action
     for action in (
         *(echo, environ, result, error, sleep, late, crash),
-        *(stream, flood, overrun),
+        *(stream, flood, overrun, write, hoard),
     )
 }
 

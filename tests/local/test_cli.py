@@ -75,6 +75,45 @@ def test_the_function_is_configured_for_the_layer(start: Start, wrapper: Path) -
     assert variables["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "256"
 
 
+def test_variables_come_from_files_and_options_and_not_from_the_shell(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_DATABASE", "postgresql:///shell")
+    monkeypatch.setenv("SHOP_MAIL", "smtp://shell")
+    monkeypatch.setenv("SHOP_UNUSED", "x")
+    (tmp_path / ".env").write_text(
+        "# a comment\nA=1\nexport B=\"two\\nlines\"\nC='#$x' # another\nD=x y # z\nSHOP_MAIL=file\n"
+    )
+    code = tmp_path / "task"
+    code.mkdir()
+    (code / "settings.py").write_text(
+        "class Settings(pydantic_settings.BaseSettings):\n    shop_database: str\n"
+        "mail = os.environ['SHOP_MAIL']\n"
+    )
+    cli = start("--env-file", ".env", "--env", "A=9", "--task-root", str(code))
+    cli.line("^SHOP_DATABASE: set in your shell, and not passed on .* SHOP_DATABASE=")
+    variables = environ(cli.url())
+    expected = {"A": "9", "B": "two\nlines", "C": "#$x", "D": "x y", "SHOP_MAIL": "file"}
+    assert expected.items() <= variables.items()
+    assert not {"SHOP_DATABASE", "SHOP_UNUSED"} & variables.keys()
+
+
+def test_what_the_function_may_not_do_on_lambda_it_may_not_do_here(
+    tmp_path: Path, start: Start
+) -> None:
+    path = str(tmp_path / "written")
+    strict = start()
+    url = strict.url()
+    said = httpx.post(url, json={"do": "write", "paths": [path]}, timeout=10).json()
+    if not any("not enforced on this machine" in line for line in strict.seen):
+        assert said["said"] == {path: "Read-only file system"}
+    assert said["descriptors"] == 1024
+    loose = start("--no-limits")
+    loose.line("^--no-limits: files can be written, and memory is not limited")
+    said = httpx.post(loose.url(), json={"do": "write", "paths": [path]}, timeout=10).json()
+    assert said["said"] == {path: ""}
+
+
 @pytest.mark.parametrize(
     ("arguments", "end", "status"),
     [
@@ -111,12 +150,12 @@ def test_each_request_is_one_line(start: Start) -> None:
     cli = start()
     url = cli.url()
     httpx.post(f"{url}/first?q=%C3%B6", json={"do": "echo"}, timeout=10)
-    cli.line(r"^POST /first\?q=%C3%B6 200 [\d.]+ ms \d+ B  cold \d+ ms$")
+    cli.line(r"^POST /first\?q=%C3%B6 200 [\d.]+ ms \d+ B  cold \d+ ms(, background \d+ ms)?$")
     stream = {"do": "stream", "prelude": {"statusCode": 201}, "chunks": ["ab", "c"]}
     httpx.post(url, json=stream, timeout=10)
-    cli.line(r"^POST / 201 [\d.]+ ms 3 B  streamed$")
+    cli.line(r"^POST / 201 [\d.]+ ms 3 B  streamed(, background \d+ ms)?$")
     httpx.post(url, json={"do": "late", "seconds": 0.3}, timeout=10)
-    cli.line(r"^POST / 200 [\d.]+ ms 7 B  background [34]\d\d ms$")
+    cli.line(r"^POST / 200 [\d.]+ ms 7 B  background \d{3,} ms$")
     httpx.post(url, json={"do": "crash"}, timeout=10)
     cli.line(r"^POST / 502 .*  the function failed: Runtime.ExitError: Runtime exited with error")
     assert not any(re.search("START|END|REPORT|\x1b", line) for line in cli.seen), cli.seen
@@ -191,17 +230,39 @@ def test_a_layer_can_be_a_zip(tmp_path: Path, wrapper: Path, start: Start) -> No
         cli.process.stdout.close()
 
 
+def test_a_template_and_a_watched_folder_reload_and_a_log_does_not(
+    tmp_path: Path, start: Start
+) -> None:
+    code, more = tmp_path / "task", tmp_path / "more"
+    code.mkdir()
+    more.mkdir()
+    cli = start("--task-root", str(code), "--watch", str(more))
+    url = cli.url()
+    cli.line(re.escape(f"watching {code}, {more} for changes"))
+    pids = [httpx.post(url, json={"do": "echo"}, timeout=10).json()["pid"]]
+    for changed in (code / "page.html", more / "anything"):
+        for attempt in range(20):  # the watcher may not have looked for the first time yet
+            (code / "app.log").write_text(f"{attempt}")
+            changed.write_text(f"{attempt}")
+            name = str(changed.relative_to(tmp_path))
+            if cli.line_within(rf"^{name} changed: the function starts anew$", 1):
+                break
+        pids.append(httpx.post(url, json={"do": "echo"}, timeout=10).json()["pid"])
+    assert len(set(pids)) == 3
+    assert not any("app.log" in line for line in cli.seen)
+
+
 def test_a_change_of_the_code_brings_a_new_environment(tmp_path: Path, start: Start) -> None:
     code = tmp_path / "task"
     code.mkdir()
     cli = start("--task-root", str(code))
     url = cli.url()
-    cli.line(re.escape(f"watching {code} for changes of code"))
+    cli.line(re.escape(f"watching {code} for changes"))
     first = httpx.post(url, json={"do": "echo"}, timeout=10).json()["pid"]
     (code / "data.log").write_text("the function's own files change nothing\n")
     for attempt in range(20):  # the watcher may not have looked for the first time yet
         (code / "app.py").write_text(f"changed = {attempt}\n")
-        if cli.line_within(r"^app\.py changed", 1):
+        if cli.line_within(r"^task/app\.py changed", 1):
             break
     assert httpx.post(url, json={"do": "echo"}, timeout=10).json()["pid"] != first
 
@@ -251,6 +312,14 @@ def test_a_task_root_an_interpreter_and_a_variable_that_are_none(layer: list[str
     assert "is no executable file" in failing(*layer, "--python", "/no/such/python")
     assert "does not run" in failing(*layer, "--python", "false")
     assert "not of the form NAME=VALUE" in failing(*layer, "--env", "ALONE")
+
+
+def test_a_file_of_variables_that_cannot_be_read(layer: list[str], tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    for text in ("A=1\nALONE", "A=1\nB='open"):
+        file.write_text(text)
+        assert f"--env-file {file}, line 2: " in failing(*layer, "--env-file", str(file))
+    assert "cannot be read" in failing(*layer, "--env-file", str(tmp_path / "none"))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lamella.front_doors.door import ACCOUNT_ID
+from lamella.local.limits import Limits
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class FunctionConfig:
     `max_concurrency` makes it a function on managed instances, with so many invocations at a
     time in one environment; `snap_start` one whose runtime is held in /restore/next between its
     init and its first event. Lambda allows one of the two. `init_timeout` None is Lambda's own.
+    `limits` are enforced if they are given. With `debug` the process has this one's terminal, and
+    nothing has a time limit.
     """
 
     task_root: Path
@@ -39,6 +42,8 @@ class FunctionConfig:
     invocation_ids: bool = True
     max_concurrency: int | None = None
     snap_start: bool = False
+    limits: Limits | None = None
+    debug: bool = False
 
     def __post_init__(self) -> None:
         if (self.wrapper is None) == (not self.command):
@@ -79,6 +84,9 @@ class FunctionConfig:
     @property
     def argv(self) -> list[str]:
         """The command line of the runtime process."""
-        if self.wrapper is None:
-            return list(self.command)
-        return [str(self.wrapper), self.python, "/var/runtime/bootstrap.py"]
+        argv, python = list(self.command), Path(self.python)
+        kept = [self.task_root, python.parents[1], python.resolve().parents[1]]
+        if self.wrapper is not None:
+            argv = [str(self.wrapper), self.python, "/var/runtime/bootstrap.py"]
+            kept.append(self.wrapper.parent)
+        return argv if self.limits is None else self.limits.command(kept, argv)

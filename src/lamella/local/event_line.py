@@ -15,7 +15,7 @@ from starlette.types import Message, Send
 
 from lamella.front_doors.answer import Answer
 
-BACKGROUND = 0.01
+BACKGROUND = 0.05
 """Seconds from the answer to the next /next from which on there was work in the background."""
 
 _ECHOED = re.compile(r"RequestId: \S+ Error: ")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import sys
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
@@ -51,13 +52,15 @@ class LocalFunction:
         self.config = config
         self.concurrency = 1 if config.managed else concurrency
         self.spread = min(spread, self.concurrency)
-        self._capacity = config.max_concurrency or 1
+        # With a debugger events wait for each other, and none is refused.
+        self._capacity = config.max_concurrency or (sys.maxsize if config.debug else 1)
         self._logs = (log, lambda_log)  # as of Environment
         self._warm: list[Environment] = []  # the most recently used one last
         self._busy: dict[Environment, set[Answer]] = {}
         self._all: set[Environment] = set()
         self._generation = 0
         self._starting = asyncio.Lock()
+        self._warming = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = False
 
@@ -79,12 +82,13 @@ class LocalFunction:
 
     async def warm(self) -> Failure | None:
         """Start `spread` environments before any event needs them; why an init failed, or None."""
-        for _ in range(self.spread):  # one by one: what fails for all is to be told once
-            environment = self._new()
-            if (failure := await environment.start()) is not None:
-                await self._discard(environment)
-                return failure
-            self._warm.append(environment)
+        async with self._warming:
+            for _ in range(self.spread):  # one by one: what fails for all is to be told once
+                environment = self._new()
+                if (failure := await environment.start()) is not None:
+                    await self._discard(environment)
+                    return failure
+                self._warm.append(environment)
         return None
 
     async def invoke(self, event: bytes | dict[str, Any], **options: Any) -> InvokeResult:
@@ -97,6 +101,9 @@ class LocalFunction:
         `options` as in InvokeOptions.
         """
         environment = self._free()
+        if environment is None and self._warming.locked():
+            async with self._warming:  # what is being started is for this event
+                environment = self._free()
         if environment is None:
             running = itertools.chain(*self._busy.values())
             if finishing := [answer.finished() for answer in running if answer.ended]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
+import os
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +25,9 @@ print(json.dumps({
     "library": sorted(sys.stdlib_module_names - set(sys.builtin_module_names)),
 }))
 """
+
+
+_COMPILED = re.compile(r"\.cpython-3(\d+)-.*\.so$")
 
 
 class InterpreterError(Exception):
@@ -47,6 +54,37 @@ class Interpreter(NamedTuple):
     def architecture(self) -> str:
         """The machine in AWS's words: "x86_64" or "arm64"."""
         return {"aarch64": "arm64", "amd64": "x86_64"}.get(self.machine.lower(), self.machine)
+
+
+def interpreter_for(folder: Path) -> Interpreter:
+    """The interpreter that runs what is in `folder`. Raises `InterpreterError`.
+
+    Compiled modules there tell the minor version. The first that fits is taken of the project's
+    .venv, the shell's active environment, this process's interpreter, and PATH.
+    """
+    minors = compiled_minors(folder)
+    active = os.environ.get("VIRTUAL_ENV")
+    venvs = [folder / ".venv", Path(".venv"), *([Path(active)] if active else [])]
+    pythons = [str(each / "bin" / "python") for each in venvs]
+    pythons = [each for each in pythons if os.access(each, os.X_OK)]
+    for python in [*pythons, sys.executable, *(f"python{minor}" for minor in minors)]:
+        with contextlib.suppress(InterpreterError):
+            found = inspected(python)
+            if not minors or found.minor in minors:
+                return found
+    raise InterpreterError(
+        f"{folder} has modules that were compiled for Python {' and '.join(minors)}, and no such "
+        "Python was found here: name one with --python."
+    )
+
+
+def compiled_minors(folder: Path) -> list[str]:
+    """The minor versions of Python that compiled modules in `folder` are for, such as ["3.13"]."""
+    found = set[str]()
+    for _, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name[0] != "." and name != "node_modules"]
+        found.update(match[1] for name in files if (match := _COMPILED.search(name)))
+    return [f"3.{minor}" for minor in sorted(found, key=int)]
 
 
 @functools.lru_cache(maxsize=16)

@@ -20,13 +20,17 @@ class Options:
     port: int
     layer: Path | None
     task_root: Path
-    python: str
+    python: str | None
     env: tuple[str, ...]
+    env_files: tuple[Path, ...]
     timeout: float
     memory: int
     concurrency: int
     freeze: bool
+    limits: bool
+    debug: bool
     reload: bool
+    watched: tuple[Path, ...]
     stage: str | None
     base: str
     stream: bool | None

@@ -26,6 +26,9 @@ LEASH = "read _; kill -s KILL -- -$0"
 """Holds the other end of a pipe of ours: when we die without a word, it kills the group $0. A
 frozen process would never notice by itself, and stay for ever."""
 
+MEASURED = 0.05
+"""Seconds between two looks at the memory of a process that may be over its limit."""
+
 LineCallback = Callable[[str], None]
 
 
@@ -56,8 +59,10 @@ class RuntimeProcess:
         leader: asyncio.subprocess.Process,
         leash: asyncio.subprocess.Process,
         on_line: LineCallback,
+        memory: int | None,
     ) -> None:
         self._leader = leader
+        self._on_line = on_line
         self._leash = leash
         self._readers = [
             asyncio.ensure_future(_read_lines(stream, on_line))
@@ -65,6 +70,8 @@ class RuntimeProcess:
             if stream is not None
         ]
         self._end: asyncio.Future[None] = asyncio.ensure_future(self._attend())
+        self._watching = asyncio.ensure_future(self._watch_memory(memory)) if memory else None
+        self._peak = 0
         self.frozen = False
 
     @classmethod
@@ -80,9 +87,9 @@ class RuntimeProcess:
             *config.argv,
             cwd=config.task_root,
             env=variables,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stdin=None if config.debug else asyncio.subprocess.DEVNULL,
+            stdout=None if config.debug else asyncio.subprocess.PIPE,
+            stderr=None if config.debug else asyncio.subprocess.PIPE,
             start_new_session=True,
         )
         try:
@@ -96,7 +103,8 @@ class RuntimeProcess:
         except BaseException:
             os.killpg(leader.pid, signal.SIGKILL)
             raise
-        return cls(leader, leash, on_line)
+        memory = config.memory if config.limits is not None and config.limits.memory else None
+        return cls(leader, leash, on_line, memory)
 
     @property
     def pid(self) -> int:
@@ -144,9 +152,23 @@ class RuntimeProcess:
         try:
             status = Path(f"/proc/{self.pid}/status").read_text()
         except OSError:
-            return None
+            return self._peak or None
         peak = next((row for row in status.splitlines() if row.startswith("VmHWM:")), None)
         return None if peak is None else int(peak.split()[1]) // 1024
+
+    async def _watch_memory(self, limit: int) -> None:
+        """Kill what uses more than `limit` MB, as the kernel does on Lambda."""
+        while self.exit_code is None:
+            await asyncio.sleep(MEASURED)
+            used = 0 if self.frozen else memory_mb(self.pid)
+            if used > limit:
+                self._peak = limit
+                self._on_line(
+                    f"The function used {used} MB, and its limit is {limit} MB: it is killed. "
+                    "Give it more memory (--memory, or MemorySize in the template)."
+                )
+                self._signal(signal.SIGKILL)
+                return
 
     async def _attend(self) -> None:
         """When the leader ends, the sandbox does: end what it left behind, and then its leash.
@@ -154,6 +176,8 @@ class RuntimeProcess:
         At once, because soon after the group's number may be another one's.
         """
         await self._leader.wait()
+        if self._watching is not None:
+            self._watching.cancel()
         self._signal(signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError):
             self._leash.kill()
@@ -163,6 +187,28 @@ class RuntimeProcess:
         # The group may be gone already; macOS says PermissionError of one that is all zombies.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
+
+
+def memory_mb(pid: int) -> int:
+    """The resident memory of a process and its children in MB, shared pages once; 0 if it is gone.
+
+    Only a process with children is asked for its proportional share, which takes the kernel longer.
+    """
+    pids, size = [pid], 0
+    for each in pids:
+        with contextlib.suppress(OSError):
+            for task in os.listdir(f"/proc/{each}/task"):
+                children = Path(f"/proc/{each}/task/{task}/children").read_text()
+                pids += map(int, children.split())
+    for each in pids:
+        with contextlib.suppress(OSError):
+            if len(pids) == 1:
+                pages = int(Path(f"/proc/{each}/statm").read_text().split()[1])
+                size += pages * os.sysconf("SC_PAGE_SIZE")
+            else:
+                rows = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
+                size += sum(int(row.split()[1]) * 1024 for row in rows if row.startswith("Pss:"))
+    return size // 2**20
 
 
 async def _read_lines(stream: asyncio.StreamReader, on_line: LineCallback) -> None:

@@ -7,6 +7,7 @@ own error types and words; a new process needs a new Sandbox.
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import Any, NamedTuple
 
 from lamella.local.api import Api
@@ -252,7 +253,8 @@ def exit_failure(exit_code: int, detail: str = "") -> Failure:
     if exit_code == 0:
         message = "Runtime exited without providing a reason"
     elif exit_code < 0:
-        message = f"Runtime exited with error: signal: {-exit_code}"
+        name = (signal.strsignal(-exit_code) or str(-exit_code)).lower()
+        message = f"Runtime exited with error: signal: {name}"
     else:
         message = f"Runtime exited with error: exit status {exit_code}"
     message += f" ({detail})" if detail else ""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
-from pathlib import Path
+import sys
+import termios
 
 from rich.markup import escape
-from watchfiles import PythonFilter, awatch
 
 from lamella.local.config import FunctionConfig
+from lamella.local.edits import Edits
 from lamella.local.function import LocalFunction
 from lamella.local.gateway import Gateway
 from lamella.local.guard import Guard
@@ -40,15 +42,16 @@ class Session:
         self._options = options
         self._door = door
         self._terminal = terminal
-        spread = options.spread or (2 if isinstance(door, WebSocketApi) else 1)
+        spread = options.spread or (2 if isinstance(door, WebSocketApi) and not config.debug else 1)
         self._function = LocalFunction(
             config,
-            concurrency=options.concurrency,
+            concurrency=1 if config.debug else options.concurrency,
             spread=spread,
             log=terminal.written,
             lambda_log=terminal.lambda_line,
         )
         self._listening = listening
+        self._edits = Edits(config.task_root, options.watched) if options.reload else None
 
     async def run(self) -> Failure | None:
         """Serve until a signal; the error of the first environment's init, or None."""
@@ -56,7 +59,11 @@ class Session:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stopped.set)
-        async with self._function:
+        async with self._function, contextlib.AsyncExitStack() as stack:
+            if self._function.config.debug and sys.stdin.isatty():
+                # A debugger that is killed leaves the terminal as its line editor had it.
+                modes = termios.tcgetattr(sys.stdin)
+                stack.callback(termios.tcsetattr, sys.stdin, termios.TCSADRAIN, modes)
             warming = asyncio.ensure_future(self._function.warm())
             await first_of(asyncio.wait([warming]), stopped.wait())
             if not warming.done():
@@ -82,8 +89,9 @@ class Session:
         server = LocalServer(guard, self._listening, websockets=websockets)
         for line in welcome(self._options.app, door, server.origin):
             self._terminal.show(line)
-        if self._options.reload:
-            self._terminal.show(f"watching {escape(str(config.task_root))} for changes of code\n")
+        if self._edits is not None:
+            watched = ", ".join(map(str, self._edits.paths))
+            self._terminal.show(f"watching {escape(watched)} for changes\n")
         routes = routes_of(config.task_root, self._options.app)
         for line in to_try(door, server.origin, self._options.tries, routes):
             self._terminal.show(escape(line))
@@ -100,11 +108,10 @@ class Session:
         await reloading
 
     async def _reload(self, stopped: asyncio.Event) -> None:
-        if not self._options.reload:
+        if self._edits is None:
             return
-        root = self._function.config.task_root
-        # Only code: a function that logs or stores into its own directory must not reload itself.
-        async for changes in awatch(root, watch_filter=PythonFilter(), stop_event=stopped):
-            names = ", ".join(sorted({Path(path).name for _, path in changes})[:3])
-            self._terminal.note(f"{names} changed: the next event gets a new environment")
+        async for paths in self._edits.edited(stopped):
+            self._terminal.note(f"{paths} changed: the function starts anew")
             await self._function.replace()
+            if (failure := await self._function.warm()) is not None:
+                self._terminal.note(f"it does not start: {failure.error_type}: {failure.message}")
