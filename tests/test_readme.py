@@ -63,3 +63,11 @@ def test_make_targets_exist(target: str) -> None:
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
 def test_links_lead_somewhere(link: str) -> None:
     assert link.startswith("https://") or (ROOT / link).exists()
+
+
+def test_nothing_but_development_needs_a_checkout() -> None:
+    """Whoever deploys or tries it has the packages."""
+    before, _, development = README.partition("\n## Development\n")
+    assert "make run" in development
+    words = ("checkout", "clone", "this repository", "make ")
+    assert [line for line in before.splitlines() if any(word in line for word in words)] == []
