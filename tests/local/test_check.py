@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from lamella.tools.check import folder as folder_checks
 from lamella.tools.check import interpreter
-from lamella.tools.check.importtime import STANDARD_LIBRARY, by_package
+from lamella.tools.check.importtime import slowest, tree
 from tests.local.functions import APP, RUNTIME, lamella, write
 
 
@@ -230,6 +231,23 @@ def test_packages_that_the_layer_makes_needless(tmp_path: Path) -> None:
     assert lamella("check", tmp_path, "--app", "main:app", "--strict").status == 1
 
 
+def test_a_web_server_that_a_dependency_brings_stays(tmp_path: Path) -> None:
+    """It is not the application that imports uvicorn: mcp does, and needs it."""
+    write(
+        tmp_path,
+        {
+            "uvicorn/__init__.py": "",
+            "mcp/__init__.py": "import uvicorn",
+            "mcp-1.dist-info/METADATA": "Name: mcp\nVersion: 1\nRequires-Dist: uvicorn>=0.3",
+            "mcp-1.dist-info/RECORD": "mcp/__init__.py,,\n",
+            "main.py": f"import mcp\n{APP}",
+        },
+    )
+    needless = findings(tmp_path)["needless"]
+    assert needless["level"] == "ok"
+    assert "it is a dependency of mcp, so it comes along" in needless["message"]
+
+
 def test_a_function_over_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, {"model.py": "#" * 3000})
     monkeypatch.setattr(folder_checks, "SIZE_LIMIT", 2000)
@@ -357,6 +375,130 @@ def test_a_template_is_read_with_the_defaults_of_its_parameters(
     assert bool(problem) == ("problem" in by_level)
 
 
+RAW = """
+Resources:
+  Api:
+    Type: AWS::Lambda::Function
+    Properties: {Code: Api, Handler: HANDLER, Layers: [arn], Environment: {Variables: {VARIABLES}}}
+  Url:
+    Type: AWS::Lambda::Url
+    Properties: {TargetFunctionArn: !Ref Api, AuthType: NONE}
+  Visit:
+    Type: AWS::Lambda::Permission
+    Properties:
+      {FunctionName: !Ref Api, Action: "lambda:InvokeFunctionUrl", Principal: "*",
+       FunctionUrlAuthType: NONE}
+"""
+INVOKE = """  Invoke:
+    Type: AWS::Lambda::Permission
+    Properties:
+      {FunctionName: !Ref Api, Action: "lambda:InvokeFunction", Principal: "*" MORE}
+"""
+BOOTSTRAP = "AWS_LAMBDA_EXEC_WRAPPER: /opt/bootstrap"
+
+
+def raw(
+    folder: Path, more: str = "", handler: str = "lamella.handler", variables: str = BOOTSTRAP
+) -> list[dict[str, Any]]:
+    """The findings about a function of plain CloudFormation that are no praise."""
+    text = RAW.replace("HANDLER", handler).replace("VARIABLES", variables)
+    (folder / "template.yaml").write_text(text + more)
+    report = lamella("check", write(folder / "Api"), "--no-lifespan", "--json").json
+    return [each for each in report["findings"] if each["check"] in ("permissions", "handler",
+                                                                    "template")]  # fmt: skip
+
+
+def test_a_public_url_needs_two_permissions(tmp_path: Path) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html: since October 2025."""
+    (missing,) = raw(tmp_path)
+    assert missing["level"] == "problem"
+    assert "Action: lambda:InvokeFunction, Principal: '*'" in missing["message"]
+    (forged,) = raw(tmp_path, INVOKE.replace(" MORE", ""))
+    assert "Everybody may invoke the function directly" in forged["message"]
+    assert not raw(tmp_path, INVOKE.replace(" MORE", ", InvokedViaFunctionUrl: true"))
+
+
+@pytest.mark.parametrize(
+    ("handler", "variables", "message"),
+    [
+        ("unused", BOOTSTRAP, "The Handler is 'unused', without a dot"),
+        ("main.app", f"{BOOTSTRAP}, ASGI_APP: 'main:app'", "is the application itself"),
+        ("main.other", BOOTSTRAP, ""),
+        ("main.handler", "{}", "Nothing leads to Lamella: AWS_LAMBDA_EXEC_WRAPPER is ''"),
+        ("!Ref Somewhere", "{}", ""),
+        ("own.handler", "{}", ""),
+    ],
+)
+def test_what_the_handler_leads_to(
+    tmp_path: Path, handler: str, variables: str, message: str
+) -> None:
+    library = "import lamella\nfrom main import app\nhandler = lamella.Adapter(app)"
+    write(tmp_path / "Api", {"own.py": library})
+    found = raw(tmp_path, INVOKE.replace(" MORE", ", InvokedViaFunctionUrl: true"), handler,
+                variables.replace("{}", ""))  # fmt: skip
+    assert [message in each["message"] for each in found] == [True] * bool(message), found
+
+
+WITH_CORS = """
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        headers = [(b"access-control-allow-origin", dict(scope["headers"])[b"origin"])]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body"})
+"""
+
+CORS = f"""
+Resources:
+  Api:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: Api
+      Handler: lamella.handler
+      Layers: [arn]
+      Architectures: [{HERE}]
+FRONT
+"""
+URL_CORS = "      FunctionUrlConfig: {Cors: {AllowOrigins: ['https://shop.example']}}"
+API_CORS = """      Events: {All: {Type: HttpApi}}
+Globals: {HttpApi: {CorsConfiguration: true}}"""
+
+
+@pytest.mark.parametrize(
+    ("front", "code", "message"),
+    [
+        (URL_CORS, WITH_CORS, "browsers refuse an answer with two Access-Control-Allow-Origin"),
+        (API_CORS, WITH_CORS, "ServerlessHttpApi has CORS configured, so API Gateway drops"),
+        (URL_CORS, APP, ""),
+        ("      FunctionUrlConfig: {AuthType: NONE}", WITH_CORS, ""),
+    ],
+)
+def test_cors_in_the_template_and_in_the_application(
+    tmp_path: Path, front: str, code: str, message: str
+) -> None:
+    (tmp_path / "template.yaml").write_text(CORS.replace("FRONT", front))
+    task = write(tmp_path / "Api", {"main.py": code})
+    report = lamella("check", task, "--no-lifespan", "--json").json["findings"]
+    found = [each for each in report if each["check"] == "cors"]
+    assert [message in each["message"] for each in found] == [True] * bool(message), report
+
+
+def test_a_rest_api_streams_or_does_not(tmp_path: Path) -> None:
+    event = "{Type: Api, Properties: {Path: '/{proxy+}', Method: any KIND}}"
+    text = CORS.replace("FRONT", f"      Events: {{All: {event}}}\n      Environment: "
+                        "{Variables: {ASGI_INVOKE_MODE: CHOSEN}}")  # fmt: skip
+    expected = {
+        ("response_stream", ""): "ANY /{proxy+} of the REST API does not stream",
+        ("buffered", ", ResponseTransferMode: RESPONSE_STREAM"): "The REST API has",
+    }
+    for (mode, kind), message in expected.items():
+        path = tmp_path / "template.yaml"
+        path.write_text(text.replace("CHOSEN", mode).replace(" KIND", kind))
+        task = write(tmp_path / "Api")
+        report = lamella("check", task, "--no-lifespan", "--json").json["findings"]
+        (found,) = (each for each in report if each["check"] == "template")
+        assert message in found["message"]
+
+
 def test_the_template_of_sam_build_counts_not_its_copy_beside_the_sources(tmp_path: Path) -> None:
     task = built(tmp_path)
     inner = TEMPLATE.replace("CodeUri: Api", "CodeUri: .").format(
@@ -400,6 +542,16 @@ def test_the_package_is_not_needless_where_no_layer_is_known_of(tmp_path: Path) 
     task = write(tmp_path, {"main.py": APP, "lamella/__init__.py": ""})
     done = lamella("check", task, "--json")
     assert "needless" not in {each["check"] for each in done.json["findings"]}
+
+
+def test_the_architecture_can_be_named(tmp_path: Path) -> None:
+    other = {"arm64": "x86_64", "x86_64": "arm64"}[HERE]
+    task = write(tmp_path)
+    minor = RUNTIME.removeprefix("python").replace(".", "")
+    (task / f"fast.cpython-{minor}-{platform.machine()}-linux-gnu.so").touch()
+    assert findings(task, "--architecture", HERE)["application"]["level"] == "ok"
+    found = findings(task, "--architecture", other)["native modules"]
+    assert f"the function is {other}" in found["message"]
 
 
 def test_a_function_for_another_processor_is_not_imported(tmp_path: Path) -> None:
@@ -599,16 +751,37 @@ def test_several_functions(tmp_path: Path) -> None:
 # -X importtime
 
 
-def test_import_times_are_summed_up_by_package() -> None:
+def test_import_times_are_a_tree_of_packages() -> None:
     lines = """
 import time:       900 |       900 | site
 lamella-import-begins
 import time:       100 |       100 |     json.decoder
 import time:       200 |       300 |   fastapi.routing
-import time:      1000 |      1300 | fastapi
+import time:      3000 |      3000 |     pydantic.main
+import time:       500 |      3500 |   starlette
+import time:      1000 |      4800 | fastapi
 the application's own words
+import time:      2000 |      2000 | pydantic.late
 lamella-import-ends
 import time:       900 |       900 | asyncio.late
 """.splitlines()
-    found = by_package(lines, {"json", "asyncio", "site"})
-    assert found == [("fastapi", 1.2), (STANDARD_LIBRARY, 0.1)]
+    root = tree(lines, {"json", "asyncio", "site"})
+    (fastapi,) = root.children
+    assert (fastapi.name, fastapi.own, fastapi.total) == ("fastapi", 1.3, 6.8)
+    (starlette,) = fastapi.children
+    assert [each.name for each in starlette.children] == ["pydantic"], "imported there first"
+    named = [(each.name, each.own) for each in slowest(root, 2)]
+    assert named == [("pydantic", 5.0), ("fastapi", 1.3)]
+
+
+def test_the_slowest_imports_are_shown_as_a_tree(tmp_path: Path) -> None:
+    task = write(
+        tmp_path,
+        {
+            "outer/__init__.py": "import time\nimport inner\ntime.sleep(0.05)",
+            "inner.py": "import time\ntime.sleep(0.1)",
+            "main.py": f"import outer\n{APP}",
+        },
+    )
+    shown = lamella("check", task).output
+    assert re.search(r"── outer  \d+ ms, own \d+ ms\n    └── inner  \d+ ms", shown), shown

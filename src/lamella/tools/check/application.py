@@ -8,7 +8,7 @@ from datetime import date
 from lamella import settings as settings_table
 from lamella.errors import SettingError
 from lamella.tools.check.findings import Finding, ok, problem, warning
-from lamella.tools.check.importtime import PackageTime, by_package
+from lamella.tools.check.importtime import slowest, tree
 from lamella.tools.check.interpreter import DEPRECATED
 from lamella.tools.check.probing import Probe
 from lamella.tools.check.target import Target
@@ -61,67 +61,6 @@ def runtime(target: Target) -> Iterator[Finding]:
         )
 
 
-def template(target: Target) -> Iterator[Finding]:
-    """What the template leads to the layer with, and what of it cannot be known here."""
-    function = target.function
-    if function is None:
-        return
-    if function.unknown:
-        names = ", ".join(function.unknown)
-        message = f"The values of {names} are known to CloudFormation only: give them with --env."
-        yield warning("template", message, variables=list(function.unknown))
-    wrapper = function.variables.get("AWS_LAMBDA_EXEC_WRAPPER", "")
-    known = "AWS_LAMBDA_EXEC_WRAPPER" not in function.unknown
-    leads = wrapper == "/opt/bootstrap" or function.handler == "lamella.handler"
-    if known and not (leads or target.is_one_line):
-        yield problem(
-            "template",
-            f"Nothing leads to Lamella: AWS_LAMBDA_EXEC_WRAPPER is {wrapper!r}, not "
-            f"/opt/bootstrap, and the Handler is {function.handler!r}, not "
-            "lamella.handler or one that begins with lamella.serve.",
-        )
-
-
-def attached(target: Target) -> Iterator[Finding]:
-    """Whether what the template leads to is there: the layer, or the package."""
-    function = target.function
-    if function is None or function.layers or function.is_image or target.layers:
-        return
-    if function.variables.get("AWS_LAMBDA_EXEC_WRAPPER") == "/opt/bootstrap":
-        yield problem(
-            "template",
-            "AWS_LAMBDA_EXEC_WRAPPER is /opt/bootstrap, but the function has no Layers: Lambda "
-            "would not find that file. Add Lamella's layer to Layers.",
-        )
-    if target.is_one_line and not (target.folder / "lamella").is_dir():
-        yield problem(
-            "template",
-            f"The Handler is {function.handler!r}, but the function has no package lamella and no "
-            "Layers: Lambda could not import it. Add lamella to the requirements.",
-        )
-
-
-def invoke_mode(target: Target) -> Iterator[Finding]:
-    """Whether the front door and the application stream, both or neither."""
-    function = target.function
-    if function is None or function.url is None:
-        return
-    mode = target.variables.get("ASGI_INVOKE_MODE", "buffered").strip().lower()
-    known = "ASGI_INVOKE_MODE" not in function.unknown
-    if function.url.mode == "RESPONSE_STREAM" and known and mode == "buffered":
-        yield problem(
-            "template",
-            "The Function URL has InvokeMode RESPONSE_STREAM, but ASGI_INVOKE_MODE is not "
-            "response_stream: clients would get JSON with the answer in it. Set both, or neither.",
-        )
-    if function.url.mode == "BUFFERED" and mode == "response_stream":
-        yield problem(
-            "template",
-            "ASGI_INVOKE_MODE is response_stream, but the Function URL has not InvokeMode "
-            "RESPONSE_STREAM: clients could not read the answer. Set both, or neither.",
-        )
-
-
 def application(probe: Probe, target: Target) -> Iterator[Finding]:
     """Does ASGI_APP import, and which framework and interface is it of?"""
     app, error = probe.found.get("app"), probe.error
@@ -166,12 +105,13 @@ def import_times(probe: Probe, target: Target) -> Iterator[Finding]:
     """How long the import takes here, as from the zip, and which packages take it."""
     if probe.import_ms is None:
         return
-    packages = slowest(probe, target)
-    named = ", ".join(f"{each.name} {each.milliseconds:.0f} ms" for each in packages[:3])
-    message = f"{probe.import_ms:.0f} ms on this machine; slowest: {named}."
+    packages = slowest(tree(probe.stderr, target.interpreter.library))
+    named = ", ".join(f"{each.name} {each.own:.0f} ms" for each in packages[:3])
+    message = f"{probe.import_ms:.0f} ms on this machine"
+    message += f"; slowest: {named}." if named else "."
     details = {
         "milliseconds": round(probe.import_ms, 1),
-        "packages": {each.name: round(each.milliseconds, 1) for each in packages},
+        "packages": {each.name: round(each.own, 1) for each in packages},
     }
     started = probe.import_ms + (probe.found.get("lifespan") or {}).get("startup_ms", 0.0)
     if started > INIT_LIMIT_MS:
@@ -183,8 +123,3 @@ def import_times(probe: Probe, target: Target) -> Iterator[Finding]:
         )
     else:
         yield ok("import time", message, **details)
-
-
-def slowest(probe: Probe, target: Target) -> list[PackageTime]:
-    """The packages by what their own modules took, the slowest first."""
-    return by_package(probe.stderr, target.interpreter.library)

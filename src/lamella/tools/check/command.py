@@ -12,9 +12,11 @@ import click
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.tree import Tree
 
-from lamella.tools.check import application, folder, web_function, websockets
+from lamella.tools.check import application, folder, front, web_function, websockets
 from lamella.tools.check.findings import Finding, Level, warning, worst
+from lamella.tools.check.importtime import Package, slowest, tree
 from lamella.tools.check.probing import Probe, run_probe
 from lamella.tools.check.target import Request, Target, TargetError, lay_out, resolved
 
@@ -35,6 +37,10 @@ def target_options(command: Any) -> Any:
         click.option("--env", multiple=True, metavar="NAME=VALUE", help="A variable of it."),
         click.option("--python", help="An interpreter of the runtime's minor version."),
         click.option("--runtime", default="", help="The function's runtime, such as python3.13."),
+        click.option(
+            "--architecture", type=click.Choice(["x86_64", "arm64"]),
+            help="The function's processor.",
+        ),
         click.option(
             "--template", type=PATH,
             help="The SAM template that has these; found where it lies in DIR or one level up.",
@@ -114,7 +120,8 @@ def run_checks(
             message = f"Not imported: the function is {target.architecture}, this machine {here}."
             started = [warning("application", message)]
         else:
-            probe = run_probe(target, opt, lifespan=lifespan, import_times=True)
+            origin = front.origin(target)
+            probe = run_probe(target, opt, lifespan=lifespan, import_times=True, origin=origin)
             started = [
                 *application.application(probe, target),
                 *application.lifespan(probe, lifespan),
@@ -126,20 +133,35 @@ def run_checks(
             *application.settings(target),
             *application.shell(target, os.environ),
             *application.runtime(target),
-            *application.template(target),
-            *application.attached(target),
-            *application.invoke_mode(target),
+            *front.template(target),
+            *front.attached(target),
+            *front.handler_name(target),
+            *front.invoke_mode(target),
+            *front.permissions(target),
             *folder.natives(target),
             *started,
+            *front.cors(target, probe),
             *websockets.store(probe),
             *websockets.routes(target),
             *folder.shadows(target, opt),
-            *folder.needless(target, probe.found.get("modules", ())),
+            *folder.needless(target),
             folder.size(target, opt),
             folder.compiled(target),
             *application.import_times(probe, target),
         ]
         return findings, probe
+
+
+def _import_tree(package: Package, shown: set[int]) -> Tree:
+    """The packages in `shown` by their identity, each below those that import it."""
+    title = "[bold]import time by package: with what it imports, and its own[/]"
+    if package.name:
+        title = f"{escape(package.name)}  {package.total:.0f} ms, own {package.own:.0f} ms"
+    branch = Tree(title)
+    for child in sorted(package.children, key=lambda each: -each.total):
+        if any(id(each) in shown for each in child.walk()):
+            branch.add(_import_tree(child, shown))
+    return branch
 
 
 def _show(target: Target, findings: list[Finding], probe: Probe) -> None:
@@ -159,12 +181,9 @@ def _show(target: Target, findings: list[Finding], probe: Probe) -> None:
     for finding in findings:
         table.add_row(MARKS[finding.level], finding.check, escape(finding.message))
     console.print(table)
-    if probe.import_ms is not None:
-        console.print("\n[bold]import time by package[/]")
-        table = columns({"justify": "right"}, {})
-        for each in application.slowest(probe, target)[:8]:
-            table.add_row(f"{each.milliseconds:.1f} ms", escape(each.name))
-        console.print(table)
+    if probe.import_ms:
+        packages = tree(probe.stderr, target.interpreter.library)
+        console.print(_import_tree(packages, {id(each) for each in slowest(packages)}))
     if probe.error and probe.error["frames"]:
         console.print("\n[bold]the application's traceback[/]")
         console.print("".join(probe.error["frames"]), markup=False, soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from importlib import metadata
 from pathlib import Path
 
 from lamella.local.interpreter import Interpreter
@@ -68,25 +69,53 @@ def shadows(target: Target, opt: Path) -> Iterator[Finding]:
         yield ok("shadows", f"{name} is used in place of the one in Lambda's runtime.", name=name)
 
 
-def needless(target: Target, imported: Iterable[str]) -> Iterator[Finding]:
-    """Packages that a function on this layer has no use for; `imported` are those it uses."""
+def needless(target: Target) -> Iterator[Finding]:
+    """Packages that a function on this layer has no use for."""
     attached = target.layers or target.variables.get("AWS_LAMBDA_EXEC_WRAPPER") == "/opt/bootstrap"
     wanted = set() if attached and not target.is_one_line else {"lamella"}  # nothing else brings it
     for name in sorted(top_level(target.folder) & NEEDLESS.keys() - wanted):
         megabytes = bytes_in(target.folder / name) / 2**20
-        used = name in imported and name != "lamella"
-        advice = (
-            "but the application imports it: remove the import first"
-            if used
-            else "remove it from the requirements"
-        )
-        yield warning(
-            "needless",
-            f"{name} ({megabytes:.1f} MB): {NEEDLESS[name]}; {advice}.",
-            name=name,
-            megabytes=round(megabytes, 2),
-            imported=used,
-        )
+        message, size = f"{name} ({megabytes:.1f} MB): {NEEDLESS[name]}", round(megabytes, 2)
+        users = [] if name == "lamella" else _importers(target.folder, name)
+        if users:
+            message += f", but {users[0]} imports it: remove the import first."
+            yield warning("needless", message, name=name, megabytes=size, imported=True)
+        elif parents := _dependents(target.folder, name):
+            message += f"; it is a dependency of {' and '.join(parents)}, so it comes along."
+            yield ok("needless", message, name=name, megabytes=size, dependency_of=parents)
+        else:
+            message += "; remove it from the requirements."
+            yield warning("needless", message, name=name, megabytes=size, imported=False)
+
+
+def own_modules(root: Path) -> list[Path]:
+    """The modules that no installed package has brought."""
+    installed = {
+        root / file
+        for distribution in metadata.distributions(path=[str(root)])
+        for file in distribution.files or ()
+    }
+    return sorted(path for path in root.rglob("*.py") if path not in installed)
+
+
+def _importers(root: Path, name: str) -> list[str]:
+    """The function's own modules that import the package `name`."""
+    wanted = re.compile(rf"^\s*(import|from)\s+{name}\b", re.MULTILINE)
+    inside = root / name
+    own = (path for path in own_modules(root) if inside not in path.parents)
+    found = (path for path in own if wanted.search(path.read_text(errors="replace")))
+    return [path.relative_to(root).as_posix() for path in found]
+
+
+def _dependents(root: Path, name: str) -> list[str]:
+    """The installed packages that require the package `name`, outside of their extras."""
+    wanted = re.compile(rf"{name}\b(?!.*extra\s*==)", re.IGNORECASE)
+    installed = metadata.distributions(path=[str(root)])
+    return sorted(
+        each.name
+        for each in installed
+        if any(wanted.match(requirement) for requirement in each.requires or ())
+    )
 
 
 def compiled(target: Target) -> Finding:

@@ -1,37 +1,83 @@
-"""The output of `python -X importtime`, summed up by package."""
+"""The output of `python -X importtime`, by package."""
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lamella.tools.check.probe import BEGIN, END
 
-STANDARD_LIBRARY = "(standard library)"
-
-_LINE = re.compile(r"import time:\s+(?P<self>\d+) \|\s+\d+ \|\s*(?P<name>[\w.<>-]+)")
+_LINE = re.compile(r"import time:\s+(?P<self>\d+) \|\s+\d+ \| (?P<indent> *)(?P<name>[\w.<>-]+)")
 
 
-class PackageTime(NamedTuple):
-    """What a package's own modules took, those that they import not counted in."""
+@dataclass
+class Package:
+    """A package, below the one that imported it first.
+
+    `own` is what its modules took, and what modules of the standard library took for them.
+    """
 
     name: str
+    own: float = 0.0  # milliseconds, as `total`
+    children: list[Package] = field(default_factory=list)
+
+    @property
+    def total(self) -> float:
+        """What its import took, with all that it imports."""
+        return self.own + sum(child.total for child in self.children)
+
+    def walk(self) -> Iterator[Package]:
+        """This package and all below it."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+class _Module(NamedTuple):
+    depth: int
+    package: str
     milliseconds: float
+    imported: list[_Module]
 
 
-def by_package(lines: Iterable[str], library: Set[str]) -> list[PackageTime]:
-    """The slowest package first; `library` holds the standard library's names.
+def tree(lines: Iterable[str], library: Set[str]) -> Package:
+    """The packages that the application's import brought, each once; the root has no name.
 
-    Only what lies between the probe's two marks counts: the application's import.
+    `library` holds the standard library's names. Only what lies between the probe's two marks
+    counts. A module's line comes after the lines of what it imports, which are indented deeper.
     """
-    sums: defaultdict[str, int] = defaultdict(int)
+    waiting: list[_Module] = []  # the modules whose importer has no line yet
     counting = False
     for line in lines:
         counting = (counting or line == BEGIN) and line != END
         if counting and (match := _LINE.match(line)):
-            package = match["name"].partition(".")[0]
-            sums[STANDARD_LIBRARY if package in library else package] += int(match["self"])
-    slowest = sorted(sums.items(), key=lambda item: -item[1])
-    return [PackageTime(name, microseconds / 1000) for name, microseconds in slowest]
+            depth, package = len(match["indent"]), match["name"].partition(".")[0]
+            imported: list[_Module] = []
+            while waiting and waiting[-1].depth > depth:
+                imported.insert(0, waiting.pop())
+            waiting.append(_Module(depth, package, int(match["self"]) / 1000, imported))
+    root = Package("")
+    known = {"": root}
+
+    def place(module: _Module, importer: Package) -> None:
+        package = importer
+        if module.package not in library:
+            if module.package not in known:
+                known[module.package] = Package(module.package)
+                importer.children.append(known[module.package])
+            package = known[module.package]
+        package.own += module.milliseconds
+        for each in module.imported:
+            place(each, package)
+
+    for each in waiting:
+        place(each, root)
+    return root
+
+
+def slowest(root: Package, count: int = 10) -> list[Package]:
+    """The packages whose own modules took longest, the slowest first."""
+    named = [each for each in root.walk() if each.name]
+    return sorted(named, key=lambda each: -each.own)[:count]

@@ -67,11 +67,11 @@ class RuntimePackages:
         return spec
 
 
-def main(layer: str, result: str, packages: str, lifespan: str) -> None:
+def main(layer: str, result: str, packages: str, lifespan: str, origin: str) -> None:
     """Write to the file `result`, as JSON, what became of the application.
 
     `layer` stands for /opt; `packages` holds the interpreter's own, with os.pathsep between;
-    `lifespan` is "lifespan" or "no-lifespan".
+    `lifespan` is "lifespan" or "no-lifespan"; `origin`, where not "", that of a CORS preflight.
     """
     sys.path[0] = f"{layer}/python"
     from lamella.runtime import search_path
@@ -82,10 +82,9 @@ def main(layer: str, result: str, packages: str, lifespan: str) -> None:
     sys.meta_path.append(finder)
     found: dict[str, Any] = {}
     try:
-        _look(found, lifespan == "lifespan")
+        _look(found, lifespan == "lifespan", origin)
     finally:
         found["missing_runtime_packages"] = sorted(finder.missing)
-        found["modules"] = sorted({name.partition(".")[0] for name in sys.modules})
         Path(result).write_text(json.dumps(found))
 
 
@@ -102,7 +101,7 @@ def _date_as_zipped(root: str) -> None:
     setattr(loader, "path_stats", path_stats)  # noqa: B010  mypy knows no assigned method
 
 
-def _look(found: dict[str, Any], with_lifespan: bool) -> None:
+def _look(found: dict[str, Any], with_lifespan: bool, origin: str) -> None:
     """What an init does, one step after the other; `found` has what each of them told."""
     from lamella import settings as settings_table
     from lamella.errors import InitError, SettingError
@@ -136,8 +135,7 @@ def _look(found: dict[str, Any], with_lifespan: bool) -> None:
                 "add it to its requirements, or use auto."
             )
         service = Service(app, settings)
-        if with_lifespan:
-            found["lifespan"] = loop.run_until_complete(_lifespan(service))
+        loop.run_until_complete(_serve(service, found, with_lifespan, origin))
     except InitError as error:
         frames = traceback_of(error.__cause__) if error.__cause__ else []
         found["error"] = {"type": error.error_type, "message": str(error), "frames": frames}
@@ -163,20 +161,62 @@ def _store(url: str) -> dict[str, str]:
     return {"kind": parse(url).kind}
 
 
-async def _lifespan(service: Service) -> dict[str, Any]:
-    """Startup, then shutdown, as in the life of an environment."""
+async def _serve(service: Service, found: dict[str, Any], with_lifespan: bool, origin: str) -> None:
+    """Startup, then shutdown, as in the life of an environment; between them the preflight."""
     from lamella.settings import STARTUP_TIME
 
-    started = time.perf_counter()
-    await service.lifespan.startup(service.settings.lifespan_timeout or STARTUP_TIME)
-    startup = time.perf_counter() - started
-    supported = service.lifespan.running
-    await service.lifespan.shutdown(service.settings.lifespan_timeout)
-    return {
-        "mode": service.settings.lifespan,
-        "supported": supported,
-        "startup_ms": startup * 1000,
-    }
+    if with_lifespan:
+        started = time.perf_counter()
+        await service.lifespan.startup(service.settings.lifespan_timeout or STARTUP_TIME)
+        found["lifespan"] = {
+            "mode": service.settings.lifespan,
+            "supported": service.lifespan.running,
+            "startup_ms": (time.perf_counter() - started) * 1000,
+        }
+    if origin:
+        # An application that fails here has no CORS: it fails on no request that clients make.
+        with contextlib.suppress(Exception, asyncio.TimeoutError):
+            found["cors"] = await asyncio.wait_for(_answers_preflight(service, origin), 5)
+    if with_lifespan:
+        await service.lifespan.shutdown(service.settings.lifespan_timeout)
+
+
+async def _answers_preflight(service: Service, origin: str) -> bool:
+    """Whether the application allows the origin (https://fetch.spec.whatwg.org/#http-cors-protocol)."""
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [
+        (b"host", b"localhost"),
+        (b"origin", origin.encode()),
+        (b"access-control-request-method", b"GET"),
+    ]
+    await service.app(
+        {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.5"},
+            "http_version": "1.1",
+            "method": "OPTIONS",
+            "scheme": "https",
+            "path": "/",
+            "raw_path": b"/",
+            "query_string": b"",
+            "root_path": "",
+            "headers": headers,
+            "client": ("127.0.0.1", 0),
+            "server": ("localhost", 443),
+            "state": service.lifespan.scope_state.copy(),
+        },
+        receive,
+        send,
+    )
+    names = {name.lower() for message in sent for name, _ in message.get("headers", ())}
+    return b"access-control-allow-origin" in names
 
 
 def _described(app: ASGIApp, interface: str) -> dict[str, Any]:
@@ -202,4 +242,4 @@ def _described(app: ASGIApp, interface: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:5])
+    main(*sys.argv[1:6])

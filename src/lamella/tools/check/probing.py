@@ -37,12 +37,18 @@ class Probe(NamedTuple):
 
 
 def run_probe(
-    target: Target, opt: Path, *, lifespan: bool = True, import_times: bool = False
+    target: Target,
+    opt: Path,
+    *,
+    lifespan: bool = True,
+    import_times: bool = False,
+    origin: str = "",
 ) -> Probe:
     """Import (and with `lifespan` start) the function's application; `opt` stands for /opt.
 
     Nothing is written into the function's folder. With `import_times` stderr has the lines of
-    -X importtime, which slow the import down a little.
+    -X importtime, which slow the import down a little. With an `origin` the application gets a CORS
+    preflight from it.
     """
     with tempfile.TemporaryDirectory(prefix="lamella-probe-") as folder:
         result = Path(folder, "result.json")
@@ -52,7 +58,7 @@ def run_probe(
         command = [target.interpreter.path, "-S", "-B", *timing, probe.__file__, *words]
         try:
             done = subprocess.run(
-                [*command, "lifespan" if lifespan else "no-lifespan"],
+                [*command, "lifespan" if lifespan else "no-lifespan", origin],
                 cwd=target.folder,
                 env=target.process_variables(),
                 stdin=subprocess.DEVNULL,

@@ -37,6 +37,7 @@ class Request:
     env: tuple[str, ...] = ()
     python: str | None = None
     runtime: str = ""
+    architecture: str | None = None
     template: Path | None = None
     function: str | None = None
     layers: tuple[Path, ...] = ()
@@ -52,16 +53,11 @@ class Target:
     folder: Path
     interpreter: Interpreter
     variables: Mapping[str, str]
+    architecture: str  # "x86_64" or "arm64"; where nobody names one, this machine's
     template: Template | None = None
     function: Function | None = None
     layers: tuple[Path, ...] = field(default=())
     runtime: str = ""  # "python3.13"; "" where nobody names one
-
-    @property
-    def architecture(self) -> str:
-        """The function's "x86_64" or "arm64"; without a template this machine's."""
-        known = self.function.architecture if self.function else ""
-        return known or self.interpreter.architecture
 
     @property
     def is_one_line(self) -> bool:
@@ -103,7 +99,11 @@ def resolved(request: Request) -> Target:
         variables[name] = value
     if request.app:
         variables["ASGI_APP"] = request.app
-    return Target(folder, interpreter, variables, template, function, request.layers, runtime)
+    named = request.architecture or (function.architecture if function else "")
+    architecture = named or interpreter.architecture
+    return Target(
+        folder, interpreter, variables, architecture, template, function, request.layers, runtime
+    )
 
 
 def _of_folder(folder: Path) -> Template | None:

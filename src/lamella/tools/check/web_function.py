@@ -10,8 +10,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from lamella.importer import DEFAULT, ENTRYPOINT, find_app
@@ -51,8 +49,7 @@ INVOCATION = {"aws.event", "aws.context", "lamella.event"}
 
 def as_web_function(target: Target) -> Target:
     """The same function on the one processor that Web Functions have."""
-    function = target.function or Function("", target.folder)
-    return replace(target, function=replace(function, architecture=ARCHITECTURE))
+    return replace(target, architecture=ARCHITECTURE)
 
 
 def findings(target: Target, probe: Probe) -> Iterator[Finding]:
@@ -180,7 +177,7 @@ def code(target: Target) -> Iterator[Finding]:
     """What the function's own modules do that a Web Function makes wrong."""
     changed: list[str] = []
     lamella: list[str] = []
-    for path in _own_modules(target.folder):
+    for path in folder.own_modules(target.folder):
         try:
             tree = ast.parse(path.read_bytes())
         except (SyntaxError, ValueError):  # a template, or Python 2: nothing that runs
@@ -206,16 +203,6 @@ def code(target: Target) -> Iterator[Finding]:
 def _shown(places: list[str]) -> str:
     more = f" and {len(places) - 5} more" if len(places) > 5 else ""
     return ", ".join(places[:5]) + more
-
-
-def _own_modules(root: Path) -> list[Path]:
-    """The modules that no installed package has brought."""
-    installed = {
-        root / file
-        for distribution in metadata.distributions(path=[str(root)])
-        for file in distribution.files or ()
-    }
-    return sorted(path for path in root.rglob("*.py") if path not in installed)
 
 
 def _changed(tree: ast.Module) -> list[tuple[int, str]]:
