@@ -9,6 +9,7 @@ and RFC 9112, section 7.1 (chunked transfer coding).
 from __future__ import annotations
 
 import json
+import sys
 from binascii import b2a_base64
 from typing import Any, NamedTuple
 
@@ -76,15 +77,28 @@ def encode_result(result: Result, limit: Limit = LAMBDA_LIMIT) -> bytes:
 
 def _encode(result: Result) -> bytes:
     """JSON with a long body as its last member: base64 needs no escapes, and in ASCII they are
-    found faster. Only the DEL character is longer there."""
+    found faster. Only the DEL character is longer there. Other HTTP results are written by orjson
+    where the application has imported that."""
     body = result.get("body") if isinstance(result, dict) else None
-    if isinstance(body, str) and len(body) > LONG_BODY and body.isascii() and "\x7f" not in body:
-        rest = {key: result[key] for key in result if key != "body"} | {"body": ""}
-        head = encode_json(rest).encode()[:-3]  # without ""}
-        if _is_base64(result):
-            return b'%b"%b"}' % (head, body.encode())
-        return b"%b%b}" % (head, _encode_ascii(body).encode())
-    return encode_json(result).encode()
+    if not isinstance(body, str):
+        return encode_json(result).encode()
+    is_long = len(body) > LONG_BODY and body.isascii() and "\x7f" not in body
+    is_base64 = is_long and _is_base64(result)
+    orjson = sys.modules.get("orjson")
+    if orjson is not None and not is_base64:
+        try:
+            written: bytes = orjson.dumps(result)
+        except TypeError:  # half of a surrogate pair, which `json` can spell
+            pass
+        else:
+            return written
+    if not is_long:
+        return encode_json(result).encode()
+    rest = {key: result[key] for key in result if key != "body"} | {"body": ""}
+    head = encode_json(rest).encode()[:-3]  # without ""}
+    if is_base64:
+        return b'%b"%b"}' % (head, body.encode())
+    return b"%b%b}" % (head, _encode_ascii(body).encode())
 
 
 def _is_base64(result: dict[str, Any]) -> bool:

@@ -62,29 +62,33 @@ class NextInvocation(NamedTuple):
         return int(text)
 
 
-_HEADERS = (
-    *("lambda-runtime-aws-request-id", "lambda-runtime-invocation-id"),
-    *("lambda-runtime-deadline-ms", "lambda-runtime-invoked-function-arn"),
-    *("lambda-runtime-trace-id", "lambda-runtime-client-context"),
-    *("lambda-runtime-cognito-identity", "lambda-runtime-aws-tenant-id"),
-)
-
-
 def read_next(answer: Answer) -> NextInvocation:
     """The invocation in an answer to /next. Raises `RuntimeApiError` if it has none."""
     if isinstance(answer, RuntimeApiError):
         raise answer
     if answer.status != 200:
         raise _refused("/next", answer)
-    request_id, invocation_id, *others = [answer.headers.get(name) or None for name in _HEADERS]
+    get = answer.headers.get
+    request_id = get("lambda-runtime-aws-request-id", "")
+    invocation_id = get("lambda-runtime-invocation-id") or None
     # They come back in a path and in a header.
-    for text in (request_id or "", invocation_id or "-"):
-        if not (text.isascii() and text.isprintable() and text.split() == [text]):
-            raise RuntimeApiError(
-                f"The Runtime API answered /next with the request id {str(request_id)[:100]!r} and "
-                f"the invocation id {str(invocation_id)[:100]!r}, which no invocation can have."
-            )
-    return NextInvocation(answer.body, request_id or "", invocation_id, *others)
+    ids = request_id + (invocation_id or "")
+    if not request_id or not ids.isascii() or not ids.isprintable() or " " in ids:
+        raise RuntimeApiError(
+            f"The Runtime API answered /next with the request id {request_id[:100]!r} and "
+            f"the invocation id {str(invocation_id)[:100]!r}, which no invocation can have."
+        )
+    return NextInvocation(
+        answer.body,
+        request_id,
+        invocation_id,
+        get("lambda-runtime-deadline-ms") or None,
+        get("lambda-runtime-invoked-function-arn") or None,
+        get("lambda-runtime-trace-id") or None,
+        get("lambda-runtime-client-context") or None,
+        get("lambda-runtime-cognito-identity") or None,
+        get("lambda-runtime-aws-tenant-id") or None,
+    )
 
 
 class RuntimeClient:
@@ -105,6 +109,9 @@ class RuntimeClient:
         self._connection: Connection | None = None
         self._base_headers = {"Host": address, "User-Agent": USER_AGENT}
         self._next = request_head("GET", f"{API}/invocation/next", self._base_headers)
+        json_type = {"Content-Type": "application/json"}
+        fixed = request_head("POST", API, self._base_headers | json_type)
+        self._post_fixed = fixed[fixed.index(b"\r\n") : -2]  # the headers that all posts have
         self._posted: bytes | None = None  # a buffered answer that may have to be sent again
         self._acknowledged = True
         self._then: Callable[[], None] | None = None
@@ -157,8 +164,13 @@ class RuntimeClient:
 
         Raises `RuntimeApiError`.
         """
-        headers = {"Lambda-Runtime-Function-Error-Type": report["errorType"]}
-        data = self._request(f"{API}/{path}", encode_report(report), headers)
+        payload = encode_report(report)
+        headers = self._base_headers | {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(payload)),
+            "Lambda-Runtime-Function-Error-Type": report["errorType"],
+        }
+        data = request_head("POST", f"{API}/{path}", headers) + payload
         reply = await (await self._connected()).ask(data)
         if reply.status != 202:
             raise _refused(path, reply)
@@ -236,18 +248,16 @@ class RuntimeClient:
         error_type: str | None = None,
     ) -> None:
         assert self._connection is not None  # /next came through it
-        headers = {}
+        # Not by `request_head`, which looks for line breaks again: `read_next` has let none in.
+        own = f"Content-Length: {len(payload)}\r\n"
         if invocation.invocation_id:
-            headers["Lambda-Runtime-Invocation-Id"] = invocation.invocation_id
+            own += f"Lambda-Runtime-Invocation-Id: {invocation.invocation_id}\r\n"
         if error_type is not None:
-            headers["Lambda-Runtime-Function-Error-Type"] = error_type
-        self._posted = self._request(path, payload, headers)
+            own += f"Lambda-Runtime-Function-Error-Type: {error_type}\r\n"
+        line = f"POST {path} HTTP/1.1".encode()
+        self._posted = b"%b%b%b\r\n%b" % (line, self._post_fixed, own.encode(), payload)
         self._acknowledged = False
         self._connection.request(self._posted, self._answered)
-
-    def _request(self, path: str, payload: bytes, headers: dict[str, str]) -> bytes:
-        counted = {"Content-Type": "application/json", "Content-Length": str(len(payload))}
-        return request_head("POST", path, self._base_headers | counted | headers) + payload
 
     def _start_stream(self, stream: StreamedPost) -> None:
         self._acknowledged = False

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
-from json import loads  # these as they are, whatever the application patches modules with
+from json import JSONDecoder, loads  # as they are, whatever the application patches
 from time import monotonic, time
 from typing import Any, NamedTuple
 
@@ -45,6 +46,9 @@ class Running(NamedTuple):
         self.task.cancel()
 
 
+# An eager task runs to its first wait at once, not in the event loop's next turn.
+_EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
 InFlight = dict[Cycle, Running]
 """What runs, by cycle: for shutdown, and for the watchdog. Only the event loop's thread changes
 it; the watchdog copies it."""
@@ -80,7 +84,6 @@ class Slot:
         self._client = RuntimeClient(address, end, fatal)
         self._stopping = False
         self._waiting = False  # for an invocation
-        self._tasks: set[asyncio.Task[None]] = set()
         self._context = copy_context()
         self._alarm = Alarm(self._loop)
 
@@ -110,9 +113,8 @@ class Slot:
         self._waiting = False
         # A connection may have been made in an earlier invocation's context: not this one's. And
         # a task factory of the application's may raise, where nothing would answer for it.
-        task = self._context.run(task_factory, self._loop, self._serve(invocation))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        # While the task waits, `_in_flight` keeps it: the event loop alone would not.
+        self._context.run(task_factory, self._loop, self._serve(invocation), **_EAGER)
 
     async def _serve(self, invocation: NextInvocation) -> None:
         """One invocation to its end. This is the guard that nothing passes, whatever is raised and
@@ -160,18 +162,16 @@ class Slot:
         if not concurrent:
             set_trace_variable(invocation.trace_id)
         try:
-            try:
-                event = loads(invocation.body)
-            except ValueError:  # Python reads no integer of more than 4,300 digits; JSON has them
-                event = loads(invocation.body, parse_int=_integer)
+            event = read_event(invocation.body)
         except (ValueError, RecursionError) as error:
             raise InvocationError(
                 f"The event is not JSON: {error}", "Runtime.UnmarshalError"
             ) from error
-        context, body = lambda_context(invocation), invocation.body
+        deadline_ms, body = invocation.deadline_ms, invocation.body
+        context = lambda_context(invocation, deadline_ms)
         current = Invocation(event, context, invocation.trace_id, body)
         set_current(current, alone=not concurrent)
-        seconds_left = invocation.deadline_ms / 1000 - time()
+        seconds_left = deadline_ms / 1000 - time()
         cycle = service.open(current, outcome)
         if cycle is None:
             return
@@ -193,6 +193,33 @@ class Slot:
             if concurrent:
                 alarm.cancel()
             del self._in_flight[cycle]
+
+
+def read_event(data: bytes) -> Any:
+    """An event's JSON as `json` reads it. Raises `ValueError`, `RecursionError`.
+
+    By orjson where the application has imported that, unless the event may have an integer of more
+    than 64 bits, which orjson would make a float. What else orjson refuses, `json` may read.
+    """
+    orjson = sys.modules.get("orjson")
+    try:
+        if orjson is not None and len(data) < 100_000 and _LONG not in data.translate(_DIGITS):
+            return orjson.loads(data)
+        text = data.decode()
+        event, end = _decode(text)  # `loads`, but without its look for white space
+        if end == len(text):
+            return event
+    except ValueError:
+        pass
+    try:
+        return loads(data)
+    except ValueError:  # Python reads no integer of more than 4,300 digits; JSON has them
+        return loads(data, parse_int=_integer)
+
+
+_decode = JSONDecoder().raw_decode
+_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
+_LONG = b"0" * 19  # digits; the integers of 64 bits have up to 19 or 20
 
 
 def _integer(digits: str) -> int | float:
