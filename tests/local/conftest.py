@@ -50,8 +50,8 @@ def start(tmp_path: Path, wrapper: Path) -> Iterator[Start]:
     """Start `lamella run pkg.app:app` with the fake layer, on a free port."""
     running: list[Cli] = []
 
-    def begin(*arguments: str) -> Cli:
-        base = ("run", "pkg.app:app", "--port", "0", "--layer", str(wrapper.parent))
+    def begin(*arguments: str, app: str | None = "pkg.app:app") -> Cli:
+        base = ("run", *([app] if app else []), "--port", "0", "--layer", str(wrapper.parent))
         running.append(Cli(*base, *arguments, cwd=tmp_path))
         return running[-1]
 

@@ -20,12 +20,12 @@ database into its own folder must not start itself anew."""
 
 
 class Edits(DefaultFilter):
-    """Changes in `folder` of files with one of these endings, and of all files in `more`."""
+    """Changes in `folders` of files with one of these endings, and of all files in `more`."""
 
-    def __init__(self, folder: Path, more: Iterable[Path]) -> None:
+    def __init__(self, folders: Iterable[Path], more: Iterable[Path]) -> None:
         super().__init__()
         self._more = [each.resolve() for each in more]
-        self.paths = [folder, *self._more]
+        self.paths = list(dict.fromkeys([*folders, *self._more]))
 
     def __call__(self, change: Change, path: str) -> bool:
         if not super().__call__(change, path):

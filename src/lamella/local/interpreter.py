@@ -56,13 +56,15 @@ class Interpreter(NamedTuple):
         return {"aarch64": "arm64", "amd64": "x86_64"}.get(self.machine.lower(), self.machine)
 
 
-def interpreter_for(folder: Path) -> Interpreter:
+def interpreter_for(folder: Path, runtime: str = "") -> Interpreter:
     """The interpreter that runs what is in `folder`. Raises `InterpreterError`.
 
-    Compiled modules there tell the minor version. The first that fits is taken of the project's
-    .venv, the shell's active environment, this process's interpreter, and PATH.
+    Compiled modules there tell the minor version, or else the function's `runtime`, such as
+    "python3.13". The first that fits is taken of the project's .venv, the shell's active
+    environment, this process's interpreter, and PATH.
     """
-    minors = compiled_minors(folder)
+    compiled = compiled_minors(folder)
+    minors = compiled or [each for each in (runtime.removeprefix("python"),) if each]
     active = os.environ.get("VIRTUAL_ENV")
     venvs = [folder / ".venv", Path(".venv"), *([Path(active)] if active else [])]
     pythons = [str(each / "bin" / "python") for each in venvs]
@@ -72,10 +74,11 @@ def interpreter_for(folder: Path) -> Interpreter:
             found = inspected(python)
             if not minors or found.minor in minors:
                 return found
-    raise InterpreterError(
-        f"{folder} has modules that were compiled for Python {' and '.join(minors)}, and no such "
-        "Python was found here: name one with --python."
-    )
+    reason = f"The function's runtime is {runtime}"
+    if compiled:
+        named = " and ".join(minors)
+        reason = f"{folder} has modules that were compiled for Python {named}"
+    raise InterpreterError(f"{reason}, and no such Python was found here: name one with --python.")
 
 
 def compiled_minors(folder: Path) -> list[str]:

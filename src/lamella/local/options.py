@@ -15,16 +15,18 @@ Door = FrontDoor | WebSocketApi
 class Options:
     """The command line, checked by click."""
 
-    app: str
-    front_door: str
+    app: str | None
+    template: Path | None
+    function: str | None
+    front_door: str | None
     port: int
     layer: Path | None
-    task_root: Path
+    task_root: Path | None
     python: str | None
     env: tuple[str, ...]
     env_files: tuple[Path, ...]
-    timeout: float
-    memory: int
+    timeout: float | None
+    memory: int | None
     concurrency: int
     freeze: bool
     limits: bool

@@ -14,22 +14,24 @@ from typing import Any
 
 import click
 
-from lamella.front_doors import FunctionUrl, HttpApi, RestApi
 from lamella.front_doors.names import FRONT_DOORS
 from lamella.local import env_file
 from lamella.local.config import FunctionConfig
-from lamella.local.env_file import EnvFileError
-from lamella.local.interpreter import InterpreterError, inspected, interpreter_for
-from lamella.local.layer import LayerError, opened_layer
-from lamella.local.limits import Limits, enforceable
-from lamella.local.options import Door, Options
+from lamella.local.interpreter import InterpreterError
+from lamella.local.layer import LayerError, opened_layer, unpack
+from lamella.local.limits import enforceable
+from lamella.local.options import Options
+from lamella.local.project import (
+    ProjectError,
+    Served,
+    of_command_line,
+    of_template,
+    without_deadline,
+)
 from lamella.local.server import bound_socket, origin_of
 from lamella.local.session import Session
 from lamella.local.terminal import Terminal
-from lamella.local.websockets.api import WebSocketApi, path_header, with_websockets
-
-DAY = 86_400
-"""Seconds: no deadline that a debugger meets."""
+from lamella.local.websockets.api import WebSocketApi, with_websockets
 
 MISSING_MODULE = """
 The function runs on {0.python}, and its code is in {0.task_root}.
@@ -41,10 +43,15 @@ NAMES = [*(name for name in FRONT_DOORS if name != "edge"), "websocket"]
 
 
 @click.command()
-@click.argument("app", metavar="PACKAGE.MODULE:APP")
+@click.argument("app", metavar="[PACKAGE.MODULE:APP]", required=False)
 @click.option(
-    "--front-door", default="url", show_default=True, type=click.Choice(NAMES),
-    help="The event source that the function is behind.",
+    "--template", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A SAM or CloudFormation template, whose HTTP functions are served as it has them.",
+)  # fmt: skip
+@click.option("--function", metavar="NAME", help="--template: only this function of it.")
+@click.option(
+    "--front-door", type=click.Choice(NAMES),
+    help="The event source that the function is behind.  [default: url, or the template's]",
 )  # fmt: skip
 @click.option(
     "--port", default=3000, show_default=True, type=click.IntRange(0, 65535),
@@ -56,8 +63,8 @@ NAMES = [*(name for name in FRONT_DOORS if name != "edge"), "websocket"]
 )  # fmt: skip
 @click.option("--layer", type=click.Path(path_type=Path), help="Lamella's layer, zip or directory.")
 @click.option(
-    "--task-root", type=click.Path(path_type=Path), default=Path("."), show_default=True,
-    help="The function's code, as /var/task.",
+    "--task-root", type=click.Path(path_type=Path),
+    help="The function's code, as /var/task.  [default: this folder, or the template's]",
 )  # fmt: skip
 @click.option(
     "--python",
@@ -69,12 +76,12 @@ NAMES = [*(name for name in FRONT_DOORS if name != "edge"), "websocket"]
     help="A file with variables of the function, such as .env.",
 )  # fmt: skip
 @click.option(
-    "--timeout", default=30.0, show_default=True, type=click.FloatRange(0, 900, min_open=True),
-    help="Seconds for one invocation.",
+    "--timeout", type=click.FloatRange(0, 900, min_open=True),
+    help="Seconds for one invocation.  [default: 30, or the template's]",
 )  # fmt: skip
 @click.option(
-    "--memory", default=512, show_default=True, type=click.IntRange(128, 32768),
-    help="MB; a function that uses more is killed.",
+    "--memory", type=click.IntRange(128, 32768),
+    help="MB; a function that uses more is killed.  [default: 512, or the template's]",
 )  # fmt: skip
 @click.option(
     "--concurrency", default=10, show_default=True, type=click.IntRange(1),
@@ -129,36 +136,82 @@ def run(**options: Any) -> None:
     """
     chosen = Options(**options)
     terminal = Terminal(lambda_logs=chosen.lambda_logs)
+    check_options(chosen)
     with contextlib.ExitStack() as stack:
         try:
             layer = stack.enter_context(opened_layer(chosen.layer))
-        except LayerError as error:
+            notes: list[str] = []
+            if chosen.template is None:
+                served = [of_command_line(chosen, layer)]
+            else:
+                served, notes = of_template(chosen, chosen.template, layer)
+            served = [with_layers(each, layer, stack, notes) for each in served]
+        except (LayerError, ProjectError, InterpreterError) as error:
             raise click.ClickException(str(error)) from error
-        check_options(chosen)
-        door = make_door(chosen)
-        if chosen.debug:
-            door = without_deadline(door)
-        config = make_config(chosen, layer, door)
+        for note in notes:
+            terminal.note(note)
         listening = stack.enter_context(_listening(chosen.port))
-        if isinstance(door, WebSocketApi):
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lamella-websocket-"))
-            endpoint = door.endpoint(origin_of(listening))
-            variables = with_websockets(config.environment, endpoint, Path(folder))
-            config = replace(config, environment=variables)
-            if config.limits is not None:
-                config = replace(config, limits=replace(config.limits, writable=(Path(folder),)))
-        config = put_under_limits(config, terminal)
-        tell_of_shell(config, terminal)
-        failure = asyncio.run(Session(chosen, config, door, listening, terminal).run())
-    if failure is not None:
+        served = [prepared(each, chosen, origin_of(listening), stack) for each in served]
+        served = put_under_limits(served, terminal)
+        for each in served:
+            tell_of_shell(each.config, terminal)
+        failed = asyncio.run(Session(chosen, served, listening, terminal).run())
+    if failed is not None:
+        failure, config = failed
         message = f"the function does not start: {failure.error_type}: {failure.message}"
         exited = "" if failure.exit_code is None else f" (exit code {failure.exit_code})"
         hint = MISSING_MODULE.format(config) if "No module named" in failure.message else ""
         raise click.ClickException(message + exited + hint)
 
 
+def with_layers(
+    served: Served, layer: Path, stack: contextlib.ExitStack, notes: list[str]
+) -> Served:
+    """The function with its own layers beside Lamella's in one /opt. Raises LayerError."""
+    usable = []
+    for each in served.layers:
+        if (each / "python" / "lamella").is_dir():
+            continue  # Lamella's own
+        if each.is_file() or any((each / name).is_dir() for name in ("python", "bin", "lib")):
+            usable.append(each)
+        else:
+            notes.append(f"the layer in {each} is left out: it has to be built first (sam build)")
+    if not usable:
+        return served
+    opt = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lamella-opt-")))
+    for each in (*usable, layer):
+        unpack(each, opt)
+    return replace(served, config=replace(served.config, wrapper=opt / "bootstrap"))
+
+
+def prepared(served: Served, options: Options, origin: str, stack: contextlib.ExitStack) -> Served:
+    """The function with what its front door needs: a store of connections, or no deadline."""
+    config, doors = served.config, [each.door for each in served.entrances]
+    for door in doors:
+        if isinstance(door, WebSocketApi):
+            made = tempfile.TemporaryDirectory(prefix="lamella-websocket-")
+            folder = Path(stack.enter_context(made))
+            variables = with_websockets(config.environment, door.endpoint(origin), folder)
+            config = replace(config, environment=variables)
+            if config.limits is not None:
+                writable = (*config.limits.writable, folder)
+                config = replace(config, limits=replace(config.limits, writable=writable))
+    if options.debug:
+        doors = [without_deadline(door) for door in doors]
+    entrances = zip(served.entrances, doors, strict=True)
+    return replace(
+        served,
+        config=config,
+        entrances=tuple(replace(each, door=door) for each, door in entrances),
+    )
+
+
 def check_options(options: Options) -> None:
     """Raises click.UsageError for options that do not go together."""
+    if options.app is None and options.template is None:
+        raise click.UsageError("name the application, such as main:app, or a --template")
+    if options.function is not None and options.template is None:
+        raise click.UsageError("--function names a function of a template: add --template")
     if options.managed is not None and options.snap_start:
         raise click.UsageError("--managed and --snap-start: Lambda allows one of the two")
     if options.managed is not None and options.spread is not None:
@@ -177,106 +230,27 @@ def check_options(options: Options) -> None:
         "--stream": (options.stream is not None, ("url", "rest")),
     }
     for option, (is_given, names) in given.items():
-        if is_given and options.front_door not in names:
+        if is_given and (options.front_door or "url") not in names:
             raise click.UsageError(f"{option}: the chosen --front-door has no such option")
 
 
-def make_door(options: Options) -> Door:
-    """The chosen front door with its options."""
-    name, base = options.front_door, options.base.strip("/")
-    if name == "websocket":
-        header = path_header(user_variables(options))
-        return WebSocketApi(options.stage or "prod", options.routes, header)
-    door, prefix = FRONT_DOORS[name](), f"/{base}" if base else ""
-    if isinstance(door, FunctionUrl):
-        return replace(door, streaming=options.stream is not False)
-    if isinstance(door, RestApi):
-        return RestApi(options.stage or "prod", prefix, bool(options.stream), options.binary)
-    if isinstance(door, HttpApi):
-        return replace(door, stage=options.stage or door.stage, base=prefix)
-    return door
-
-
-def user_variables(options: Options) -> dict[str, str]:
-    """What --env-file and --env say, the last one first. Raises click.ClickException for what is
-    not NAME=VALUE."""
-    variables = {}
-    for path in options.env_files:
-        try:
-            variables.update(env_file.read(path))
-        except EnvFileError as error:
-            raise click.ClickException(f"--env-file {error}") from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise click.ClickException(f"--env-file {path} cannot be read: {error}") from error
-    for text in options.env:
-        name, equals, value = text.partition("=")
-        if not name or not equals:
-            raise click.ClickException(f"--env {text!r} is not of the form NAME=VALUE")
-        variables[name] = value
-    return variables
-
-
-def make_config(options: Options, layer: Path, door: Door) -> FunctionConfig:
-    """The function's configuration. Raises click.ClickException for what is not there."""
-    if not options.task_root.is_dir():
-        raise click.ClickException(f"--task-root {options.task_root} is not a directory")
-    try:
-        python = (
-            interpreter_for(options.task_root)
-            if options.python is None
-            else inspected(options.python)
-        )
-    except InterpreterError as error:
-        raise click.ClickException(str(error)) from error
-    variables = user_variables(options)
-    variables["ASGI_APP"] = options.app
-    variables.setdefault("ASGI_INVOKE_MODE", "response_stream" if door.streaming else "buffered")
-    variables.setdefault("AWS_LAMBDA_LOG_LEVEL", "INFO")
-    variables.setdefault("ASGI_LOG_ACCESS", "off")  # there is a line for each request here
-    config = FunctionConfig(
-        task_root=options.task_root.resolve(),
-        wrapper=layer / "bootstrap",
-        python=python.path,
-        environment=variables,
-        memory=options.memory,
-        timeout=options.timeout,
-        freeze=options.freeze,
-        max_concurrency=options.managed,
-        snap_start=options.snap_start,
-        limits=Limits() if options.limits else None,
-    )
-    if not options.debug:
-        return config
-    unhurried = {"ASGI_LIFESPAN_TIMEOUT": str(DAY), "ASGI_BACKGROUND_TIMEOUT": str(DAY)}
-    return replace(
-        config,
-        environment={**unhurried, **variables},
-        timeout=float(DAY),
-        init_timeout=float(DAY),
-        freeze=False,
-        limits=None,
-        debug=True,
-    )
-
-
-def without_deadline(door: Door) -> Door:
-    """The same front door, which waits as long as a debugger does."""
-    if isinstance(door, WebSocketApi):
-        return replace(door, time_limit=DAY, idle_limit=DAY, life_limit=DAY)
-    door.time_limit = None
-    return door
-
-
-def put_under_limits(config: FunctionConfig, terminal: Terminal) -> FunctionConfig:
-    """The configuration with the limits that this machine can enforce; says which it cannot."""
+def put_under_limits(served: list[Served], terminal: Terminal) -> list[Served]:
+    """The functions with the limits that this machine can enforce; says which it cannot."""
+    config = served[0].config
     if config.limits is None:
         reason = "--debug" if config.debug else "--no-limits"
         terminal.note(f"{reason}: files can be written, and memory is not limited")
-        return config
-    limits, missing = enforceable(config.limits)
+        return served
+    known, missing = enforceable(config.limits)
     for each in missing:
         terminal.note(f"not enforced on this machine: {each}")
-    return replace(config, limits=limits)
+
+    def limited(config: FunctionConfig) -> FunctionConfig:
+        wanted = config.limits or known
+        limits = replace(wanted, mounts=known.mounts, memory=known.memory)
+        return replace(config, limits=limits)
+
+    return [replace(each, config=limited(each.config)) for each in served]
 
 
 def tell_of_shell(config: FunctionConfig, terminal: Terminal) -> None:

@@ -1,4 +1,4 @@
-"""One `lamella run`: the function, its front door, and what watches the code."""
+"""One `lamella run`: functions, their front doors, and what watches the code."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ import termios
 
 from rich.markup import escape
 
+from lamella.front_doors.delivery import Throttled
 from lamella.local.config import FunctionConfig
 from lamella.local.edits import Edits
 from lamella.local.function import LocalFunction
 from lamella.local.gateway import Gateway
 from lamella.local.guard import Guard
 from lamella.local.invoke_api import InvokeApi
-from lamella.local.options import Door, Options
+from lamella.local.options import Options
+from lamella.local.project import Entrance, Served
+from lamella.local.router import Router, Way
 from lamella.local.routes import routes_of
 from lamella.local.sandbox import Failure
-from lamella.local.server import LocalServer
+from lamella.local.server import AnyGateway, LocalServer, origin_of
 from lamella.local.terminal import Terminal
 from lamella.local.waits import first_of
 from lamella.local.websockets.api import WebSocketApi, credentials_of
@@ -34,84 +37,145 @@ class Session:
     def __init__(
         self,
         options: Options,
-        config: FunctionConfig,
-        door: Door,
+        served: list[Served],
         listening: socket.socket,
         terminal: Terminal,
     ) -> None:
         self._options = options
-        self._door = door
+        self._served = served
         self._terminal = terminal
-        spread = options.spread or (2 if isinstance(door, WebSocketApi) and not config.debug else 1)
-        self._function = LocalFunction(
-            config,
-            concurrency=1 if config.debug else options.concurrency,
-            spread=spread,
-            log=terminal.written,
-            lambda_log=terminal.lambda_line,
-        )
         self._listening = listening
-        self._edits = Edits(config.task_root, options.watched) if options.reload else None
+        self._functions = [self._function(each) for each in served]
+        folders = [each.config.task_root for each in served]
+        self._edits = Edits(folders, options.watched) if options.reload else None
+        self._debug = served[0].config.debug
 
-    async def run(self) -> Failure | None:
+    async def run(self) -> tuple[Failure, FunctionConfig] | None:
         """Serve until a signal; the error of the first environment's init, or None."""
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stopped.set)
-        async with self._function, contextlib.AsyncExitStack() as stack:
-            if self._function.config.debug and sys.stdin.isatty():
+        async with contextlib.AsyncExitStack() as stack:
+            if self._debug and sys.stdin.isatty():
                 # A debugger that is killed leaves the terminal as its line editor had it.
                 modes = termios.tcgetattr(sys.stdin)
                 stack.callback(termios.tcsetattr, sys.stdin, termios.TCSADRAIN, modes)
-            warming = asyncio.ensure_future(self._function.warm())
-            await first_of(asyncio.wait([warming]), stopped.wait())
-            if not warming.done():
-                return None
-            if (failure := warming.result()) is not None:
-                return failure
+            for function in self._functions:
+                await stack.enter_async_context(function)
+            for function in self._functions:
+                warming = asyncio.ensure_future(function.warm())
+                await first_of(asyncio.wait([warming]), stopped.wait())
+                if not warming.done():
+                    return None
+                if (failure := warming.result()) is not None:
+                    return failure, function.config
             await self._serve(stopped)
             return None
 
     async def _serve(self, stopped: asyncio.Event) -> None:
-        door, config = self._door, self._function.config
-        gateway: Gateway | WebSocketGateway
-        if isinstance(door, WebSocketApi):
-            credentials = credentials_of(config.environment)
-            gateway = WebSocketGateway(
-                self._function, door, self._terminal.event, credentials, config.region
-            )
-        else:
-            gateway = Gateway(self._function, door, self._terminal.event)
-        invocations = InvokeApi(gateway, self._function, self._terminal.note)
-        guard = Guard(invocations, self._options.public_hosts, self._terminal.note)
-        websockets = isinstance(door, WebSocketApi)
+        gateways: list[Gateway | WebSocketGateway] = []
+        ways: list[Way] = []
+        invocations: list[InvokeApi] = []
+        hosts = hosts_of(self._served)
+        for served, function in zip(self._served, self._functions, strict=True):
+            for entrance in served.entrances:
+                gateway = self._gateway(function, entrance)
+                invoked = InvokeApi(gateway, function, self._terminal.note)
+                gateways.append(gateway)
+                invocations.append(invoked)
+                host = hosts[key_of(entrance)]
+                ways.append(
+                    Way(host, entrance.door, entrance.routes, function.config.name, invoked)
+                )
+        # Behind one door with one function every path is the function's.
+        whole: AnyGateway = invocations[0] if len(ways) == 1 else Router(ways, self._terminal.event)
+        guard = Guard(whole, self._options.public_hosts, self._terminal.note)
+        websockets = any(isinstance(way.door, WebSocketApi) for way in ways)
         server = LocalServer(guard, self._listening, websockets=websockets)
-        for line in welcome(self._options.app, door, server.origin):
-            self._terminal.show(line)
-        if self._edits is not None:
-            watched = ", ".join(map(str, self._edits.paths))
-            self._terminal.show(f"watching {escape(watched)} for changes\n")
-        routes = routes_of(config.task_root, self._options.app)
-        for line in to_try(door, server.origin, self._options.tries, routes):
-            self._terminal.show(escape(line))
-        self._terminal.show("")
+        self._greet(hosts, ways)
         serving = asyncio.ensure_future(server.serve())
         reloading = asyncio.ensure_future(self._reload(stopped))
         await first_of(stopped.wait(), asyncio.wait([serving]))
         self._terminal.note("stopping")
-        await invocations.close()
-        await gateway.close()
+        for each in (*invocations, *gateways):
+            await each.close()
         server.stop()
         await serving
         stopped.set()
         await reloading
+
+    def _function(self, served: Served) -> LocalFunction:
+        config = served.config
+        websockets = any(isinstance(each.door, WebSocketApi) for each in served.entrances)
+        return LocalFunction(
+            config,
+            concurrency=1 if config.debug else self._options.concurrency,
+            spread=self._options.spread or (2 if websockets and not config.debug else 1),
+            log=self._terminal.written,
+            lambda_log=self._terminal.lambda_line,
+        )
+
+    def _gateway(self, function: LocalFunction, entrance: Entrance) -> Gateway | WebSocketGateway:
+        door, config, report = entrance.door, function.config, self._terminal.event
+        if not isinstance(door, WebSocketApi):
+            return Gateway(function, door, report)
+        credentials = credentials_of(config.environment)
+        return WebSocketGateway(function, door, report, credentials, config.region)
+
+    def _greet(self, hosts: dict[str, str], ways: list[Way]) -> None:
+        """Say what is where, and what to try."""
+        port = self._listening.getsockname()[1]
+        seen = set[str]()
+        for served in self._served:
+            for entrance in served.entrances:
+                host = hosts[key_of(entrance)]
+                origin = f"http://{host}:{port}" if host else origin_of(self._listening)
+                if len(ways) == 1 or host not in seen:
+                    title = served.app if len(ways) == 1 else entrance.name
+                    for line in welcome(title, entrance.door, origin):
+                        self._terminal.show(line)
+                seen.add(host)
+                if len(ways) > 1:
+                    for route in entrance.routes:
+                        method, path = route
+                        self._terminal.show(escape(f"  {method} {path} -> {served.config.name}"))
+        if self._edits is not None:
+            watched = ", ".join(map(str, self._edits.paths))
+            self._terminal.show(f"\nwatching {escape(watched)} for changes\n")
+        if len(ways) == 1:
+            (served,) = self._served
+            app = served.config.environment.get("ASGI_APP", served.app)
+            routes = routes_of(served.config.task_root, app)
+            door, origin = served.entrances[0].door, origin_of(self._listening)
+            for line in to_try(door, origin, self._options.tries, routes):
+                self._terminal.show(escape(line))
+        self._terminal.show("")
 
     async def _reload(self, stopped: asyncio.Event) -> None:
         if self._edits is None:
             return
         async for paths in self._edits.edited(stopped):
             self._terminal.note(f"{paths} changed: the function starts anew")
-            await self._function.replace()
-            if (failure := await self._function.warm()) is not None:
-                self._terminal.note(f"it does not start: {failure.error_type}: {failure.message}")
+            for function in self._functions:
+                await function.replace()
+                with contextlib.suppress(Throttled):  # all are busy: the next event starts one
+                    if (failure := await function.warm()) is not None:
+                        words = f"{failure.error_type}: {failure.message}"
+                        self._terminal.note(f"it does not start: {words}")
+
+
+def key_of(entrance: Entrance) -> str:
+    """What tells front doors apart: an API is one, whatever functions are behind it."""
+    return f"{entrance.door.name} {entrance.name}"
+
+
+def hosts_of(served: list[Served]) -> dict[str, str]:
+    """A host for each front door: any ("") for the first API, or the first door, and a name below
+    localhost for each other one, since a Function URL has a host of its own on AWS as well."""
+    entrances = [each for one in served for each in one.entrances]
+    entrances.sort(key=lambda each: each.door.name == "url")  # stable: APIs first
+    hosts: dict[str, str] = {}
+    for each in entrances:
+        hosts.setdefault(key_of(each), f"{each.name.lower()}.localhost" if hosts else "")
+    return hosts
