@@ -349,7 +349,7 @@ def test_D11_the_scope_says_that_lamella_made_the_request(adapt: Any) -> None:
     for build in builders.HTTP_EVENTS.values():
         handler(build(), CONTEXT)
     http = [None] * len(builders.HTTP_EVENTS)
-    assert seen == [{"source": "sqs"}, {"source": "unknown"}, *http]
+    assert seen == [{"source": "sqs"}, {"source": "other"}, *http]
 
 
 @pytest.mark.parametrize(
@@ -386,6 +386,19 @@ def test_events_themselves_are_served_where_http_is_refused(adapt: Any) -> None:
     assert handler(rest_event("/hooks"), CONTEXT)["body"] == "Not Found"
     assert handler(rest_event("/events"), CONTEXT)["statusCode"] == 200
     assert handler(url_event("/hooks", method="HEAD"), CONTEXT)["body"] == ""
+
+
+def test_the_path_of_an_event_can_name_its_source(adapt: Any) -> None:
+    handler = adapt(Echo(), events_from_http="refuse", events_path="/in/{source}/now")
+    paths = [handler(event, CONTEXT)["path"] for event in (SQS_EVENT, {"any": "thing"}, [1])]
+    assert paths == ["/in/sqs/now", "/in/other/now", "/in/other/now"]
+    for path, status in {
+        "/in/s3/now": 404,
+        "/in//x/now/": 404,
+        "/in/now": 200,
+        "/in/": 200,
+    }.items():
+        assert handler(url_event(path), CONTEXT)["statusCode"] == status, path
 
 
 def test_the_numbers_of_an_answer_are_kept_for_awslambdaric(adapt: Any) -> None:

@@ -124,11 +124,23 @@ class Service:
         from lamella.sources.services import service_of
 
         event, settings = invocation.event, self.settings
+        if settings.commands and isinstance(event, dict) and "lamella.command" in event:
+            from lamella.commands import open_command
+
+            return open_command(invocation, outcome)
+        if settings.warmers:
+            from lamella.sources.warmers import ANSWER, is_warmer
+
+            if is_warmer(event):
+                outcome.send(ANSWER)
+                return None
         if not settings.events_path:
             outcome.fail(InvocationError(_UNSERVED))
             return None
+        service = service_of(event)
         try:
-            request = codec.decode(event, settings.events_path, invocation.raw)
+            path = settings.events_path.replace(codec.SOURCE, service)
+            request = codec.decode(event, path, invocation.raw)
         except BadEvent as error:
             logger.warning("Malformed event (%s): %s", "events", error)
             outcome.fail(InvocationError(str(error)))
@@ -142,7 +154,7 @@ class Service:
             return response.status
 
         cycle = self._http_cycle(request, invocation, BufferedSink(deliver), outcome)
-        cycle.scope["extensions"]["lamella.event"] = {"source": service_of(event)}
+        cycle.scope["extensions"]["lamella.event"] = {"source": service}
         return cycle
 
     def _open_websocket(self, invocation: Invocation, outcome: Outcome) -> Cycle | None:

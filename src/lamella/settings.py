@@ -35,6 +35,8 @@ class Settings(NamedTuple):
     exclude_headers: frozenset[bytes]
     events_path: str
     events_from_http: str
+    warmers: bool
+    commands: bool
     error_status: tuple[range, ...]
     deadline_margin_ms: int
     background_timeout: float
@@ -76,6 +78,8 @@ if TYPE_CHECKING:
         exclude_headers: Words
         events_path: str
         events_from_http: str
+        warmers: bool | str
+        commands: bool | str
         error_status: Words
         deadline_margin_ms: int | str
         background_timeout: float | str
@@ -168,8 +172,9 @@ TABLE = (
     Setting(
         "events_path",
         "/events",
-        values.to_path,
-        "The path to which events that are not HTTP are posted; empty: such events are refused",
+        values.to_events_path,
+        "The path to which events that are not HTTP are posted, such as `/events/{source}`; "
+        "empty: such events are refused",
         takes_empty=True,
     ),
     Setting(
@@ -177,6 +182,20 @@ TABLE = (
         "allow",
         values.one_of("allow", "refuse"),
         "`refuse`: an HTTP request for the path of events is answered with a 404",
+    ),
+    Setting(
+        "warmers",
+        "auto",
+        values.to_flag,
+        "`auto`: events that only keep the function warm are answered without the application; "
+        "`off`: they are events like any other",
+    ),
+    Setting(
+        "commands",
+        "off",
+        values.to_flag,
+        "`on`: callers of Invoke may run commands in the function, with `lamella invoke FUNCTION "
+        "-- python manage.py migrate`",
     ),
     Setting(
         "error_status",

@@ -129,11 +129,13 @@ def to_header_names(value: Any) -> frozenset[bytes]:
     return frozenset(to_header(word).encode() for word in to_words(value))
 
 
-def to_path(value: Any) -> str:
-    """A path, or "" for none."""
+def to_events_path(value: Any) -> str:
+    """A path, or "" for none; one of its segments may be `{source}`."""
     path = to_text(value)
     if path and not path.startswith("/"):
         raise ValueError("use a path that begins with /, for example /events")
+    if any(word != "{source}" for word in path.split("/") if "{" in word or "}" in word):
+        raise ValueError("use no braces but in a segment {source}, for example /events/{source}")
     return path
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lamella.sources.services import BY_EVENT_SOURCE, BY_KEYS, UNKNOWN, service_of
+from lamella.sources.services import BY_EVENT_SOURCE, BY_KEYS, OTHER, service_of
 from lamella.testing import events
 from tests.sources import samples
 
@@ -23,7 +23,7 @@ SAMPLES = {
     "powertools__s3Event": "s3",
     "powertools__snsEvent": "sns",
     "powertools__sqsEvent": "sqs",
-    "rust__sqs-batch-response": UNKNOWN,
+    "rust__sqs-batch-response": OTHER,
     "samcli__cloudwatch-ScheduledEvent": "eventbridge",
     "samcli__dynamodb-DynamoDBUpdate": "dynamodb",
     "samcli__kinesis-Kinesis": "kinesis",
@@ -65,16 +65,16 @@ EVENTS: dict[str, tuple[Any, str]] = {
         "cloudfront",
     ),
     "connect": ({"Name": "ContactFlowEvent", "Details": {}}, "connect"),
-    "no-connect": ({"Name": "Ada"}, UNKNOWN),
-    "null": (None, UNKNOWN),
-    "text": ("aws:sqs", UNKNOWN),
-    "empty": ({}, UNKNOWN),
-    "empty-list": ([], UNKNOWN),
-    "records-empty": ({"Records": []}, UNKNOWN),
-    "records-text": ({"Records": ["aws:sqs"]}, UNKNOWN),
-    "stranger": ({"Records": [{"eventSource": "aws:sqs\r\n"}]}, UNKNOWN),
-    "list-of-marks": ([{}, "awslogs"], UNKNOWN),  # values of a list, no keys
-    "odd": ({"Records": [{"eventSource": ["aws:sqs"]}]}, UNKNOWN),
+    "no-connect": ({"Name": "Ada"}, OTHER),
+    "null": (None, OTHER),
+    "text": ("aws:sqs", OTHER),
+    "empty": ({}, OTHER),
+    "empty-list": ([], OTHER),
+    "records-empty": ({"Records": []}, OTHER),
+    "records-text": ({"Records": ["aws:sqs"]}, OTHER),
+    "stranger": ({"Records": [{"eventSource": "aws:sqs\r\n"}]}, OTHER),
+    "list-of-marks": ([{}, "awslogs"], OTHER),  # values of a list, no keys
+    "odd": ({"Records": [{"eventSource": ["aws:sqs"]}]}, OTHER),
 }
 
 
@@ -84,7 +84,7 @@ def test_marks(event: Any, service: str) -> None:
 
 
 def test_a_name_can_be_a_segment_of_a_path() -> None:
-    names = {*BY_EVENT_SOURCE.values(), *(name for name, _ in BY_KEYS), UNKNOWN}
+    names = {*BY_EVENT_SOURCE.values(), *(name for name, _ in BY_KEYS), OTHER}
     assert all(name.replace("-", "").isalnum() and name == name.lower() for name in names)
 
 

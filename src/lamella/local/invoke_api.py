@@ -145,7 +145,7 @@ class InvokeApi:
                 self._log(f"{options['request_id']} waits in Lambda's queue: {throttled}")
                 await asyncio.sleep(SECONDS_A_MINUTE)
                 continue
-            again, words = asynchronous(event, result.status == "error", attempt)
+            again, words, _ = asynchronous(event, result.status == "error", attempt)
             if words:
                 self._log(f"{options['request_id']} (asynchronous) {words}")
             if again is None:

@@ -26,10 +26,14 @@ MAPPED = PARTIAL | {"mq", "documentdb"}
 
 
 class Verdict(NamedTuple):
-    """The event of the next attempt, None where there is none, and what the source does."""
+    """The event of the next attempt, None where there is none, and what the source does.
 
-    again: Any | None
+    `lost`: this was the last attempt, and something failed.
+    """
+
+    again: Any
     words: str
+    lost: bool = False
 
 
 def verdict(source: str, event: Any, result: bytes, failed: bool, attempt: int) -> Verdict:
@@ -38,7 +42,7 @@ def verdict(source: str, event: Any, result: bytes, failed: bool, attempt: int) 
         return _mapped(source, event, result, failed, attempt)
     if source in ASYNCHRONOUS:
         return asynchronous(event, failed, attempt)
-    return Verdict(None, "the invocation failed: its caller gets the error" if failed else "")
+    return Verdict(None, "the caller gets the error" if failed else "", failed)
 
 
 def asynchronous(event: Any, failed: bool, attempt: int) -> Verdict:
@@ -51,7 +55,7 @@ def asynchronous(event: Any, failed: bool, attempt: int) -> Verdict:
         minutes = "1 minute" if attempt == 1 else f"{attempt} minutes"
         return Verdict(event, f"{words}: Lambda tries again after {minutes}")
     lost = "the event goes to the function's OnFailure destination or dead-letter queue"
-    return Verdict(None, f"{words}: {lost}; without one it is lost")
+    return Verdict(None, f"{words}: {lost}; without one it is lost", lost=True)
 
 
 def _mapped(source: str, event: Any, result: bytes, failed: bool, attempt: int) -> Verdict:
@@ -77,7 +81,7 @@ def _mapped(source: str, event: Any, result: bytes, failed: bool, attempt: int) 
             if source == "sqs"
             else "the mapping gives up (MaximumRetryAttempts, MaximumRecordAgeInSeconds)"
         )
-        return Verdict(None, f"{words}. What failed comes again until {until}")
+        return Verdict(None, f"{words}. What failed comes again until {until}", lost=True)
     return Verdict(_batch(event, failures), f"{words}. What failed comes again")
 
 

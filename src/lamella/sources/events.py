@@ -14,6 +14,9 @@ from lamella.percent import segments
 from lamella.sources import body, paths
 from lamella.types import JSONText, Request, Response, Result
 
+SOURCE = "{source}"
+"""A segment of the path of events, in whose place the name of the event's service comes."""
+
 _SHOWN = 500  # characters of the application's answer in an error message
 
 
@@ -93,4 +96,9 @@ def is_path_of_events(path: str, root_path: str, events_path: str) -> bool:
     `/events`.
     """
     wanted = segments(events_path)
-    return wanted in (segments(path), segments(path.removeprefix(root_path)))
+    for found in (segments(path), segments(path.removeprefix(root_path))):
+        if len(found) == len(wanted) and all(
+            here in (segment, SOURCE) for here, segment in zip(wanted, found, strict=True)
+        ):
+            return True
+    return False

@@ -11,7 +11,7 @@ from typing import Any
 
 from lamella.types import Event
 
-UNKNOWN = "unknown"
+OTHER = "other"
 """An event without a mark: a direct invocation, Step Functions' own input, a rule of AWS IoT."""
 
 BY_EVENT_SOURCE = {
@@ -39,6 +39,7 @@ BY_KEYS: tuple[tuple[str, dict[str, str | None]], ...] = (
     ("cognito", {"identityPoolId": None, "datasetRecords": None}),
     ("bedrock-agent", {"messageVersion": None, "actionGroup": None}),
     ("step-functions", {"Execution": None, "StateMachine": None}),
+    ("durable", {"DurableExecutionArn": None, "CheckpointToken": None}),
     ("firehose", {"deliveryStreamArn": None, "records": None}),
     ("iot", {"protocolData": None, "connectionMetadata": None}),
     ("iot", {"templateArn": None, "certificateId": None}),
@@ -65,7 +66,7 @@ row that fits counts."""
 
 
 def service_of(event: Any) -> str:
-    """The name of the service that `event` came from, `UNKNOWN` where it has no mark.
+    """The name of the service that `event` came from, `OTHER` where it has no mark.
 
     EventBridge Pipes hand on a list of records as it is.
     """
@@ -73,7 +74,7 @@ def service_of(event: Any) -> str:
     records = whole.get("Records")
     first = records[0] if isinstance(records, list) and records else whole
     if not isinstance(first, dict):
-        return UNKNOWN
+        return OTHER
     if "cf" in first:  # what CloudFront asks before or after the origin answers
         return "cloudfront"
     written = str(first.get("eventSource") or first.get("EventSource"))
@@ -82,4 +83,4 @@ def service_of(event: Any) -> str:
     for name, marks in BY_KEYS:
         if all(key in whole and value in (None, whole[key]) for key, value in marks.items()):
             return name
-    return UNKNOWN
+    return OTHER

@@ -5,13 +5,12 @@
     events.sqs(bodies=["one", "two"])
 
 The local Lambda's front doors make the HTTP ones, so paths, queries, header maps and base64 are
-as AWS encodes them for that source.
+as AWS encodes them for that source. `lamella.testing.services` makes the others.
 """
 
 from __future__ import annotations
 
 import json as json_module
-import uuid
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -28,6 +27,22 @@ from lamella.front_doors import (
     RestApi,
 )
 from lamella.local.websockets import events as websocket
+from lamella.testing.services import bedrock_agent as bedrock_agent
+from lamella.testing.services import cloudwatch_logs as cloudwatch_logs
+from lamella.testing.services import cognito as cognito
+from lamella.testing.services import documentdb as documentdb
+from lamella.testing.services import dynamodb as dynamodb
+from lamella.testing.services import event_bridge as event_bridge
+from lamella.testing.services import iot as iot
+from lamella.testing.services import kafka as kafka
+from lamella.testing.services import kinesis as kinesis
+from lamella.testing.services import mq as mq
+from lamella.testing.services import other as other
+from lamella.testing.services import s3 as s3
+from lamella.testing.services import scheduler as scheduler
+from lamella.testing.services import sns as sns
+from lamella.testing.services import sqs as sqs
+from lamella.testing.services import step_functions as step_functions
 from lamella.types import Event
 
 if TYPE_CHECKING:
@@ -54,8 +69,6 @@ if TYPE_CHECKING:
 
 
 CONNECTION_ID = "R1kmxc2VNjMCFIA="
-REGION = "us-east-1"
-ACCOUNT = "123456789012"
 
 
 def function_url(**request: Unpack[RequestArguments]) -> Event:
@@ -150,70 +163,6 @@ def _handshake(
     connection_id: str, stage: str, **request: Unpack[RequestArguments]
 ) -> websocket.Handshake:
     return websocket.Handshake(connection_id, stage, http_request(HttpApi(), **request))
-
-
-def sqs(*, bodies: Iterable[str] = ("{}",), queue: str = "queue") -> Event:
-    """A batch of SQS messages; message ids are new ones."""
-    return {"Records": [_sqs_record(body, queue) for body in bodies]}
-
-
-def _sqs_record(body: str, queue: str) -> Event:
-    return {
-        "messageId": str(uuid.uuid4()),
-        "receiptHandle": "MessageReceiptHandle",
-        "body": body,
-        "attributes": {
-            "ApproximateReceiveCount": "1",
-            "SentTimestamp": "1767225600000",
-            "SenderId": ACCOUNT,
-            "ApproximateFirstReceiveTimestamp": "1767225600001",
-        },
-        "messageAttributes": {},
-        "eventSource": "aws:sqs",
-        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}",
-        "awsRegion": REGION,
-    }
-
-
-def sns(*, message: str = "{}", subject: str | None = None, topic: str = "topic") -> Event:
-    """An SNS notification."""
-    arn = f"arn:aws:sns:{REGION}:{ACCOUNT}:{topic}"
-    notification: Event = {
-        "Type": "Notification",
-        "MessageId": str(uuid.uuid4()),
-        "TopicArn": arn,
-        "Subject": subject,
-        "Message": message,
-        "Timestamp": "2026-01-01T00:00:00.000Z",
-        "MessageAttributes": {},
-    }
-    record = {
-        "EventSource": "aws:sns",
-        "EventVersion": "1.0",
-        "EventSubscriptionArn": f"{arn}:{uuid.uuid4()}",
-        "Sns": notification,
-    }
-    return {"Records": [record]}
-
-
-def event_bridge(
-    *,
-    detail: Mapping[str, Any] | None = None,
-    detail_type: str = "Scheduled Event",
-    source: str = "aws.events",
-) -> Event:
-    """An EventBridge event; by default that of a schedule."""
-    return {
-        "version": "0",
-        "id": str(uuid.uuid4()),
-        "detail-type": detail_type,
-        "source": source,
-        "account": ACCOUNT,
-        "time": "2026-01-01T00:00:00Z",
-        "region": REGION,
-        "resources": [],
-        "detail": dict(detail or {}),
-    }
 
 
 def http_request(

@@ -24,6 +24,7 @@ class Row(NamedTuple):
 
 COMMANDS = {
     "run": Row("lamella.local.run", "run", "local"),
+    "invoke": Row("lamella.tools.invoke", "invoke", "local"),
     "check": Row("lamella.tools.check.command", "check", "local"),
     "compile": Row("lamella.tools.compile", "compile_command", "local"),
     "layer": Row("lamella.tools.layer.command", "layer", "publish"),
