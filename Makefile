@@ -132,10 +132,8 @@ chaos: env layer ## Attack the layer in every way known (CHAOS_ARGS="--minutes 6
 	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 pins: env ## Resolve requirements/*.in into *.txt anew
-	$(PYTHON) -m venv .cache/uv
-	.cache/uv/bin/python -m pip install --quiet uv
 	cd requirements && for name in dev run sam cdk; do \
-	  ../.cache/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  ../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-header --no-emit-index-url --no-emit-find-links --output-file $$name.txt $$name.in || exit 1; \
 	done
 

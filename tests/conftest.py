@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,13 +19,27 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def opt(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The layer, built from this tree and unpacked, as Lambda does at /opt."""
-    folder = tmp_path_factory.mktemp("layer")
+def layer_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The layer, built from this tree once for all workers."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
     path = folder / "lamella-layer.zip"
-    build.build(build.ROOT, path)
-    archive.unpack(path, folder / "opt")
-    return folder / "opt"
+    with (folder / "layer.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            unfinished = folder / "unfinished"
+            build.build(build.ROOT, unfinished / path.name)
+            archive.unpack(unfinished / path.name, unfinished / "opt")
+            (unfinished / "opt").rename(folder / "opt")
+            (unfinished / path.name).rename(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def opt(layer_zip: Path) -> Path:
+    """The layer unpacked, as Lambda does at /opt. Nothing may write there."""
+    return layer_zip.parent / "opt"
 
 
 @pytest.fixture(scope="session", params=pythons.find(), ids=lambda python: str(python.minor))
@@ -30,3 +47,20 @@ def python(request: pytest.FixtureRequest) -> pythons.Python:
     """Each supported Python of this machine."""
     found: pythons.Python = request.param
     return found
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what share of the tests ran, and for each reason why others did not what to do."""
+    stats = terminalreporter.stats
+    outcomes = ("passed", "failed", "skipped", "xfailed", "error")
+    total = sum(len(stats.get(outcome, ())) for outcome in outcomes)
+    why: Counter[str] = Counter()
+    for report in stats.get("skipped", ()):
+        _, _, reason = report.longrepr
+        why[reason.removeprefix("Skipped: ")] += 1
+    if not total:
+        return
+    ran = total - why.total()
+    terminalreporter.section(f"{ran:,} of {total:,} tests ran ({100 * ran // total} %)")
+    for reason, count in why.most_common():
+        terminalreporter.line(f"{count:6,} skipped: {reason}")

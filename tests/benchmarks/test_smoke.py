@@ -11,7 +11,6 @@ from benchmarks import BenchmarkError, measures, site
 from benchmarks.environment import Environment
 from benchmarks.measures import Counts
 from benchmarks.ways import ASYNCIO, BOOTSTRAP, FLOOR, HANDLER, MANGUM, SERVE, Site
-from layer import build
 
 OURS = (BOOTSTRAP, SERVE, HANDLER)
 
@@ -19,11 +18,10 @@ FEW = Counts(warm_up=2, invocations=5, rounds=1, starts=1, answers=1, few=1, fir
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Site:
+def place(layer_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> Site:
     """The running interpreter with this tree's layer and the benchmark's functions."""
     folder = tmp_path_factory.mktemp("bench")
-    build.build(build.ROOT, folder / "layer.zip")
-    return site.prepare(sys.executable, folder / "layer.zip", folder)
+    return site.prepare(sys.executable, layer_zip, folder)
 
 
 @pytest.mark.parametrize("way", [FLOOR, *OURS, MANGUM])

@@ -16,6 +16,7 @@ import pytest
 from layer import pythons
 from layer.pythons import Python
 from tests.e2e.packages import installed
+from tests.waiting import is_running
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fastapi"
 THIS_PYTHON = next(p for p in pythons.find() if p.version[:2] == sys.version_info[:2])
@@ -154,15 +155,13 @@ def test_an_unhandled_error_is_a_500_and_a_traceback_in_the_log(served: Served) 
     assert "this is the example's unhandled error" in served.log.read_text()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_ctrl_c_runs_shutdown_and_leaves_no_process_behind(served: Served) -> None:
-    group = served.process.pid
+    pid = served.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    assert children
     served.stop()
     text = served.log.read_text()
     assert served.process.returncode == 0
     assert text.count("\tstarting") == text.count("\tstopping") > 0
-    assert _children_of(group) == []
-
-
-def _children_of(pid: int) -> list[str]:
-    listed = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True)
-    return listed.stdout.decode().split("\n")[:-1]
+    assert not [child for child in children if is_running(int(child))]

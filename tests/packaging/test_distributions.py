@@ -61,10 +61,9 @@ def run(*words: str, cwd: Path, python: str = sys.executable, **variables: str) 
 
 def environment(folder: Path, dist: Path, requirement: str) -> Path:
     """The `bin` of an environment with `requirement` from a local index, and nothing else."""
-    venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
-    pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    run(*pip, "--find-links", str(dist), requirement, cwd=folder, python=str(python))
+    venv.create(folder)
+    options = ("--quiet", "--python", str(folder), "--find-links", str(dist))
+    run("-m", "uv", "pip", "install", *options, requirement, cwd=folder)
     return folder / "bin"
 
 
@@ -125,7 +124,9 @@ def test_an_sdist_builds_the_same_wheel_without_the_network(
 ) -> None:
     (sdist,) = dist.glob(f"{name}-0*.tar.gz")
     with tarfile.open(sdist) as archive:
-        archive.extractall(tmp_path, filter="data")
+        # What extractall(filter="data") is from Python 3.11.4 on.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(tmp_path)
     (source,) = tmp_path.iterdir()
     run("-m", "hatchling", "build", "-d", str(tmp_path / "again"), "-t", "wheel", cwd=source)
     (first,), (again,) = dist.glob(f"{name}-0*.whl"), (tmp_path / "again").glob("*.whl")

@@ -12,6 +12,7 @@ import anyio.abc
 import pytest
 
 from lamella.types import Message, Receive, Scope, Send
+from tests.waiting import until
 from tests.websocket.api_gateway import listening
 from tests.websocket.driver import driving, read_ahead, side_by_side
 
@@ -395,7 +396,7 @@ async def with_a_broker(receive: Receive, send: Send) -> None:
     async def publish() -> None:
         while True:
             text = (await receive())["text"]
-            await asyncio.sleep(0.05)
+            await until(lambda: bool(subscribed))
             for queue in subscribed:
                 queue.put_nowait(text)
 
