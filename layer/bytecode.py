@@ -22,8 +22,9 @@ INSTALLED_AT = "/opt/"
 # Three things are left out, which together are more than a third of the bytes that a cold start
 # reads: docstrings (optimize=2, which also drops assert statements: in the package they only
 # tell the type checker what is so), column numbers (no_debug_ranges: tracebacks lose the ^^^
-# below a line of Lamella's, not of the application's), and the annotations of functions, which
-# nothing reads when they run; those of classes stay, because NamedTuple makes fields of them.
+# below a line of Lamella's, not of the application's), and annotations, which nothing reads when
+# the code runs. NamedTuple makes fields of those of classes: they stay, with None for a type,
+# because NamedTuple would compile the text of each (with all of them, a tenth of Lamella's import).
 # The sources beside it have everything.
 # The file keeps the ordinary name, which an interpreter started without -O looks for.
 _OPTIONS = ("-s", "-S", "-B", "-X", "no_debug_ranges")
@@ -41,6 +42,13 @@ class WithoutAnnotations(ast.NodeTransformer):
                 each.annotation = None
         return node
     visit_AsyncFunctionDef = visit_FunctionDef
+    def visit_AnnAssign(self, node):
+        node.annotation = ast.Constant(None, lineno=node.lineno, col_offset=node.col_offset)
+        return node
+    def visit_ImportFrom(self, node):
+        if node.module == "__future__":  # annotations are no text then, but the None itself
+            node.names = [each for each in node.names if each.name != "annotations"]
+        return node if node.names else None
 for line in sys.stdin.read().splitlines():
     source, target, shown = line.split("\\t")
     with open(source, "rb") as file:

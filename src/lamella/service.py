@@ -6,7 +6,7 @@ All ways in share this. They differ in the `Outcome` that they pass: where a res
 from __future__ import annotations
 
 import logging
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from lamella import records
 from lamella.asgi.http import HTTPCycle
@@ -14,7 +14,6 @@ from lamella.asgi.lifespan import Lifespan
 from lamella.errors import BadEvent, InvocationError, ResponseTooLarge
 from lamella.interfaces import adapt
 from lamella.invocation import Invocation
-from lamella.ports import Cycle, Outcome, Sink, StreamingOutcome
 from lamella.response.sinks import BufferedSink, StreamedSink, plain
 from lamella.response.wire import Limit, check_size
 from lamella.served import Served
@@ -23,6 +22,9 @@ from lamella.sources.fields import asks_for_head
 from lamella.sources.preparation import Preparation
 from lamella.sources.registry import Codec, Family, Source, StreamingCodec, find, load, preload
 from lamella.types import AnyASGIApp, Event, Request, Response, Scope
+
+if TYPE_CHECKING:
+    from lamella.ports import Cycle, Outcome, Sink, StreamingOutcome
 
 logger = logging.getLogger("lamella")
 
@@ -97,7 +99,7 @@ class Service:
     ) -> Sink:
         """Where the answer to an HTTP request goes; `head`: without its body."""
         if source.name in self._streamed:  # only on the way in whose outcomes can
-            stream = cast(StreamingOutcome, outcome).stream()
+            stream = cast("StreamingOutcome", outcome).stream()
             return StreamedSink(stream, cast(StreamingCodec, codec).prelude, head)
         text_types = self.settings.text_types
 

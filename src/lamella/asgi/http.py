@@ -18,10 +18,13 @@ import time
 from collections.abc import Iterable
 from enum import Enum
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from lamella.errors import FATAL, ApplicationError, ClientDisconnected, described, message_of
-from lamella.ports import Sink
 from lamella.types import TOKEN, ASGIApp, Headers, Message, Scope
+
+if TYPE_CHECKING:
+    from lamella.ports import Sink
 
 logger = logging.getLogger("lamella")
 

@@ -12,12 +12,15 @@ import time
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from functools import partial
+from typing import TYPE_CHECKING
 
 from lamella.life import leftovers
 from lamella.life.leftovers import GRACE, AnyTask
-from lamella.ports import Cycle
 from lamella.settings import Settings
 from lamella.types import ASGIApp
+
+if TYPE_CHECKING:
+    from lamella.ports import Cycle
 
 access = logging.getLogger("lamella.access")
 logger = logging.getLogger("lamella")

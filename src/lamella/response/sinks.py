@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lamella.ports import Stream
 from lamella.response.wire import encode_prelude
 from lamella.types import Headers, Response
+
+if TYPE_CHECKING:
+    from lamella.ports import Stream
 
 HEADERS_PATIENCE = 0.05
 """Seconds that status and headers wait for the first body bytes, to leave in one write with

@@ -160,10 +160,13 @@ async def connect(address: str) -> Connection:
         )
     loop = asyncio.get_running_loop()
     try:
-        _, connection = await asyncio.wait_for(
-            loop.create_connection(lambda: Connection(loop), host, int(port)), CONNECT_TIMEOUT
-        )
-    except (TimeoutError, OSError, OverflowError) as error:
+        # A plain socket, although the event loop waits for it: the Runtime API is on this machine,
+        # where a connection is made or refused at once. asyncio's own way costs several turns of
+        # the event loop, and each streamed answer needs a new connection.
+        sock = socket.create_connection((host, int(port)), CONNECT_TIMEOUT)
+        sock.setblocking(False)
+        _, connection = await loop.create_connection(lambda: Connection(loop), sock=sock)
+    except (OSError, OverflowError) as error:
         raise RuntimeApiError(
             f"No connection to the Runtime API at AWS_LAMBDA_RUNTIME_API={address!r}: "
             f"{error or type(error).__name__}"

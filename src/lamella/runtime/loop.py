@@ -11,14 +11,13 @@ from contextvars import copy_context
 from functools import partial
 from json import JSONDecoder, loads  # as they are, whatever the application patches
 from time import monotonic, time
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lamella.errors import FATAL, InvocationError, described
 from lamella.invocation import Invocation, set_current
 from lamella.life import freeze
 from lamella.life.leftovers import task_factory
 from lamella.life.supervision import Alarm, margin_of, supervise
-from lamella.ports import Cycle
 from lamella.response.wire import encode_result
 from lamella.runtime import forks, logs
 from lamella.runtime.client import FATAL_STATUS, NextInvocation, RuntimeClient, StreamedPost
@@ -26,6 +25,9 @@ from lamella.runtime.ending import exit_status, leave
 from lamella.runtime.ric import lambda_context
 from lamella.service import Service
 from lamella.types import Result
+
+if TYPE_CHECKING:
+    from lamella.ports import Cycle
 
 logger = logging.getLogger("lamella")
 
@@ -49,7 +51,7 @@ class Running(NamedTuple):
 # An eager task runs to its first wait at once, not in the event loop's next turn.
 _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
-InFlight = dict[Cycle, Running]
+InFlight = dict["Cycle", Running]
 """What runs, by cycle: for shutdown, and for the watchdog. Only the event loop's thread changes
 it; the watchdog copies it."""
 

@@ -12,11 +12,14 @@ import sys
 import threading
 import time
 import traceback
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from lamella.invocation import set_current
-from lamella.ports import Cycle
 from lamella.runtime.loop import InFlight
+
+if TYPE_CHECKING:
+    from lamella.ports import Cycle
 
 logger = logging.getLogger("lamella")
 

@@ -92,7 +92,8 @@ def mount(request: Request, base_path: str, mode: str) -> Request:
 
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?"
-_HOST = re.compile(
+# Compiled on first use: that would take longer than the rest of this module's import.
+_HOST = (
     rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[(?P<address>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{{1,5}}))?"
 )
 _LONGEST = 255 + len(":65535")  # characters; names: RFC 1035, section 2.3.4
@@ -153,7 +154,7 @@ def _with(headers: Headers, name: bytes, value: bytes) -> Headers:
 
 def is_host(value: str) -> bool:
     """Whether `value` is a host name or an address, with a port or without."""
-    found = _HOST.fullmatch(value) if len(value) <= _LONGEST else None
+    found = re.fullmatch(_HOST, value) if len(value) <= _LONGEST else None
     if found is None:
         return False
     address, port = found["address"], found["port"]
