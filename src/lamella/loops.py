@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+from functools import partial
+from typing import Any
 
 from lamella.errors import SettingError
 
@@ -10,8 +14,25 @@ from lamella.errors import SettingError
 def new_loop(name: str) -> asyncio.AbstractEventLoop:
     """A new loop of the kind that `ASGI_LOOP` names: "auto", "asyncio" or "uvloop".
 
+    In a forked child, a SystemExit or KeyboardInterrupt that comes back to the loop ends the child.
     Raises `SettingError` where uvloop is asked for and is not there.
     """
+    loop = _made(name)
+    if sys.version_info >= (3, 14):
+        # A task's step then fails in a child, whose running loop Python has unset: the loop would
+        # take the exit for the context of that failure, report it and run on for ever.
+        os.register_at_fork(after_in_child=partial(loop.set_exception_handler, _raise_exit))
+    return loop
+
+
+def _raise_exit(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    raised = getattr(context.get("exception"), "__context__", None)
+    if isinstance(raised, SystemExit | KeyboardInterrupt):
+        raise raised
+    loop.default_exception_handler(context)
+
+
+def _made(name: str) -> asyncio.AbstractEventLoop:
     if name != "asyncio":
         try:
             import uvloop  # type: ignore[import-not-found]  # the function's, where it has one

@@ -14,8 +14,21 @@ from tests.e2e.judges import Judge, LocalJudge, RieJudge, find_rie, managed_rie_
 
 FUNCTION = Path(__file__).parent / "function"
 
+# Python 3.15 knows patterns here. What Lamella uses of Python is to be there in the next one, too.
+STRICT = {
+    "PYTHONWARNINGS": ",".join(
+        rf"error::{kind}:/lamella(\..*)?/"
+        for kind in ("DeprecationWarning", "PendingDeprecationWarning")
+    )
+}
+
 StartJudge = Callable[..., AbstractAsyncContextManager[Judge]]
 StartLocal = Callable[..., AbstractAsyncContextManager[LocalJudge]]
+
+
+def strict(python: Python) -> dict[str, str]:
+    """The variables that make an error of what Lamella uses and Python is to lose."""
+    return STRICT if python.version >= (3, 15) else {}
 
 
 @pytest.fixture(params=["local", "rie"])
@@ -41,7 +54,7 @@ def start(request: pytest.FixtureRequest, opt: Path, python: Python) -> StartJud
     ) -> AsyncIterator[Judge]:
         if concurrency is not None and kind is RieJudge and (why := managed_rie_refusal()):
             pytest.skip(f"AWS's emulator cannot play managed instances here: {why}")
-        variables = {"ASGI_APP": app, **environ}
+        variables = {"ASGI_APP": app, **strict(python), **environ}
         modes = {"concurrency": concurrency, "snap_start": snap_start}
         async with kind(opt, python.path, FUNCTION, variables, **modes) as judge:
             yield judge
@@ -60,7 +73,7 @@ def start_local(opt: Path, python: Python) -> StartLocal:
     async def start(
         app: str = "bare:app", options: dict[str, Any] | None = None, **environ: str
     ) -> AsyncIterator[LocalJudge]:
-        variables = {"ASGI_APP": app, **environ}
+        variables = {"ASGI_APP": app, **strict(python), **environ}
         async with LocalJudge(opt, python.path, FUNCTION, variables, **options or {}) as judge:
             yield judge
 

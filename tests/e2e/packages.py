@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from layer.pythons import Python
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +31,13 @@ def installed(python: Python, name: str, *requirements: str) -> Path:
         if not folder.exists():
             _install(python, folder, requirements)
     return folder
+
+
+def uvloop(python: Python) -> Path:
+    """The folder that holds uvloop; skips where it would have to be compiled."""
+    if python.version >= (3, 15):
+        pytest.skip(f"uvloop 0.22.1 has no wheel for Python {python.minor}")
+    return installed(python, "uvloop", "uvloop==0.22.1")
 
 
 def _install(python: Python, folder: Path, requirements: tuple[str, ...]) -> None:

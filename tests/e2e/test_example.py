@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from layer import pythons
 from layer.pythons import Python
 from tests.e2e.packages import installed
-from tests.waiting import is_running
+from tests.waiting import is_running, until
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fastapi"
 THIS_PYTHON = next(p for p in pythons.find() if p.version[:2] == sys.version_info[:2])
@@ -152,7 +153,7 @@ def test_an_unhandled_error_is_a_500_and_a_traceback_in_the_log(served: Served) 
     reply = served.client.get("/error")
     assert reply.status_code == 500
     assert "unhandled error" not in reply.text
-    assert "this is the example's unhandled error" in served.log.read_text()
+    asyncio.run(until(lambda: "the example's unhandled error" in served.log.read_text()))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -19,7 +19,7 @@ import pytest
 from layer.pythons import Python
 from tests.e2e.conftest import FUNCTION, StartLocal
 from tests.e2e.judges import LocalJudge
-from tests.e2e.packages import installed
+from tests.e2e.packages import installed, uvloop
 from tests.events import url_event
 from tests.waiting import until
 
@@ -121,7 +121,7 @@ async def test_a_child_that_comes_back_ends_and_answers_nobody(start_local: Star
 
 
 async def test_children_under_uvloop(start_local: StartLocal, python: Python) -> None:
-    packages = installed(python, "uvloop", "uvloop==0.22.1")
+    packages = uvloop(python)
     async with start_local("processes:app", ASGI_LOOP="uvloop", PYTHONPATH=str(packages)) as judge:
         assert await ask(judge, "/pipe", "spawn") == [42, 0]
         assert await ask(judge, "/term_at_once", "fork&here") == [-15] * 10

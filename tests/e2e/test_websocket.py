@@ -40,7 +40,11 @@ def config(way: str, opt: Path, python: Python) -> FunctionConfig:
             FUNCTION, opt / "bootstrap", python=python.path, environment=VARIABLES
         )
     ric = installed(python, "awslambdaric", "awslambdaric==4.2.2")
-    variables = {**VARIABLES, "PYTHONPATH": f"{FUNCTION}:{opt}/python:{ric}"}
+    variables = {
+        **VARIABLES,
+        "PYTHONPATH": f"{FUNCTION}:{opt}/python:{ric}",
+        "LAMBDA_DISABLE_PREVIEW_WARN": "1",  # awslambdaric's warning of a new runtime
+    }
     command = (python.path, "-m", "awslambdaric", "lamella.handler")
     return FunctionConfig(FUNCTION, command=command, python=python.path, environment=variables)
 

@@ -19,7 +19,7 @@ Content = dict[str, bytes]
 IMPORT_ALL = """
 import importlib.machinery, pkgutil, sys
 
-def refuse(self, data, path, **options):
+def refuse(self, data, path, *more, **options):
     raise SystemExit(f"compiled {path}")
 
 import asyncio, http, json, logging  # the standard library may be compiled

@@ -26,10 +26,10 @@ import importlib.machinery, sys
 folder, count = sys.argv[1], 0
 loader = importlib.machinery.SourceFileLoader
 compiles = loader.source_to_code
-def counted(self, data, path, **options):
+def counted(self, data, path, *more, **options):
     global count
     count += path.startswith(folder)
-    return compiles(self, data, path, **options)
+    return compiles(self, data, path, *more, **options)
 loader.source_to_code = counted
 sys.path.insert(0, folder)
 import main

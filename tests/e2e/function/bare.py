@@ -147,7 +147,7 @@ async def modules(scope, receive, send):
     lamella = [m for n, m in sorted(sys.modules.items()) if n.split(".")[0] == "lamella"]
     content = {
         "files": [m.__file__ for m in lamella],
-        "cached": [m.__cached__ for m in lamella],
+        "cached": [m.__spec__.cached for m in lamella],
         "path": sys.path,
         "environ": dict(os.environ),
     }

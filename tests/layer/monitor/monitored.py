@@ -15,7 +15,8 @@ async def app(scope, receive, send):
         await send({"type": "lifespan.shutdown.complete"})
         return
     watched = sitecustomize.folder
-    files = [getattr(module, "__cached__", None) or "" for module in list(sys.modules.values())]
+    specs = [getattr(module, "__spec__", None) for module in list(sys.modules.values())]
+    files = [spec.cached or "" for spec in specs if spec]
     modules = [path.removeprefix(watched) for path in files if path.startswith(watched)]
     content = {**sitecustomize.report(), "modules": modules}
     await send({"type": "http.response.start", "status": 200, "headers": []})
