@@ -6,12 +6,16 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "examples" / "deploy"
 TOOLS = ("sam", "cdk", "terraform", "serverless")
+
+WITH_PIP = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+"""A PATH with the tests' own environment first: it has pip, which Debian's Python lacks, and uv."""
 
 STREAMING = {
     "AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap",

@@ -13,10 +13,19 @@ import yaml
 
 from lamella.tools.check.bytecode import modules
 from layer import pythons
-from tests.deploy.projects import DEPLOY, ROOT, STREAMING, TOOLS, copied, hcl, parsed_hcl, run
+from tests.deploy.projects import (
+    DEPLOY,
+    ROOT,
+    STREAMING,
+    TOOLS,
+    WITH_PIP,
+    copied,
+    hcl,
+    parsed_hcl,
+    run,
+)
 
 TERRAFORM = shutil.which("terraform")
-UV = shutil.which("uv")
 PYTHON_3_13 = next((each.path for each in pythons.find() if each.minor == "3.13"), None)
 
 
@@ -54,7 +63,7 @@ def test_nobodys_account_is_written_down() -> None:
 def test_the_build_script_makes_a_function_for_arm64(tmp_path: Path) -> None:
     """Wheels for Lambda's platform, whatever machine builds; and only those."""
     project = copied("terraform", tmp_path)
-    run("sh", "build.sh", cwd=project)
+    run("sh", "build.sh", cwd=project, PATH=WITH_PIP)
     natives = [path.name for path in (project / "build").rglob("*.so")]
     assert natives
     assert all("cpython-313-aarch64-linux-gnu" in name for name in natives)
@@ -62,7 +71,6 @@ def test_the_build_script_makes_a_function_for_arm64(tmp_path: Path) -> None:
     assert len(list(modules(project / "build"))) > 100
 
 
-@pytest.mark.skipif(UV is None, reason="uv is not on PATH: its build script is untried")
 @pytest.mark.skipif(PYTHON_3_13 is None, reason="uv needs a python3.13, to lock and to build")
 @pytest.mark.timeout(300)
 def test_the_uv_project_is_built_from_its_lock(layer_package: Path, tmp_path: Path) -> None:
@@ -71,8 +79,8 @@ def test_the_uv_project_is_built_from_its_lock(layer_package: Path, tmp_path: Pa
     for where in (ROOT, ROOT / "layer" / "distribution"):
         run(sys.executable, "-m", "hatchling", "build", "-d", dist, "-t", "wheel", cwd=where)
     project = copied("uv", tmp_path)
-    options = {"UV_FIND_LINKS": str(dist), "UV_PYTHON": str(PYTHON_3_13)}
-    run(UV, "lock", cwd=project, **options)
+    options = {"UV_FIND_LINKS": str(dist), "UV_PYTHON": str(PYTHON_3_13), "PATH": WITH_PIP}
+    run("uv", "lock", cwd=project, **options)
     run("./build.sh", cwd=project, **options)
     build = project / "build"
     assert {"main.py", "fastapi", "lamella"} <= {path.name for path in build.iterdir()}
