@@ -81,10 +81,14 @@ class Desk:
     async def ask(self, path: str = "/", **request: Any) -> Delivered:
         fields = {"method": "GET", "raw_path": path, "query": "", "headers": []}
         sent = HttpRequest(**{**fields, **request})
-        return await deliver(self.door, self.function, sent, self.log.append)
+        delivered = await deliver(self.door, self.function, sent)
+        if why := delivered.because:
+            asked = f"{delivered.response.status} for {sent.method} {sent.raw_path}"
+            self.log.append(f"{self.door.name}: {asked}, because {why}")
+        return delivered
 
     async def get(self, path: str = "/", **request: Any) -> HttpResponse:
-        response, rest = await self.ask(path, **request)
+        response, rest, *_ = await self.ask(path, **request)
         assert rest is None
         return response
 
@@ -119,7 +123,7 @@ async def test_statuses_that_have_no_body(status: int) -> None:
 async def test_the_answer_to_head_has_the_length_and_no_body() -> None:
     response = await Desk(HttpApi(), result(statusCode=200, body="four")).get(method="HEAD")
     assert (response.body, values(response, "content-length")) == (b"", ["4"])
-    response, rest = await Desk(FunctionUrl(), stream(HEAD + b"one", b"two")).ask(method="HEAD")
+    response, rest, *_ = await Desk(FunctionUrl(), stream(HEAD + b"one", b"two")).ask(method="HEAD")
     assert rest is not None
     assert (response.status, response.body, [piece async for piece in rest]) == (201, b"", [])
 
@@ -134,7 +138,7 @@ async def test_the_answer_to_head_has_the_length_and_no_body() -> None:
 )
 async def test_the_size_of_a_request(door: FrontDoor, body: str, status: int) -> None:
     desk = Desk(door, stream(HEAD))
-    response, _ = await desk.ask(method="POST", headers=TEXT, body=body.encode())
+    response, *_ = await desk.ask(method="POST", headers=TEXT, body=body.encode())
     if status:
         assert (response.status, desk.function.events) == (413, [])
         assert "because the request is too large: the " in desk.log[0]
@@ -166,7 +170,7 @@ async def test_a_time_limit_does_not_end_a_stream_that_has_begun() -> None:
         answer.put(HEAD)
 
     desk = Desk(RestApi(streaming=True, time_limit=0.05), begun)
-    response, rest = await desk.ask("/prod")
+    response, rest, *_ = await desk.ask("/prod")
     await asyncio.sleep(0.06)
     desk.function.answers[0].put(b"late")
     desk.function.answers[0].end()
@@ -212,7 +216,7 @@ async def test_no_environment_is_free() -> None:
 
 
 async def test_a_stream_and_its_end() -> None:
-    response, rest = await Desk(FunctionUrl(), stream(HEAD + b"one", b"two")).ask()
+    response, rest, *_ = await Desk(FunctionUrl(), stream(HEAD + b"one", b"two")).ask()
     assert rest is not None
     assert (response.status, response.body) == (201, b"one")
     assert values(response, "x-a") == ["b"]
@@ -223,7 +227,7 @@ async def test_a_stream_and_its_end() -> None:
 
 async def test_a_function_url_takes_a_stream_without_prelude() -> None:
     desk = Desk(FunctionUrl(), stream(b"raw", content_type="text/plain"))
-    response, rest = await desk.ask()
+    response, rest, *_ = await desk.ask()
     assert rest is not None
     assert (response.status, values(response, "content-type")) == (200, ["text/plain"])
     assert [piece async for piece in rest] == [b"raw"]
@@ -235,7 +239,7 @@ async def test_a_stream_that_breaks_off() -> None:
         answer.put(HEAD)
         answer.fail(ERROR)
 
-    _, rest = await Desk(FunctionUrl(), broken).ask()
+    _, rest, *_ = await Desk(FunctionUrl(), broken).ask()
     assert rest is not None
     with pytest.raises(BrokenOff, match=r"broke off: Function\.Lost: it"):
         [piece async for piece in rest]
