@@ -17,11 +17,13 @@ _BYTECODE = re.compile(r"\.cpython-(\d)(\d+)\.pyc$")
 
 
 class Budget(NamedTuple):
-    """Limits in bytes; budget.toml says of what."""
+    """Limits in bytes, `files` a number; budget.toml says of what."""
 
     zip: int
     unpacked: int
     minor: int
+    start: int
+    files: int
 
 
 class Sizes(NamedTuple):

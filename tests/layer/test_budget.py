@@ -11,8 +11,11 @@ import pytest
 from layer import BuildError, archive, budget
 from layer.budget import Budget
 
-ROOMY = Budget(zip=1_000_000, unpacked=1_000_000, minor=1_000_000)
-TEXT = "[zip]\nlimit = 1_000\n[unpacked]\nlimit = 2_000\n[minor]\nlimit = 3_000\n"
+ROOMY = Budget(*[1_000_000] * 5)
+TEXT = (
+    "[zip]\nlimit = 1_000\n[unpacked]\nlimit = 2_000\n[minor]\nlimit = 3_000\n"
+    "[start]\nlimit = 4_000\n[files]\nlimit = 5\n"
+)
 
 
 def test_the_layer_keeps_within_its_budget(layer_zip: Path) -> None:
@@ -24,7 +27,7 @@ def test_the_layer_keeps_within_its_budget(layer_zip: Path) -> None:
 def test_every_limit_is_read(tmp_path: Path) -> None:
     path = tmp_path / "budget.toml"
     path.write_text(TEXT)
-    assert budget.load(path) == Budget(zip=1000, unpacked=2000, minor=3000)
+    assert budget.load(path) == Budget(1000, 2000, 3000, start=4000, files=5)
 
 
 @pytest.mark.parametrize("text", ["[zip]\n", TEXT.replace("2_000", '"2 KB"')])

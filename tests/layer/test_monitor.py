@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from layer import bytecode
+from layer import budget, bytecode
 from layer.pythons import Python
 from tests.layer import monitoring
 
@@ -29,6 +29,12 @@ async def test_a_start_uses_the_bytecode_as_it_is(opt: Path, python: Python, mod
     assert monitoring.faults(report) == {}
     assert set(report["loaded"]) == set(report["modules"])
     assert bytecode.cached(MODULE, python) in report["loaded"]
+    # What a cold start waits for: every file that it reads from the layer, and its bytes.
+    read = [opt / "python" / name for name in set(report["loaded"])]
+    read += [opt / "bootstrap", opt / "lamella/runtime.py"]
+    limits = budget.load()
+    assert len(read) <= limits.files
+    assert sum(path.stat().st_size for path in read) <= limits.start
 
 
 def remove(source: Path, pyc: Path, python: Python) -> None:
