@@ -175,11 +175,18 @@ def hoard(request_id: str, event: Event, _headers: dict[str, str]) -> None:
     respond(request_id, "hoarded")
 
 
+def debug(request_id: str, event: Event, _headers: dict[str, str]) -> None:
+    """Stop in a debugger; answer with what was made of `value` there."""
+    value = event["value"]
+    breakpoint()
+    respond(request_id, {"value": value, "pid": os.getpid()})
+
+
 ACTIONS = {
     action.__name__: action
     for action in (
         *(echo, environ, result, error, sleep, late, crash),
-        *(stream, flood, overrun, write, hoard),
+        *(stream, flood, overrun, write, hoard, debug),
     )
 }
 

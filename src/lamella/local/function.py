@@ -100,16 +100,7 @@ class LocalFunction:
 
         `options` as in InvokeOptions.
         """
-        environment = self._free()
-        if environment is None and self._warming.locked():
-            async with self._warming:  # what is being started is for this event
-                environment = self._free()
-        if environment is None:
-            running = itertools.chain(*self._busy.values())
-            if finishing := [answer.finished() for answer in running if answer.ended]:
-                await first_of(*finishing, timeout=FINISHING_GRACE)
-                await asyncio.sleep(0)  # let _release see it, too
-            environment = self._free()
+        environment = self._free() or await self._soon_free()
         if environment is None:
             async with self._starting if self.config.managed else contextlib.nullcontext():
                 environment = self._free()
@@ -154,6 +145,23 @@ class LocalFunction:
         if self.spread > 1:
             return None if len(self._all) < self.spread else self._first_free(self._warm)
         return self._first_free(reversed(self._warm))
+
+    async def _soon_free(self) -> Environment | None:
+        """The environment that an event waits for, where one is about to be free."""
+        running = list(itertools.chain(*self._busy.values()))
+        finishing = [answer for answer in running if answer.ended]
+        if self._warming.locked():
+            async with self._warming:  # what is being started is for this event
+                pass
+        elif self.config.debug and running:
+            # The one environment is outdated, and its debugger waits for a developer.
+            await asyncio.wait([asyncio.ensure_future(answer.finished()) for answer in running])
+            await asyncio.sleep(0)  # let _release see it, too
+        elif finishing:
+            ends = (answer.finished() for answer in finishing)
+            await first_of(*ends, timeout=FINISHING_GRACE)
+            await asyncio.sleep(0)
+        return self._free()
 
     def _first_free(self, environments: Iterable[Environment]) -> Environment | None:
         for environment in environments:

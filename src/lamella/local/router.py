@@ -85,9 +85,12 @@ class Router:
 
 
 def below(door: Door, path: str) -> str:
-    """`path` without the stage or base path that clients of `door` put before it."""
+    """`path` without the stage or base path that clients of `door` put before it.
+
+    A path outside of these stays as it is: the door refuses it.
+    """
     root = urlsplit(door.base_url("http://host")).path.rstrip("/")
-    return path[len(root) :] if path.startswith(f"{root}/") else path
+    return path[len(root) :] if f"{path}/".startswith(f"{root}/") else path
 
 
 def rank(route: Route, method: str, path: str) -> tuple[list[int], bool] | None:
