@@ -351,13 +351,23 @@ def test_options_of_another_front_door(layer: list[str], arguments: list[str]) -
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [["--port", "99999"], ["--timeout", "0"], ["--memory", "0"], ["--concurrency", "0"]],
+    ("option", "value", "advice"),
+    [
+        ("--port", "99999", "in the range 0<=x<=65535. Give a free port such as 3000, or 0 to"),
+        ("--port", "http", "is not a valid integer. Give a free port"),
+        ("--timeout", "0", "in the range 0<x<=900. Give seconds, such as 30: Lambda allows 900"),
+        ("--timeout", "nan", "Give seconds"),
+        ("--memory", "0", "Give megabytes, such as 512"),
+        ("--concurrency", "0", "Give a whole number from 1 on"),
+        ("--managed", "1.5", "is not a valid integer. Give how many events"),
+    ],
 )
-def test_numbers_that_cannot_be(layer: list[str], arguments: list[str]) -> None:
-    done = CliRunner().invoke(main, ["run", "a:b", *layer, *arguments])
+def test_numbers_that_cannot_be(layer: list[str], option: str, value: str, advice: str) -> None:
+    done = CliRunner().invoke(main, ["run", "a:b", *layer, option, value])
     assert done.exit_code == 2
-    assert f"Invalid value for '{arguments[0]}': {arguments[1]}" in done.output
+    output = " ".join(done.output.split())
+    assert f"Invalid value for '{option}': " in output
+    assert advice in output
 
 
 def test_a_foreign_host_is_refused_unless_it_is_named(start: Start) -> None:
@@ -369,6 +379,44 @@ def test_a_foreign_host_is_refused_unless_it_is_named(start: Start) -> None:
     assert refused.status_code == 403
     assert "--public-host rebound.example" in refused.text
     cli.line("403: lamella run does not answer requests whose Host header is 'rebound.example'")
+
+
+@pytest.mark.parametrize(
+    ("door", "public", "domain"),
+    [
+        ("http", "api.example.com", "api.example.com"),
+        ("http-v1", "api.example.com", "api.example.com"),
+        ("rest", "api.example.com", "api.example.com"),
+        ("url", "www.example.com", "local00000.lambda-url.us-east-1.on.aws"),
+        ("url", "abc.lambda-url.eu-west-1.on.aws", "abc.lambda-url.eu-west-1.on.aws"),
+        ("alb", "www.example.com", None),
+    ],
+)
+def test_the_function_sees_the_public_host(
+    start: Start, door: str, public: str, domain: str | None
+) -> None:
+    streams = ["--no-stream"] if door == "url" else []
+    url = start("--front-door", door, *streams, "--public-host", public.upper()).url()
+    for dialled in ("localhost", "127.0.0.1:3000", public):
+        event = httpx.get(url, headers={"host": dialled}, timeout=10).json()
+        headers = {name.lower(): value for name, value in event["headers"].items()}
+        assert headers["host"] == public
+        assert event["requestContext"].get("domainName") == domain
+        assert event["requestContext"].get("domainPrefix") == (domain and domain.split(".")[0])
+
+
+def test_another_address_than_loopback_comes_with_a_warning(start: Start) -> None:
+    cli = start("--host", "0.0.0.0")
+    cli.line("--host 0.0.0.0: everybody who reaches this address can use the function")
+    url = cli.url()  # on 127.0.0.1
+    assert httpx.get(url, headers={"host": "192.0.2.7:3000"}, timeout=10).status_code == 200
+    assert httpx.get(url, headers={"host": "rebound.example"}, timeout=10).status_code == 403
+
+
+def test_an_address_that_is_not_this_machine_s(layer: list[str]) -> None:
+    message = failing(*layer, "--host", "192.0.2.7")
+    assert "cannot listen on 192.0.2.7:3000" in message
+    assert "choose another --host or --port" in message
 
 
 def test_one_kind_of_environment_at_a_time(layer: list[str]) -> None:

@@ -18,7 +18,7 @@ from lamella.front_doors.door import (
     Trouble,
     json_response,
 )
-from lamella.front_doors.requests import below
+from lamella.front_doors.requests import below, domain_of
 
 DOMAIN = f"{API_ID}.execute-api.{REGION}.amazonaws.com"
 
@@ -53,7 +53,7 @@ class HttpApi(FrontDoor):
         event = payload_v2.common_event(request, path, headers)
         event["requestContext"] = {
             "accountId": ACCOUNT_ID,
-            **payload_v2.context(request, DOMAIN, path, self.stage),
+            **payload_v2.context(request, domain_of(request, DOMAIN), path, self.stage),
         }
         return event
 

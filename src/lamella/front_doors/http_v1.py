@@ -11,6 +11,7 @@ from lamella.front_doors.payload_v2 import decoded_path
 from lamella.front_doors.requests import (
     clock,
     decoded_query,
+    domain_of,
     is_text,
     listed,
     packed_body,
@@ -69,11 +70,12 @@ class HttpApiV1(HttpApi):
         return HttpResponse(status_code(result), headers, body_bytes(result))
 
     def _context(self, request: HttpRequest, path: str) -> dict[str, Any]:
+        domain = domain_of(request, DOMAIN)
         return {
             "accountId": ACCOUNT_ID,
             "apiId": API_ID,
-            "domainName": DOMAIN,
-            "domainPrefix": API_ID,
+            "domainName": domain,
+            "domainPrefix": domain.partition(".")[0],
             "extendedRequestId": request.request_id,
             "httpMethod": request.method,
             "identity": {

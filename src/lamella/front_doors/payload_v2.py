@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from lamella.front_doors.door import HttpRequest, HttpResponse, Pairs
+from lamella.front_doors.door import API_ID, HttpRequest, HttpResponse, Pairs
 from lamella.front_doors.requests import (
     clock,
     decoded_query,
@@ -69,11 +69,10 @@ def common_event(request: HttpRequest, raw_path: str, headers: Pairs) -> dict[st
 
 def context(request: HttpRequest, domain: str, path: str, stage: str) -> dict[str, Any]:
     """requestContext without the account and its authorizer."""
-    prefix = domain.partition(".")[0]
     return {
-        "apiId": prefix,
+        "apiId": API_ID,
         "domainName": domain,
-        "domainPrefix": prefix,
+        "domainPrefix": domain.partition(".")[0],
         "http": {
             "method": request.method,
             "path": path,

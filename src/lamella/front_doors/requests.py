@@ -84,6 +84,13 @@ def raw_query(query: str) -> Pairs:
     return [(name, value) for name, _, value in pairs]
 
 
+def domain_of(request: HttpRequest, default: str) -> str:
+    """The domain that the client dialled; `default` where that is a name of this machine."""
+    host = (request.header("host") or "").rpartition(":")[0] or request.header("host") or ""
+    local = "." not in host or host.endswith(".localhost") or host.replace(".", "").isdigit()
+    return default if local or ":" in host else host
+
+
 def media_type(request: HttpRequest) -> str:
     """The content type without parameters, lower case, or ""."""
     return (request.header("content-type") or "").partition(";")[0].strip().lower()

@@ -28,6 +28,7 @@ from lamella.front_doors.requests import (
     below,
     clock,
     decoded_query,
+    domain_of,
     listed,
     media_type,
     packed_body,
@@ -175,12 +176,13 @@ class RestApi(FrontDoor):
             *("cognitoIdentityPoolId", "principalOrgId", "user", "userArn"),
         )
         known = {"sourceIp": request.client_ip, "userAgent": request.header("user-agent")}
+        domain = domain_of(request, DOMAIN)
         return {
             "accountId": ACCOUNT_ID,
             "apiId": API_ID,
             "authorizer": None,
-            "domainName": DOMAIN,
-            "domainPrefix": API_ID,
+            "domainName": domain,
+            "domainPrefix": domain.partition(".")[0],
             "extendedRequestId": _extended_id(request),
             "httpMethod": request.method,
             "identity": {**dict.fromkeys(unknown), **known},

@@ -18,6 +18,7 @@ from lamella.front_doors.door import (
     Trouble,
     json_response,
 )
+from lamella.front_doors.requests import domain_of
 
 DOMAIN = f"{API_ID}.lambda-url.{REGION}.on.aws"
 
@@ -41,10 +42,13 @@ class FunctionUrl(FrontDoor):
             request, request.raw_path, payload_v2.event_headers(request)
         )
         path = payload_v2.decoded_path(request.raw_path)
+        domain = domain_of(request, DOMAIN)
+        if ".lambda-url." not in domain:  # a proxy's: a URL has no domain but its own
+            domain = DOMAIN
         event["requestContext"] = {
             "accountId": "anonymous",
             "authentication": None,
-            **payload_v2.context(request, DOMAIN, path, "$default"),
+            **payload_v2.context(request, domain, path, "$default"),
         }
         return {**event, "pathParameters": None, "stageVariables": None}
 

@@ -20,6 +20,7 @@ class Options:
     function: str | None
     front_door: str | None
     port: int
+    host: str
     layer: Path | None
     task_root: Path | None
     python: str | None

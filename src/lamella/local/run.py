@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 import tempfile
@@ -20,6 +21,7 @@ from lamella.local.config import FunctionConfig
 from lamella.local.interpreter import InterpreterError
 from lamella.local.layer import LayerError, opened_layer, unpack
 from lamella.local.limits import enforceable
+from lamella.local.numbers import AT_A_TIME, MEMORY, PORT, SLOTS, TIMEOUT
 from lamella.local.options import Options
 from lamella.local.project import (
     ProjectError,
@@ -28,7 +30,7 @@ from lamella.local.project import (
     of_template,
     without_deadline,
 )
-from lamella.local.server import bound_socket, origin_of
+from lamella.local.server import bound_socket, is_loopback, origin_of
 from lamella.local.session import Session
 from lamella.local.terminal import Terminal
 from lamella.local.websockets.api import WebSocketApi, with_websockets
@@ -54,12 +56,17 @@ NAMES = [*(name for name in FRONT_DOORS if name != "edge"), "websocket"]
     help="The event source that the function is behind.  [default: url, or the template's]",
 )  # fmt: skip
 @click.option(
-    "--port", default=3000, show_default=True, type=click.IntRange(0, 65535),
-    help="Port on 127.0.0.1; 0 picks one.",
+    "--port", default=3000, show_default=True, type=PORT,
+    help="Port to listen on; 0 picks one.",
+)  # fmt: skip
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, metavar="ADDRESS",
+    help="Address to listen on. Any other than loopback lets others use the function.",
 )  # fmt: skip
 @click.option(
     "--public-host", "public_hosts", multiple=True, metavar="NAME",
-    help="A name besides localhost that Host and Origin headers may have, such as a tunnel's.",
+    help="The host and domain that the function sees, as on AWS; a tunnel's name. Of several, "
+    "requests to localhost have the first.",
 )  # fmt: skip
 @click.option("--layer", type=click.Path(path_type=Path), help="Lamella's layer, zip or directory.")
 @click.option(
@@ -76,24 +83,24 @@ NAMES = [*(name for name in FRONT_DOORS if name != "edge"), "websocket"]
     help="A file with variables of the function, such as .env.",
 )  # fmt: skip
 @click.option(
-    "--timeout", type=click.FloatRange(0, 900, min_open=True),
+    "--timeout", type=TIMEOUT,
     help="Seconds for one invocation.  [default: 30, or the template's]",
 )  # fmt: skip
 @click.option(
-    "--memory", type=click.IntRange(128, 32768),
+    "--memory", type=MEMORY,
     help="MB; a function that uses more is killed.  [default: 512, or the template's]",
 )  # fmt: skip
 @click.option(
-    "--concurrency", default=10, show_default=True, type=click.IntRange(1),
+    "--concurrency", default=10, show_default=True, type=AT_A_TIME,
     help="Most environments at a time.",
 )  # fmt: skip
 @click.option(
-    "--spread", type=click.IntRange(1), metavar="N",
+    "--spread", type=AT_A_TIME, metavar="N",
     help="Events take turns on at least so many environments: websocket (2), others (1).",
 )  # fmt: skip
 @click.option("--freeze/--no-freeze", default=True, help="Freeze the process between invocations.")
 @click.option(
-    "--managed", type=click.IntRange(1, 1600), metavar="N",
+    "--managed", type=SLOTS, metavar="N",
     help="On managed instances: one environment, N events at a time.",
 )  # fmt: skip
 @click.option(
@@ -150,7 +157,12 @@ def run(**options: Any) -> None:
             raise click.ClickException(str(error)) from error
         for note in notes:
             terminal.note(note)
-        listening = stack.enter_context(_listening(chosen.port))
+        listening = stack.enter_context(_listening(chosen.host, chosen.port))
+        if not is_loopback(chosen.host):
+            terminal.note(
+                f"--host {chosen.host}: everybody who reaches this address can use the function, "
+                "its Invoke API included; there is no password"
+            )
         served = [prepared(each, chosen, origin_of(listening), stack) for each in served]
         served = put_under_limits(served, terminal)
         for each in served:
@@ -265,11 +277,12 @@ def tell_of_shell(config: FunctionConfig, terminal: Terminal) -> None:
 
 
 @contextlib.contextmanager
-def _listening(port: int) -> Iterator[socket.socket]:
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
     try:
-        listening = bound_socket(port)
+        listening = bound_socket(port, host)
     except OSError as error:
-        message = f"cannot listen on 127.0.0.1:{port} ({error.strerror}): choose another --port"
+        other = "--port" if error.errno == errno.EADDRINUSE else "--host or --port"
+        message = f"cannot listen on {host}:{port} ({error.strerror}): choose another {other}"
         raise click.ClickException(message) from error
     with listening:
         yield listening

@@ -7,6 +7,7 @@ too large, https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.h
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import socket
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -46,22 +47,25 @@ class _Server(uvicorn.Server):
         yield
 
 
-def bound_socket(port: int) -> socket.socket:
-    """A listening socket on 127.0.0.1; port 0 picks a free one. Raises OSError."""
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def bound_socket(port: int, host: str = "127.0.0.1") -> socket.socket:
+    """A listening socket; port 0 picks a free one. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=128)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine's programs reach the address."""
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(("127.0.0.1", port))
-        listening.listen(128)
-    except OSError:
-        listening.close()
-        raise
-    return listening
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def origin_of(listening: socket.socket) -> str:
-    """The origin that a server on this socket has, such as http://127.0.0.1:3000."""
-    return f"http://127.0.0.1:{listening.getsockname()[1]}"
+    """The origin that this machine's programs use, such as http://127.0.0.1:3000."""
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class LocalServer:

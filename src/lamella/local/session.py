@@ -23,7 +23,7 @@ from lamella.local.project import Entrance, Served
 from lamella.local.router import Router, Way
 from lamella.local.routes import routes_of
 from lamella.local.sandbox import Failure
-from lamella.local.server import AnyGateway, LocalServer, origin_of
+from lamella.local.server import AnyGateway, LocalServer, is_loopback, origin_of
 from lamella.local.terminal import Terminal
 from lamella.local.waits import first_of
 from lamella.local.websockets.api import WebSocketApi, credentials_of
@@ -90,7 +90,8 @@ class Session:
                 )
         # Behind one door with one function every path is the function's.
         whole: AnyGateway = invocations[0] if len(ways) == 1 else Router(ways, self._terminal.event)
-        guard = Guard(whole, self._options.public_hosts, self._terminal.note)
+        addresses = not is_loopback(self._options.host)
+        guard = Guard(whole, self._options.public_hosts, self._terminal.note, addresses)
         websockets = any(isinstance(way.door, WebSocketApi) for way in ways)
         server = LocalServer(guard, self._listening, websockets=websockets)
         self._greet(hosts, ways)

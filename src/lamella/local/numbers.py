@@ -1,0 +1,37 @@
+"""Numbers of the command line: one that cannot be is a usage error that says what to give."""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import Any
+
+import click
+
+
+class Number(click.FloatRange):
+    """A number within limits, a whole one unless `fractions`; `advice` ends the error's message."""
+
+    def __init__(
+        self, low: float, high: float | None, advice: str, *, fractions: bool = False
+    ) -> None:
+        super().__init__(low, high, min_open=fractions)
+        self.name = "float range" if fractions else "integer range"
+        self._advice = advice
+        self._whole = None if fractions else click.INT
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            number = value if self._whole is None else self._whole.convert(value, param, ctx)
+            in_range = super().convert(number, param, ctx)
+            if isnan(in_range):
+                raise click.BadParameter(f"{value!r} is no number.")
+        except click.BadParameter as error:
+            self.fail(f"{error.message} Give {self._advice}.", param, ctx)
+        return in_range if self._whole is None else int(in_range)
+
+
+PORT = Number(0, 65535, "a free port such as 3000, or 0 to have one chosen")
+TIMEOUT = Number(0, 900, "seconds, such as 30: Lambda allows 900 at most", fractions=True)
+MEMORY = Number(128, 32768, "megabytes, such as 512")
+AT_A_TIME = Number(1, None, "a whole number from 1 on, such as 10")
+SLOTS = Number(1, 1600, "how many events the environment takes at a time, such as 10")
