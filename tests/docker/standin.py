@@ -35,21 +35,31 @@ LIBRARIES = [
 PASSWD = "root:x:0:0::/root:/bin/sh\nsbx_user1051:x:993:990::/home/sbx_user1051:/bin/false\n"
 
 _ASK = """
-import json, os, sys, sysconfig
+import json, os, re, sys, sysconfig
 base = getattr(sys, "_base_executable", sys.executable)
-print(json.dumps([os.path.realpath(base), sysconfig.get_path("stdlib")]))
+loader = re.search(r"/\\S*/ld-linux\\S*", open("/proc/self/maps").read())[0]
+print(json.dumps([os.path.realpath(base), sysconfig.get_path("stdlib"), loader]))
 """
 
 
 def entries(python: Python) -> list[Entry]:
     """Everything that the build of the image for `python` gets; see image/Dockerfile."""
-    files = [*_interpreter(python), *_runtime(python)]
+    answer = subprocess.run([python.path, "-I", "-c", _ASK], capture_output=True, check=True)
+    executable, library, loader = map(Path, json.loads(answer.stdout))
+    files = [*_interpreter(python, executable, library), *_runtime(python)]
+    own = [entry.source for entry in files if _is_binary(entry.source)]
     files.append(Entry("bin/sh", Path("/bin/sh").resolve()))
     files.append(Entry("usr/local/bin/aws-lambda-rie", _emulator()))
-    binaries = [entry.source for entry in files if _is_binary(entry.source)]
-    named = _named(LIBRARIES)
-    for library in sorted({*named, *_linked([*binaries, *named])}):
-        files.append(Entry(_place(library), library))
+    named = [*_named(LIBRARIES), Path("/bin/sh")]
+    libraries = {*named[:-1], *_linked(["ldd", *map(str, named)])}
+    if _is_of_system(loader):
+        libraries.update(_linked(["ldd", *map(str, own)]))
+    else:  # a Python that `make pythons` has brought is told its loader, and libraries beside it
+        told = [str(loader), "--library-path", str(loader.parent), "--list"]
+        libraries.update(*(_linked([*told, str(each)]) for each in own))
+    for each in sorted(libraries):
+        in_place = _is_of_system(each) or each.parent == loader.parent
+        files.append(Entry(str(each)[1:] if in_place else f"var/lang/lib/{each.name}", each))
     files += [folder("opt"), folder("var/task"), folder("tmp", 0o1777)]
     files.append(folder(f"var/lang/lib/python{python.minor}/site-packages"))
     files.append(data("etc/passwd", PASSWD.encode()))
@@ -58,11 +68,9 @@ def entries(python: Python) -> list[Entry]:
     return [dockerfile, *(entry.below("rootfs") for entry in files)]
 
 
-def _interpreter(python: Python) -> Iterator[Entry]:
-    answer = subprocess.run([python.path, "-I", "-c", _ASK], capture_output=True, check=True)
-    executable, library = json.loads(answer.stdout)
-    yield Entry(f"var/lang/bin/python{python.minor}", Path(executable))
-    for entry in tree(Path(library), f"var/lang/lib/python{python.minor}"):
+def _interpreter(python: Python, executable: Path, library: Path) -> Iterator[Entry]:
+    yield Entry(f"var/lang/bin/python{python.minor}", executable)
+    for entry in tree(library, f"var/lang/lib/python{python.minor}"):
         if not LEFT_OUT.search(entry.name.removeprefix(f"var/lang/lib/python{python.minor}/")):
             yield entry
 
@@ -89,9 +97,8 @@ def _is_binary(path: Path | None) -> bool:
         return file.read(4) == b"\x7fELF"
 
 
-def _linked(binaries: Iterable[Path | None]) -> list[Path]:
-    """The libraries that `binaries` are linked to, and the loader."""
-    command = ["ldd", *map(str, binaries)]
+def _linked(command: list[str]) -> list[Path]:
+    """The libraries that `command` lists, and the loader."""
     said = subprocess.run(command, capture_output=True, text=True).stdout
     return [Path(path) for path in re.findall(r"(?:=> |^\s+)(/\S+) \(0x", said, re.MULTILINE)]
 
@@ -101,7 +108,6 @@ def _named(libraries: Iterable[str]) -> list[Path]:
     return [Path(re.findall(rf"{re.escape(name)} .*=> (/\S+)", known)[0]) for name in libraries]
 
 
-def _place(library: Path) -> str:
-    """Where `library` goes: the loader looks in the system's folders, and in Lambda's own."""
-    system = str(library).startswith(("/lib", "/usr/lib"))
-    return str(library)[1:] if system else f"var/lang/lib/{library.name}"
+def _is_of_system(library: Path) -> bool:
+    """Whether `library` is in a folder where the loader looks; else it looks in Lambda's own."""
+    return str(library).startswith(("/lib", "/usr/lib"))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from layer.pythons import Python
+from tests.docker import standin
 from tests.docker.conftest import FUNCTIONS, StartFunction
 from tests.docker.function import Function
 from tests.e2e.packages import installed
@@ -63,7 +64,7 @@ def test_another_layer(
 def test_a_function_gets_its_own_awslambdaric_and_simplejson(
     start: StartFunction, task: Path, python: Python
 ) -> None:
-    packages = installed(python, "own-ric", "awslambdaric==3.0.0", "simplejson==3.20.2")
+    packages = installed(python, "awslambdaric", standin.RIC)
     shutil.copytree(packages, task, dirs_exist_ok=True)
     names = ["awslambdaric", "awslambdaric.bootstrap", "simplejson", "snapshot_restore_py"]
     files = ask(start(task=task, ASGI_APP="main:app"), *names)["modules"]
