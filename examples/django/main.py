@@ -11,15 +11,18 @@ from django import forms
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.http import HttpResponseRedirect, JsonResponse, StreamingHttpResponse
-from django.urls import path, re_path, reverse
-from django.views.static import serve
+from django.templatetags.static import static
+from django.urls import path, reverse
 
 settings.configure(
     SECRET_KEY=os.environ.get("SECRET_KEY", "for development only"),
     ALLOWED_HOSTS=os.environ.get("ALLOWED_HOSTS", "*").split(","),
     ROOT_URLCONF=__name__,
+    MIDDLEWARE=["whitenoise.middleware.WhiteNoiseMiddleware"],
+    STATIC_ROOT=Path(__file__).parent / "static",
+    STATIC_URL=os.environ.get("STATIC_URL", "/static/"),  # as clients see it: /prod/static/
+    WHITENOISE_STATIC_PREFIX="/static/",  # as Django sees it, stage and base path taken off
 )
-STATIC = Path(__file__).parent / "static"
 
 done = 0
 tasks = set()
@@ -59,6 +62,10 @@ def cookies(request):
 
 def leave(request):
     return HttpResponseRedirect(request.build_absolute_uri(reverse(hello)))
+
+
+def linked(request):
+    return JsonResponse({"file": static("hello.txt")})
 
 
 def validate(request):
@@ -109,12 +116,12 @@ urlpatterns = [
     path("upload", upload),
     path("cookies", cookies),
     path("redirect", leave),
+    path("linked", linked),
     path("validate", validate),
     path("error", error),
     path("stream", stream),
     path("sse", sse),
     path("background", jobs),
-    re_path("^static/(?P<path>.*)$", serve, {"document_root": STATIC}),
 ]
 
 app = get_asgi_application()

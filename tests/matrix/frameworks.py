@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from tests.matrix.contract import HTTP, Contract
 from tests.matrix.fastapi import FASTAPI
+from tests.matrix.files import DJANGO, FLASK
 from tests.matrix.graphql import GRAPHQL
 from tests.matrix.mcp import MCP
 from tests.matrix.sockets import GRAPHQL_WEBSOCKET, WEBSOCKET, SocketContract
@@ -104,10 +105,19 @@ FRAMEWORKS = (
         "django",
         example="django",
         pins={"django": "django==5.2.*"},
+        contract=DJANGO,
         sockets={},
         lacks=DJANGO_LACKS,
     ),
-    Framework("django", "Django", "django", sockets={}, lacks=DJANGO_LACKS),
+    Framework("django", "Django", "django", contract=DJANGO, sockets={}, lacks=DJANGO_LACKS),
+    Framework(
+        "flask",
+        "Flask",
+        "flask",
+        contract=FLASK,
+        sockets={},
+        lacks=dict.fromkeys(("lifespan", *WEBSOCKET), "WSGI has no lifespan and no WebSockets"),
+    ),
     Framework(
         "channels",
         "Channels",

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from lamella.local.environment import Environment
 from layer import pythons
 from tests.matrix import table
+from tests.matrix.client import SOURCES, Client
+from tests.matrix.files import check_linked_file
 from tests.matrix.frameworks import FRAMEWORKS
 from tests.matrix.function import WAYS, Function, Way
 from tests.matrix.sockets import check_graphql, receive, socket_client
@@ -34,6 +37,18 @@ async def test_strawberry_s_subscriptions(way: Way, opt: Path, tmp_path: Path) -
     config = replace(config, environment=variables)
     async with socket_client(config, tmp_path, early=not way.handler) as client:
         await check_graphql(client)
+
+
+async def test_django_s_static_files_behind_a_stage(opt: Path, tmp_path: Path) -> None:
+    """STATIC_URL is what clients see; Django keeps one, so it cannot follow each request."""
+    (django,) = [each for each in FRAMEWORKS if each.name == "django"]
+    function = Function(django, PYTHON, opt, tmp_path)
+    config = function.config(WAYS[0], django.mode)
+    config = replace(config, environment={**config.environment, "STATIC_URL": "/prod/static/"})
+    rest = SOURCES[0]
+    assert rest.stage == "/prod"
+    async with Environment(config, log=lambda line: None) as environment:
+        await check_linked_file(Client(environment, rest, streaming=False, early=True))
 
 
 # Frameworks that read ahead wait in a task of their own for what a thread brings.
