@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 
-from benchmarks import measures
+from benchmarks import measures, throttle
 from benchmarks.figures import Row, Target
-from benchmarks.measures import BARE, DJANGO, FASTAPI, Counts
-from benchmarks.ways import ASYNCIO, BOOTSTRAP, FLOOR, HANDLER, MANGUM, Site
+from benchmarks.measures import BARE, DJANGO, FASTAPI, SQLALCHEMY, Counts
+from benchmarks.site import can_import
+from benchmarks.ways import ASYNCIO, BOOTSTRAP, FLOOR, HANDLER, MANGUM, SERVE, Site
 
-PARTS = ("warm", "bodies", "start", "first", "answer", "stream", "flood", "memory")
+PARTS = ("warm", "bodies", "start", "first", "warmup", "answer", "stream", "flood", "memory")
 
 
 def rows(site: Site, counts: Counts, parts: Iterable[str] = PARTS) -> list[Row]:
@@ -20,6 +21,7 @@ def rows(site: Site, counts: Counts, parts: Iterable[str] = PARTS) -> list[Row]:
         "bodies": _bodies,
         "start": _start,
         "first": _first,
+        "warmup": _warmup,
         "answer": _answer,
         "stream": _stream,
         "flood": _flood,
@@ -108,6 +110,34 @@ def _first(site: Site, counts: Counts) -> list[Row]:
             Row(f"CPU of the first request, {name}", "ms", first),
             Row(f"CPU of the second request, {name}", "ms", second),
         ]
+    return found
+
+
+def _warmup(site: Site, counts: Counts) -> list[Row]:
+    found = []
+    for name, app in (("FastAPI", FASTAPI), ("Django", DJANGO), ("SQLAlchemy", SQLALCHEMY)):
+        if app == SQLALCHEMY and not can_import(site, "sqlalchemy"):
+            print("SQLAlchemy is left out: the interpreter lacks it", file=sys.stderr)
+            continue
+
+        def ratio(way: str, app: str = app) -> tuple[float]:
+            _, first, second = measures.first_answer(site, way, app, **measures.WARMUP)
+            return (first / second,)
+
+        def clock(way: str, app: str = app) -> tuple[float, float]:
+            plain = measures.first_on_the_clock(site, way, app)
+            return plain, measures.first_on_the_clock(site, way, app, **measures.WARMUP)
+
+        ours = (BOOTSTRAP, SERVE, HANDLER)
+        (figures,) = alternate(f"warm-up, {name}", ours, counts.firsts, ratio)
+        what = f"CPU of the first request in that of the second, ASGI_WARMUP, {name}"
+        found.append(Row(what, "times", figures, Target(1.3)))
+        if throttle.can_throttle():
+            plain, warmed = alternate(f"clock, {name}", (BOOTSTRAP,), counts.firsts, clock)
+            found += [
+                Row(f"first request with 0.07 of a CPU, {name}", "ms", plain),
+                Row(f"the same, ASGI_WARMUP, {name}", "ms", warmed),
+            ]
     return found
 
 

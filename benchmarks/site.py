@@ -69,6 +69,13 @@ def versions(python: str) -> dict[str, str]:
     return found
 
 
+def can_import(site: Site, module: str) -> bool:
+    """Whether the interpreter has a package."""
+    return not subprocess.run(
+        (site.python, "-c", f"import {module}"), capture_output=True
+    ).returncode
+
+
 def has_bytecode(site: Site) -> bool:
     """Whether the layer holds bytecode for the interpreter; without it, starts are slow."""
     manifest = json.loads((site.opt / "lamella" / "manifest.json").read_text())

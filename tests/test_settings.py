@@ -53,6 +53,12 @@ def test_defaults_are_the_same_both_ways() -> None:
         ("ASGI_FORWARDED_HOST", "X-Forwarded-Host", "forwarded_host", "x-forwarded-host"),
         ("ASGI_FORWARDED_HOST", "off", "forwarded_host", ""),
         ("ASGI_LOG_ACCESS", "off", "log_access", False),
+        (
+            "ASGI_WARMUP",
+            "/Health, https://a.example/b?c=d",
+            "warmup",
+            ("/Health", "https://a.example/b?c=d"),
+        ),
         ("ASGI_LIFESPAN", "", "lifespan", "auto"),
     ],
 )
@@ -80,6 +86,10 @@ def test_values(variable: str, value: str, field: str, expected: Any) -> None:
         ("events_path", "events", "a path that begins with /"),
         ("events_path", "/events/{queue}", "no braces but in a segment {source}"),
         ("events_path", "/events-{source}", "for example /events/{source}"),
+        ("warmup", "health", "'health' is no path: use what stands behind the host"),
+        ("warmup", "https://example.com", "is no path"),
+        ("warmup", "ftp://example.com/", "is no path"),
+        ("warmup", "/a b", "percent-encoded"),
         ("error_status", "5xx", "status codes and ranges"),
         ("error_status", "599-500", "the lower one first"),
         ("error_status", "42", "status codes from 100 to 599"),

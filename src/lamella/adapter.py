@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
 import os
 import threading
+import time
 from collections.abc import Coroutine
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from lamella.settings import SettingArguments
+
+logger = logging.getLogger("lamella")
 
 NO_DEADLINE = 900.0  # seconds; Lambda's longest timeout, for contexts that do not tell theirs
 
@@ -74,8 +78,14 @@ class Adapter:
         self._loop.set_task_factory(task_factory)
         self._alarm = Alarm(self._loop)
         try:
+            end = time.monotonic() + STARTUP_TIME
             limit = settings.lifespan_timeout or STARTUP_TIME
             self._run(self._service.lifespan.startup(limit))
+            if settings.warmup:
+                from lamella import warmup
+
+                left = end - time.monotonic()
+                self._run(warmup.run(settings, True, left, self._rehearse))
         except BaseException:
             self._loop.close()
             raise
@@ -104,6 +114,19 @@ class Adapter:
             left = seconds_left(context)
             await supervise(cycle, service.app, service.settings, left, self._alarm)
         return outcome.result()
+
+    async def _rehearse(self, event: Event, request_id: str, seconds: float) -> int:
+        """Serve an event of the warm-up: its status, 0 where the invocation failed."""
+        from lamella.warmup import Context
+
+        # In a task of its own: what it sets in its context is this request's only.
+        answering = self._answer(event, Context(request_id, seconds))
+        try:
+            result = await self._loop.create_task(answering)
+        except InvocationError as error:
+            logger.error("%s", error)
+            return 0
+        return int(result["statusCode"])
 
     def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run on the adapter's loop, from whatever thread, whether or not a loop runs in it."""

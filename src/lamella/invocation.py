@@ -23,7 +23,7 @@ class Invocation(NamedTuple):
     raw: bytes | None = None
 
 
-_current: ContextVar[Invocation] = ContextVar("lamella.invocation")
+_current: ContextVar[Invocation | None] = ContextVar("lamella.invocation")
 
 
 def current_invocation() -> Invocation:
@@ -31,13 +31,13 @@ def current_invocation() -> Invocation:
 
     Raises LookupError outside an invocation, for example at import or in lifespan startup.
     """
-    try:
-        return _current.get()
-    except LookupError:
+    invocation = _current.get(None)
+    if invocation is None:
         raise LookupError(
             "No invocation is being served here: current_invocation() works while a request runs, "
             "not at import time or in lifespan startup."
-        ) from None
+        )
+    return invocation
 
 
 _alone: Invocation | None = None
@@ -45,8 +45,8 @@ _alone: Invocation | None = None
 which have no context of it."""
 
 
-def set_current(invocation: Invocation, alone: bool = False) -> None:
-    """Make this the invocation of the current task and of every task it starts."""
+def set_current(invocation: Invocation | None, alone: bool = False) -> None:
+    """Make this the invocation of the current task and of every task it starts; None is no one."""
     global _alone
     _current.set(invocation)
     _alone = invocation if alone else None

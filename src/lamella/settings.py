@@ -49,6 +49,8 @@ class Settings(NamedTuple):
     snapstart_lifespan: str
     flush: bool
     traceparent: bool
+    warmup: tuple[str, ...]
+    warmup_failures: str
     websocket_store: str
     websocket_path: str
     websocket_endpoint: str
@@ -92,6 +94,8 @@ if TYPE_CHECKING:
         snapstart_lifespan: str
         flush: bool | str
         traceparent: bool | str
+        warmup: Words
+        warmup_failures: str
         websocket_store: str
         websocket_path: str
         websocket_endpoint: str
@@ -273,6 +277,19 @@ TABLE = (
         "off",
         values.to_flag,
         "`on`: give the application a W3C `traceparent` header, made of the X-Ray trace",
+    ),
+    Setting(
+        "warmup",
+        "",
+        values.to_targets,
+        "Paths, or URLs, that the application answers to a GET in the init phase, such as "
+        "`/health,/items/1`: the first request of a client then costs no more than others",
+    ),
+    Setting(
+        "warmup_failures",
+        "warn",
+        values.one_of("warn", "error"),
+        "`error`: a warm-up that is not answered with a status below 400 fails the init",
     ),
     Setting(
         "websocket_store",

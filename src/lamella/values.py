@@ -139,6 +139,24 @@ def to_events_path(value: Any) -> str:
     return path
 
 
+def to_targets(value: Any) -> tuple[str, ...]:
+    """Paths, and URLs with a path, as a client writes them into its request."""
+    words = value.split(",") if isinstance(value, str) else value
+    if not isinstance(words, Iterable) or not all(isinstance(word, str) for word in words):
+        raise ValueError("use a comma-separated list of paths")
+    targets = tuple(word.strip() for word in words if word.strip())
+    for target in targets:
+        scheme, url, rest = target.partition("://")
+        host, slash, _ = rest.partition("/") if url else ("-", target[:1], "")
+        is_printable = target.isascii() and target.isprintable() and not set(target) & set(" #")
+        if not (is_printable and host and slash == "/" and scheme in (target, "https", "http")):
+            raise ValueError(
+                f"{target!r} is no path: use what stands behind the host in a request, for "
+                "example /health, /items/1?page=2 or https://example.com/health, percent-encoded"
+            )
+    return targets
+
+
 def to_websocket_path(value: Any) -> str:
     """A path, or "query:NAME" or "header:name" for the part of the request that has it."""
     path = to_text(value)

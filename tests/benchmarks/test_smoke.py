@@ -98,3 +98,11 @@ def test_a_function_that_does_not_start_is_an_error_with_its_report(place: Site)
         pytest.raises(BenchmarkError, match="no module 'missing'"),
     ):
         environment.ready()
+
+
+@pytest.mark.parametrize("way", OURS)
+def test_a_warm_up_makes_the_first_request_cheaper(place: Site, way: str) -> None:
+    _, plain, _ = measures.first_answer(place, way, measures.FASTAPI)
+    _, warmed, _ = measures.first_answer(place, way, measures.FASTAPI, **measures.WARMUP)
+
+    assert warmed < plain * 0.9

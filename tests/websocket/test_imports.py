@@ -42,6 +42,7 @@ def test_nothing_of_it_is_imported_before_a_websockets_event() -> None:
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
     of_http, of_websocket = json.loads(done.stdout)
     assert not [name for name in of_http if "websocket" in name]
+    assert "lamella.warmup" not in of_http
     assert not {"hmac", "sqlite3", "http.client"} & set(of_http)
     assert "lamella.websocket.run" in of_websocket
     assert not HEAVY & set(of_websocket)

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from lamella.errors import ClientDisconnected, InvocationError, RuntimeApiError
 from lamella.http1 import USER_AGENT, Reply, request_head
 from lamella.response.wire import PRELUDE_TYPE, chunk, encode_report, error_report, last_chunk
-from lamella.runtime.connection import Answer, Connection, connect
+from lamella.runtime.connection import Answer, Connect, Connection, connect
 
 logger = logging.getLogger("lamella")
 
@@ -102,10 +102,12 @@ class RuntimeClient:
         address: str,
         failed: Callable[[RuntimeApiError], None],
         fatal: tuple[int, ...] = FATAL_STATUS,
+        connect: Connect = connect,
     ) -> None:
         self._address = address
         self._failed = failed
         self._fatal = fatal
+        self._connect = connect
         self._connection: Connection | None = None
         self._base_headers = {"Host": address, "User-Agent": USER_AGENT}
         self._next = request_head("GET", f"{API}/invocation/next", self._base_headers)
@@ -202,7 +204,7 @@ class RuntimeClient:
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
-            self._connection = await connect(self._address)
+            self._connection = await self._connect(self._address)
         return self._connection
 
     # Asking for the next invocation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 from lamella.errors import RuntimeApiError
@@ -148,6 +148,10 @@ class Connection(asyncio.BufferedProtocol):
         room, self._room = self._room, None
         if room is not None and not room.done():
             room.set_result(None)
+
+
+Connect = Callable[[str], Awaitable[Connection]]
+"""Connects to an address, as `connect` does."""
 
 
 async def connect(address: str) -> Connection:

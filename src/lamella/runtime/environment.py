@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import time
@@ -71,22 +72,40 @@ class Environment:
         lifespan = self._service.lifespan
         if not self._starts_after_restore():
             seconds = self._service.settings.lifespan_timeout
-            if seconds is None:
-                on_demand = ("on-demand", None)
-                if self._environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") in on_demand:
-                    seconds = max(INIT_TIME - (time.monotonic() - _STARTED), 1.0)
-                else:
-                    seconds = LONG_INIT
-            await lifespan.startup(seconds)
+            await lifespan.startup(max(self._left_of_init(), 1.0) if seconds is None else seconds)
         if self._error is not None:
             raise InitError(
                 f"The application ended the environment while it started: {described(self._error)}",
                 "Runtime.ExitError",
             )
+        if self._service.settings.warmup:
+            await self._warm_up()
         # Lambda sends SIGTERM to a runtime with an extension only.
         wants_signal = lifespan.running or lifespan.wanted or signals.handled_by_application()
         if self._registers and wants_signal:
             self._extension = await extension.register(self._address)
+
+    async def _warm_up(self) -> None:
+        """Serve the events of `ASGI_WARMUP`, in a slot as every event is."""
+        from lamella import warmup
+        from lamella.runtime.rehearsal import Stage
+
+        service, stage = self._service, Stage(warmup.function_arn())
+        slot = Slot("", service, {}, stage.end, connect=stage.connect)
+        slot.next()
+        try:
+            started = not service.lifespan.wanted
+            await warmup.run(service.settings, started, self._left_of_init(), stage.serve)
+        finally:
+            slot.stop(dying=True)
+            set_current(None)
+        gc.freeze()  # what the warm-up made is there to stay, as what the import made
+
+    def _left_of_init(self) -> float:
+        """Seconds, below zero where none are left."""
+        if self._environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") in ("on-demand", None):
+            return INIT_TIME - (time.monotonic() - _STARTED)
+        return LONG_INIT
 
     async def resume(self, seconds: float) -> None:
         """After a restore: lifespan startup, where it is to run then. Raises `LifespanError`."""

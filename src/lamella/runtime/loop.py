@@ -21,6 +21,7 @@ from lamella.life.supervision import Alarm, margin_of, supervise
 from lamella.response.wire import encode_result
 from lamella.runtime import forks, logs
 from lamella.runtime.client import FATAL_STATUS, NextInvocation, RuntimeClient, StreamedPost
+from lamella.runtime.connection import Connect, connect
 from lamella.runtime.ending import exit_status, leave
 from lamella.runtime.ric import lambda_context
 from lamella.service import Service
@@ -75,6 +76,7 @@ class Slot:
         in_flight: InFlight,
         end: Callable[[BaseException], None],
         concurrent: bool = False,
+        connect: Connect = connect,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._service = service
@@ -83,7 +85,7 @@ class Slot:
         self._concurrent = concurrent
         # A wrong order of calls is one slot's affair where there are others.
         fatal = (500,) if concurrent else FATAL_STATUS
-        self._client = RuntimeClient(address, end, fatal)
+        self._client = RuntimeClient(address, end, fatal, connect)
         self._stopping = False
         self._waiting = False  # for an invocation
         self._context = copy_context()
