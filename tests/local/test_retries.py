@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from lamella.local.retries import ASYNCHRONOUS, ATTEMPTS, MAPPED, identifier_of, records_of, verdict
+from lamella.local.samples import SAMPLES
 from lamella.sources.services import service_of
 from lamella.testing import events
-from lamella.testing.services import SAMPLES
 
 
 def failing(source: str, event: Any, *positions: int) -> bytes:

@@ -66,7 +66,8 @@ class Answer:
     For its reader: `await head()`, then iterate over the pieces, then `error`, `trailers` and
     `await finished()`; or `await collect()` for all of it. A reader that stops early calls
     `abandon()`. `log` has the lines that were logged meanwhile, and `init` the seconds that the
-    init of its environment took, if this is the first event after it.
+    init of its environment took, if this is the first event after it. `beginning` has the body's
+    first `keep` bytes, for somebody who looks on; by default none.
     For its writer: `begin`, `write` (or `put` and `room`), `end`, or `fail`; then `finish`.
     Between the two lies a pipe that holds PIPE_LIMIT bytes.
     """
@@ -80,6 +81,8 @@ class Answer:
         self.abandoned = False
         self.log: deque[str] = deque(maxlen=LOG_LINES)
         self.init: float | None = None
+        self.keep = 0
+        self.beginning = bytearray()
         self._head: asyncio.Future[Head] = asyncio.get_running_loop().create_future()
         self._complete = asyncio.Event()
         self._finished = asyncio.Event()
@@ -174,7 +177,10 @@ class Answer:
 
     def put(self, data: bytes) -> None:
         """One piece of the body, whatever waits already; dropped when nobody will read it."""
-        if self.ended or self.abandoned:
+        if self.ended:
+            return
+        self.beginning += data[: max(self.keep - len(self.beginning), 0)]
+        if self.abandoned:
             return
         self._pieces.append(Piece(time.monotonic(), data))
         self._size += len(data)

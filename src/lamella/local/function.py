@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import itertools
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any
 
@@ -26,6 +26,14 @@ FINISHING_GRACE = 0.1
 """Seconds that an event waits for an environment which has answered and is about to ask for the
 next one, before another is started. Over loopback a client's next request is quicker than that;
 on AWS the network's latency covers it."""
+
+
+Observer = Callable[[Environment, bytes | dict[str, Any], Answer], object]
+"""Is told of each event: the environment that gets it, and the answer before anything is in it."""
+
+
+def no_observer(environment: Environment, event: bytes | dict[str, Any], answer: Answer) -> None:
+    """Look away."""
 
 
 class LocalFunction:
@@ -49,6 +57,7 @@ class LocalFunction:
         log: LineCallback | None = None,
         lambda_log: LineCallback | None = None,
     ) -> None:
+        self.observer: Observer = no_observer
         self.config = config
         self.concurrency = 1 if config.managed else concurrency
         self.spread = min(spread, self.concurrency)
@@ -109,6 +118,7 @@ class LocalFunction:
                     if (failure := await environment.start()) is not None:
                         await self._discard(environment)
                         failed = Answer("")
+                        self.observer(environment, event, failed)
                         failed.fail(failure.error)
                         failed.finish()
                         return failed
@@ -120,6 +130,7 @@ class LocalFunction:
             answer = await environment.open(event, **options)
         if answer is None:
             raise Throttled(self._full())
+        self.observer(environment, event, answer)
         self._busy.setdefault(environment, set()).add(answer)
         task = asyncio.ensure_future(self._release(environment, answer))
         self._tasks.add(task)
@@ -189,6 +200,12 @@ class LocalFunction:
             f"all {self.concurrency} environments are busy: raise the concurrency limit, "
             "or send fewer requests at a time"
         )
+
+    def _show(
+        self, environment: Environment, event: bytes | dict[str, Any], answer: Answer
+    ) -> None:
+        if self.observer is not None:
+            self.observer(environment, event, answer)
 
     async def _release(self, environment: Environment, answer: Answer) -> None:
         await answer.finished()

@@ -41,6 +41,7 @@ class Options:
     routes: tuple[str, ...]
     spread: int | None
     lambda_logs: bool
+    console: bool
     tries: tuple[str, ...]
     managed: int | None
     snap_start: bool

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -133,6 +134,10 @@ NAMES = [*(name for name in FRONT_DOORS if name != "edge"), "websocket"]
 @click.option(
     "--lambda-logs", is_flag=True,
     help="The log as on CloudWatch: START, END, REPORT, and records with time and request id.",
+)  # fmt: skip
+@click.option(
+    "--console/--no-console", default=sys.stdout.isatty,
+    help="A page that shows each invocation, on a port of its own.  [default: on a terminal]",
 )  # fmt: skip
 @click.option("--try", "tries", multiple=True, metavar="PATH", help="Paths for the curl lines.")
 def run(**options: Any) -> None:

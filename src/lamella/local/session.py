@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from lamella.front_doors.delivery import Throttled
 from lamella.local.config import FunctionConfig
+from lamella.local.console.serving import console
 from lamella.local.edits import Edits
 from lamella.local.function import LocalFunction
 from lamella.local.gateway import Gateway
@@ -70,10 +71,15 @@ class Session:
                     return None
                 if (failure := warming.result()) is not None:
                     return failure, function.config
-            await self._serve(stopped)
+            looking_on = ""
+            if self._options.console:
+                port = self._listening.getsockname()[1] + 1
+                beside = console(self._functions, port, self._terminal.note)
+                looking_on = await stack.enter_async_context(beside)
+            await self._serve(stopped, looking_on)
             return None
 
-    async def _serve(self, stopped: asyncio.Event) -> None:
+    async def _serve(self, stopped: asyncio.Event, looking_on: str) -> None:
         gateways: list[Gateway | WebSocketGateway] = []
         ways: list[Way] = []
         invocations: list[InvokeApi] = []
@@ -95,6 +101,8 @@ class Session:
         websockets = any(isinstance(way.door, WebSocketApi) for way in ways)
         server = LocalServer(guard, self._listening, websockets=websockets)
         self._greet(hosts, ways)
+        if looking_on:
+            self._terminal.show(f"{looking_on}   shows each invocation\n")
         serving = asyncio.ensure_future(server.serve())
         reloading = asyncio.ensure_future(self._reload(stopped))
         await first_of(stopped.wait(), asyncio.wait([serving]))

@@ -12,9 +12,9 @@ import click
 
 from lamella.commands import CLIENT_CONTEXT, COMMAND
 from lamella.local.retries import MAPPED, records_of, verdict
+from lamella.local.samples import SAMPLES
 from lamella.sources.registry import find
 from lamella.sources.services import service_of
-from lamella.testing.services import SAMPLES
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient

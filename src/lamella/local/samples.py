@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from lamella.types import Event
+Event = dict[str, Any]
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
