@@ -665,3 +665,24 @@ def test_an_import_error_of_the_user_s_shows_its_own_lines(tmp_path: Any) -> Non
 def test_D25_importing_lamella_imports_nothing_more() -> None:
     code = "import sys; import lamella; print([m for m in sys.modules if m.startswith('lamella.')])"
     assert in_a_fresh_process(code).stdout == "[]\n"
+
+
+CHALLENGE = [(b"www-authenticate", b'Bearer resource_metadata="https://a.example/"')]
+
+
+@pytest.mark.parametrize(("event", "warned"), [(url_event, 1), (rest_event, 1), (http_event, 0)])
+def test_a_challenge_that_loses_its_name_is_told_once(
+    adapt: Any, caplog: pytest.LogCaptureFixture, event: Any, warned: int
+) -> None:
+    """Function URLs and REST APIs rename WWW-Authenticate."""
+
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 401, "headers": CHALLENGE})
+        await send({"type": "http.response.body", "body": b""})
+
+    handler = adapt(Echo(script))
+    for _ in range(2):
+        assert handler(event("/"), CONTEXT)["statusCode"] == 401
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(told) == warned
+    assert all("renames the header WWW-Authenticate of this 401" in message for message in told)

@@ -6,7 +6,7 @@ All ways in share this. They differ in the `Outcome` that they pass: where a res
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from lamella import records
 from lamella.asgi.http import HTTPCycle
@@ -21,7 +21,7 @@ from lamella.settings import Settings
 from lamella.sources.fields import asks_for_head
 from lamella.sources.preparation import Preparation
 from lamella.sources.registry import Codec, Family, Source, StreamingCodec, find, load, preload
-from lamella.types import AnyASGIApp, Event, Request, Response, Scope
+from lamella.types import AnyASGIApp, Event, Headers, Request, Response, Scope
 
 if TYPE_CHECKING:
     from lamella.ports import Cycle, Outcome, Sink, StreamingOutcome
@@ -50,6 +50,7 @@ class Service:
         )
         streams = settings.invoke_mode == "response_stream"
         self._streamed = settings.stream_sources if streams else frozenset[str]()
+        self._challenged = False
         self._compress = None
         if settings.compression:
             from lamella.response.compression import Compression
@@ -90,8 +91,13 @@ class Service:
             if is_path_of_events(request.path, request.root_path, self.settings.events_path):
                 sink.fail(404, "Not Found")
                 return None
+        streamed = source.name in self._streamed
         if self._compress is not None:
-            sink = self._compress(sink, request.headers, source.name in self._streamed)
+            sink = self._compress(sink, request.headers, streamed)
+        if streamed and self.settings.stream_keepalive:
+            from lamella.response.keepalive import KeepAlive
+
+            sink = KeepAlive(sink, self.settings.stream_keepalive)
         return self._http_cycle(request, invocation, sink, outcome)
 
     def _sink(
@@ -100,10 +106,18 @@ class Service:
         """Where the answer to an HTTP request goes; `head`: without its body."""
         if source.name in self._streamed:  # only on the way in whose outcomes can
             stream = cast("StreamingOutcome", outcome).stream()
-            return StreamedSink(stream, cast(StreamingCodec, codec).prelude, head)
+
+            def prelude(status: int, headers: Headers) -> dict[str, Any]:
+                if status == 401:
+                    self._look_for_challenge(source, headers)
+                return cast(StreamingCodec, codec).prelude(status, headers)
+
+            return StreamedSink(stream, prelude, head)
         text_types = self.settings.text_types
 
         def deliver(response: Response) -> int:
+            if response.status == 401:
+                self._look_for_challenge(source, response.headers)
             try:
                 result = codec.encode(response, event, text_types)
                 if source.limit is not None:
@@ -119,6 +133,14 @@ class Service:
             return response.status
 
         return BufferedSink(deliver, head)
+
+    def _look_for_challenge(self, source: Source, headers: Headers) -> None:
+        """Warn, once in an environment, where the front door renames the challenge of a 401."""
+        if self._challenged or source.name not in _RENAMING:
+            return
+        if any(name == b"www-authenticate" for name, _ in headers):
+            self._challenged = True
+            logger.warning(_CHALLENGE, _RENAMING[source.name])
 
     def _open_event(self, invocation: Invocation, outcome: Outcome) -> Cycle | None:
         """An event that is not HTTP: its failures are the invocation's, for Lambda to retry."""
@@ -211,6 +233,15 @@ class Service:
 
 
 _MALFORMED = "Bad Request: the event is malformed."
+
+_RENAMING = {"url": "A Function URL", "rest": "A REST API"}
+"""What AWS's pages say of REST APIs, and users of Function URLs: docs/front-doors.md."""
+
+_CHALLENGE = (
+    "%s renames the header WWW-Authenticate of this 401 to x-amzn-remapped-www-authenticate: "
+    "browsers ask for no password, and OAuth discovery (MCP) fails, unless something in front "
+    "renames it back. docs/front-doors.md says how."
+)
 
 _UNSERVED = (
     "This event is no HTTP request, and ASGI_EVENTS_PATH is empty: "

@@ -29,6 +29,7 @@ class Settings(NamedTuple):
     lifespan_timeout: float | None
     invoke_mode: str
     stream_sources: frozenset[str]
+    stream_keepalive: float
     base_path: str
     base_path_mode: str
     text_types: tuple[str, ...]
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
         lifespan_timeout: float | str
         invoke_mode: str
         stream_sources: Words
+        stream_keepalive: float | str
         base_path: str
         base_path_mode: str
         text_types: Words
@@ -156,6 +158,13 @@ TABLE = (
         "url,rest",
         values.some_of("url", "rest"),
         "The event sources whose responses are streamed under `response_stream`",
+    ),
+    Setting(
+        "stream_keepalive",
+        "off",
+        values.to_interval,
+        "Seconds of silence, such as `15`, after which a streamed `text/event-stream` answer gets "
+        "a comment line, so that no front door drops it",
     ),
     Setting("base_path", "", values.to_base_path, "The prefix of every path, such as `/api`"),
     Setting(

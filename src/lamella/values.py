@@ -63,6 +63,14 @@ def to_optional_seconds(value: Any) -> float | None:
     return None if value in ("auto", None) else to_seconds(value)
 
 
+def to_interval(value: Any) -> float:
+    """A number of seconds, or 0.0 for "off"."""
+    try:
+        return 0.0 if value == "off" else to_seconds(value)
+    except ValueError:
+        raise ValueError("use off, or a number of seconds above 0, for example 15") from None
+
+
 def to_milliseconds(value: Any) -> int:
     """A whole number of milliseconds."""
     try:

@@ -14,7 +14,8 @@ The rules, and where they come from:
   https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html. A door whose
   prelude is bad answers as its `trouble` says: a REST API with 500,
   https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode-lambda.html.
-- A stream that breaks off has sent its head, so the connection ends early.
+- A stream that breaks off has sent its head, so the connection ends early. So does one that is
+  silent for longer than the door's limit; the function runs on.
 - Every response has a date. One that is whole has a content-length, but for 1xx, 204 and 304, which
   have no body either (RFC 9110, sections 6.6.1, 8.6 and 6.4.1); the answer to HEAD has none too.
 """
@@ -63,13 +64,23 @@ class Rest:
     Iterating raises BrokenOff where the function fails.
     """
 
-    def __init__(self, answer: Answer, pieces: AsyncIterator[bytes], silent: bool) -> None:
+    def __init__(
+        self, answer: Answer, pieces: AsyncIterator[bytes], silent: bool, patience: float | None
+    ) -> None:
         self._answer = answer
         self._pieces = pieces
         self._silent = silent
+        self._patience = patience
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for piece in self._pieces:
+        while True:
+            try:
+                piece = await asyncio.wait_for(anext(self._pieces), self._patience)
+            except StopAsyncIteration:
+                break
+            except TimeoutError:
+                self._answer.abandon()
+                raise BrokenOff(f"the stream was silent for {self._patience:g} s") from None
             if not self._silent:
                 yield piece
         if self._answer.error is not None:
@@ -173,4 +184,4 @@ async def _received(
         raise Refused(Trouble.BAD_PRELUDE, str(malformed)) from malformed
     silent = _bodiless(start) or request.method == "HEAD"
     response = HttpResponse(start.status, start.headers + added, b"" if silent else first)
-    return Delivered(_dated(response), Rest(answer, pieces, silent), answer)
+    return Delivered(_dated(response), Rest(answer, pieces, silent, door.silence), answer)

@@ -84,7 +84,8 @@ class Refused(Exception):
 
 
 class FrontDoor(abc.ABC):
-    """One event source. `max_body` is bytes, `time_limit` seconds or None (none of its own).
+    """One event source. `max_body` is bytes; `time_limit` is seconds, and `silence` the seconds
+    that a stream may say nothing. None: the source has no such limit of its own.
 
     `label` is what AWS calls it, `host` the host name that it would have on AWS.
     """
@@ -97,6 +98,7 @@ class FrontDoor(abc.ABC):
     """Whether a streamed answer must have one."""
     streaming: bool = False
     time_limit: float | None = None
+    silence: float | None = None
 
     @abc.abstractmethod
     def event(self, request: HttpRequest) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from lamella.front_doors.door import (
     json_response,
 )
 from lamella.front_doors.requests import below, domain_of
+from lamella.front_doors.results import limited
 
 DOMAIN = f"{API_ID}.execute-api.{REGION}.amazonaws.com"
 
@@ -59,7 +60,7 @@ class HttpApi(FrontDoor):
 
     def response(self, payload: bytes, _request: HttpRequest, /) -> HttpResponse:
         """The response of a result. Raises Malformed."""
-        return payload_v2.response(payload, "text/plain;charset=UTF-8")
+        return limited(payload_v2.response(payload, "text/plain;charset=UTF-8"))
 
     def trouble(self, trouble: Trouble) -> HttpResponse:
         """The API's own answers, as {"message": ...}."""

@@ -21,6 +21,7 @@ from lamella.front_doors.requests import (
 from lamella.front_doors.results import (
     as_object,
     body_bytes,
+    limited,
     merged_headers,
     parsed,
     sendable,
@@ -67,7 +68,7 @@ class HttpApiV1(HttpApi):
         """The response of a result, which needs a statusCode here. Raises Malformed."""
         result = as_object(parsed(payload))
         headers = with_default_type(sendable(merged_headers(result)), "text/plain;charset=UTF-8")
-        return HttpResponse(status_code(result), headers, body_bytes(result))
+        return limited(HttpResponse(status_code(result), headers, body_bytes(result)))
 
     def _context(self, request: HttpRequest, path: str) -> dict[str, Any]:
         domain = domain_of(request, DOMAIN)

@@ -38,6 +38,7 @@ from lamella.front_doors.results import (
     as_object,
     body_bytes,
     body_text,
+    limited,
     merged_headers,
     parsed,
     sendable,
@@ -75,7 +76,8 @@ class RestApi(FrontDoor):
 
     Clients reach the API's own domain below `/{stage}`; with `base`, the base path of a custom
     domain that is mapped to the stage, below that instead. `binary_media_types` are the API's.
-    `time_limit` None is AWS's own: 29 seconds, or 15 minutes for streamed answers.
+    `time_limit` None is AWS's own: 29 seconds, or 15 minutes for streamed answers. `silence` None
+    is AWS's, too: 5 minutes, which are those of a regional API; an edge-optimized one has 30 s.
     """
 
     stage: str = "prod"
@@ -83,6 +85,7 @@ class RestApi(FrontDoor):
     streaming: bool = False
     binary_media_types: tuple[str, ...] = ("*/*",)
     time_limit: float | None = None
+    silence: float | None = None
     name: ClassVar[str] = "rest"
     label: ClassVar[str] = "API Gateway REST API"
     host: ClassVar[str] = DOMAIN
@@ -90,6 +93,8 @@ class RestApi(FrontDoor):
     def __post_init__(self) -> None:
         if self.time_limit is None:
             self.time_limit = 900.0 if self.streaming else 29.0
+        if self.silence is None:
+            self.silence = 300.0
 
     def event(self, request: HttpRequest) -> dict[str, Any]:
         """`path` as sent, without the stage; query maps percent-decoded."""
@@ -137,7 +142,7 @@ class RestApi(FrontDoor):
             body = body_bytes(result)
         else:
             body = body_text(result).encode("utf-8")
-        return _with_type(HttpResponse(status, headers, body))
+        return limited(_with_type(HttpResponse(status, headers, body)))
 
     def stream_head(self, prelude: Mapping[str, Any], /) -> HttpResponse:
         """Status and headers of a prelude. Raises Malformed."""
@@ -147,7 +152,7 @@ class RestApi(FrontDoor):
             ("set-cookie", str(cookie)) for cookie in prelude.get("cookies") or []
         ]
         pairs = [pair for pair in pairs if pair[0] != "transfer-encoding"]
-        return _with_type(HttpResponse(status, _remapped(pairs), b""))
+        return limited(_with_type(HttpResponse(status, _remapped(pairs), b"")))
 
     def trouble(self, trouble: Trouble) -> HttpResponse:
         """The API's own answers, as {"message": ...}."""

@@ -8,7 +8,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lamella.front_doors.door import Malformed, Pairs
+from lamella.front_doors.door import HttpResponse, Malformed, Pairs
+
+MAX_HEADER_VALUES = 10_240
+"""Bytes of all header values of a response, at API Gateway
+(https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
 
 RECOMPUTED = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive"})
 """Response headers that a source does not take from a buffered result."""
@@ -110,6 +114,16 @@ def body_bytes(result: Mapping[str, Any]) -> bytes:
 def sendable(headers: Pairs) -> Pairs:
     """`headers` without those that the source computes itself."""
     return [pair for pair in headers if pair[0] not in RECOMPUTED]
+
+
+def limited(response: HttpResponse) -> HttpResponse:
+    """A response whose headers API Gateway takes. Raises Malformed."""
+    size = sum(len(value.encode("utf-8", "surrogatepass")) for _, value in response.headers)
+    if size > MAX_HEADER_VALUES:
+        raise Malformed(
+            f"the header values have {size} bytes, and API Gateway takes {MAX_HEADER_VALUES}"
+        )
+    return response
 
 
 def with_default_type(headers: Pairs, content_type: str) -> Pairs:
