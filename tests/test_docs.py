@@ -29,6 +29,7 @@ LINTER = ROOT / ".venv-sam" / "bin" / "cfn-lint"
 
 NOT_EVERYWHERE = {
     *("a2wsgi", "aioboto3", "asyncpg", "aws_cdk", "blacksheep", "boto3", "channels", "connexion"),
+    *("debugpy", "pydevd_pycharm"),
     *("django", "fasthtml", "falcon", "flask", "litestar", "mcp", "opentelemetry"),
     *("psycopg", "quart", "redis", "responder", "sanic", "snapshot_restore_py", "sqlalchemy"),
     *("strawberry", "uvloop"),

@@ -40,8 +40,12 @@ class Edits(DefaultFilter):
         async for changes in awatch(
             *self.paths, watch_filter=self, stop_event=stopped, step=20, debounce=400
         ):
-            paths = sorted({Path(path) for _, path in changes})
-            here = Path.cwd()
-            names = [str(p.relative_to(here) if here in p.parents else p) for p in paths]
+            names = sorted({shown(Path(path)) for _, path in changes})
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             yield ", ".join(names[:3]) + more
+
+
+def shown(path: Path) -> str:
+    """A path as a developer would write it here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -14,7 +14,7 @@ from rich.markup import escape
 from lamella.front_doors.delivery import Throttled
 from lamella.local.config import FunctionConfig
 from lamella.local.console.serving import console
-from lamella.local.edits import Edits
+from lamella.local.edits import Edits, shown
 from lamella.local.function import LocalFunction
 from lamella.local.gateway import Gateway
 from lamella.local.guard import Guard
@@ -150,7 +150,7 @@ class Session:
                         method, path = route
                         self._terminal.show(escape(f"  {method} {path} -> {served.config.name}"))
         if self._edits is not None:
-            watched = ", ".join(map(str, self._edits.paths))
+            watched = ", ".join(map(shown, self._edits.paths))
             self._terminal.show(f"\nwatching {escape(watched)} for changes\n")
         if len(ways) == 1:
             (served,) = self._served

@@ -17,7 +17,7 @@ def welcome(app: str, door: FrontDoor | WebSocketApi, origin: str) -> Iterator[s
     article = "an" if door.label.startswith("A") else "a"
     mode = "streamed" if door.streaming else "buffered"
     yield f"\n[bold]{escape(app)}[/] behind {article} {door.label}, {mode}"
-    yield f"[bold green]{escape(door.base_url(origin))}[/]   (Ctrl-C stops)\n"
+    yield f"[bold green]{escape(door.base_url(origin))}[/]   (Ctrl-C stops)"
 
 
 def to_try(
