@@ -64,3 +64,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section(f"{ran:,} of {total:,} tests ran ({100 * ran // total} %)")
     for reason, count in why.most_common():
         terminalreporter.line(f"{count:6,} skipped: {reason}")
+    if missing := ", ".join(pythons.missing(pythons.find())):
+        terminalreporter.line(f"not run on Python {missing}: make pythons, pyenv install")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two workers for each core, as `-n auto`: most tests wait for a process or a timer."""
+    return 2 * (os.cpu_count() or 1)

@@ -18,7 +18,9 @@ CFN_LINT = ROOT / ".venv-sam" / "bin" / "cfn-lint"
 STREAM = "RESPONSE_STREAM"
 
 pytestmark = [
-    pytest.mark.skipif(shutil.which("node") is None, reason="CDK needs Node.js: not on PATH"),
+    pytest.mark.skipif(
+        shutil.which("node") is None, reason="CDK needs Node.js: apt-get install nodejs"
+    ),
     pytest.mark.skipif(not PYTHON.exists(), reason="CDK is not installed: make cdk"),
     pytest.mark.timeout(300),
 ]

@@ -26,7 +26,7 @@ PROJECT = DEPLOY / "cloudfront"
 NODE = shutil.which("node")
 
 needs_node = pytest.mark.skipif(
-    NODE is None, reason="node is not on PATH: CloudFront's functions are not run"
+    NODE is None, reason="CloudFront's functions need Node.js: apt-get install nodejs"
 )
 
 

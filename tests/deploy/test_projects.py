@@ -71,7 +71,10 @@ def test_the_build_script_makes_a_function_for_arm64(tmp_path: Path) -> None:
     assert len(list(modules(project / "build"))) > 100
 
 
-@pytest.mark.skipif(PYTHON_3_13 is None, reason="uv needs a python3.13, to lock and to build")
+@pytest.mark.skipif(
+    PYTHON_3_13 is None,
+    reason="no python3.13, for which the uv project is built: uv python install 3.13",
+)
 @pytest.mark.timeout(300)
 def test_the_uv_project_is_built_from_its_lock(layer_package: Path, tmp_path: Path) -> None:
     """With the packages from a local index: the function gets no layer and no development tool."""
@@ -90,7 +93,9 @@ def test_the_uv_project_is_built_from_its_lock(layer_package: Path, tmp_path: Pa
     assert all("cpython-313-aarch64-linux-gnu" in name for name in natives)
 
 
-@pytest.mark.skipif(TERRAFORM is None, reason="terraform is not on PATH: formatting is unchecked")
+@pytest.mark.skipif(
+    TERRAFORM is None, reason="no terraform: developer.hashicorp.com/terraform/install"
+)
 def test_terraform_is_formatted() -> None:
     # The user's own configuration of terraform is none of ours.
     nowhere = {"TF_CLI_CONFIG_FILE": "/dev/null", "CHECKPOINT_DISABLE": "1"}

@@ -33,7 +33,7 @@ def client() -> Iterator[docker.DockerClient]:
         connected.ping()
     except DockerException as error:
         pytest.skip(
-            f"NO DOCKER ENGINE ANSWERS, so the layer was not tested in containers ({error}). "
+            f"NOT TESTED: no Docker engine answers ({error}). "
             "Start one (Debian: apt-get install docker.io; service docker start), "
             "or name it in DOCKER_HOST."
         )

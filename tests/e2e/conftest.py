@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lamella.local.sandbox import ManagedSandbox, Sandbox
 from layer.pythons import Python
 from tests.e2e.judges import Judge, LocalJudge, RieJudge, find_rie, managed_rie_refusal
 
@@ -22,6 +23,9 @@ STRICT = {
     )
 }
 
+GRACE = 5.0
+"""Seconds from SIGTERM to SIGKILL, where Lambda has half a second: this machine may be busy."""
+
 StartJudge = Callable[..., AbstractAsyncContextManager[Judge]]
 StartLocal = Callable[..., AbstractAsyncContextManager[LocalJudge]]
 
@@ -29,6 +33,13 @@ StartLocal = Callable[..., AbstractAsyncContextManager[LocalJudge]]
 def strict(python: Python) -> dict[str, str]:
     """The variables that make an error of what Lamella uses and Python is to lose."""
     return STRICT if python.version >= (3, 15) else {}
+
+
+@pytest.fixture(autouse=True)
+def patient_shutdown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No environment is killed while it still shuts down; tests/local has Lambda's own time."""
+    for kind in (Sandbox, ManagedSandbox):
+        monkeypatch.setattr(kind, "grace", GRACE)
 
 
 @pytest.fixture(params=["local", "rie"])

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.e2e.conftest import StartLocal
+from tests.e2e.conftest import GRACE, StartLocal
 from tests.events import http_event, url_event
 
 pytestmark = pytest.mark.anyio
@@ -103,7 +103,7 @@ async def test_a_running_request_is_cut_off_by_shutdown_and_named(
         await running.finished()
     assert "GET /slow: cut off by the environment's shutdown" in judge.log
     assert "lifespan shutdown" in judge.log, "lifespan had its share of the time"
-    assert took < 0.5
+    assert took < GRACE
 
 
 async def test_the_trace_is_in_the_environment_and_as_traceparent(
@@ -163,4 +163,4 @@ async def test_a_thread_that_runs_on_does_not_hold_up_the_end(start_local: Start
         await judge.environment.stop()
         took = time.monotonic() - started
     assert "lifespan shutdown" in judge.log
-    assert took < 0.45, "it ended by itself, before the SIGKILL"
+    assert took < GRACE, "it ended by itself, before the SIGKILL"

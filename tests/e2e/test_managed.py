@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import StartJudge, StartLocal
 from tests.events import url_event
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -29,11 +29,8 @@ async def test_requests_run_at_a_time_and_answer_out_of_order(start: StartJudge)
             assert (await judge.invoke(event("/wait", seconds))).result["statusCode"] == 200
             ended.append(seconds)
 
-        started = time.monotonic()
         await asyncio.gather(*(wait(seconds) for seconds in ("0.9", "0.6", "0.3", "0.01")))
-        took = time.monotonic() - started
     assert ended == ["0.01", "0.3", "0.6", "0.9"]
-    assert took < 1.7, "one after the other they take 1.8 seconds"
 
 
 async def test_a_deadline_ends_one_request_and_no_other(start_local: StartLocal) -> None:
@@ -83,11 +80,8 @@ async def test_streams_run_side_by_side(start_local: StartLocal) -> None:
 async def test_the_slot_is_free_while_background_work_runs(start_local: StartLocal) -> None:
     async with start_local("many:app", {"concurrency": 1}, ASGI_PROCESSES="1") as judge:
         await judge.invoke(event("/later"))
-        started = time.monotonic()
-        await judge.invoke(event("/wait", "0"))
-        assert time.monotonic() - started < 0.4, "the work takes half a second"
-        await asyncio.sleep(0.7)
-        assert '{"later": "done"}' in judge.log
+        await judge.invoke(event("/release"))
+        await until(lambda: '{"later": "done"}' in judge.log)
 
 
 async def test_workers_share_the_slots_and_each_has_its_lifespan(start: StartJudge) -> None:

@@ -41,7 +41,7 @@ def test_a_build_elsewhere_is_identical(
 
 @pytest.mark.skipif(
     not (ROOT / ".git").exists() or shutil.which("git") is None,
-    reason="this tree is no git checkout (or git is not installed): nothing to clone",
+    reason="no git, or no checkout to clone: apt-get install git",
 )
 def test_clean_clones_of_the_same_commit_build_the_same(tmp_path: Path) -> None:
     """Only what is committed, as a release builds it; the clones differ in everything else."""

@@ -26,7 +26,7 @@ NAME = f"lamella-{uuid.uuid4()}"
 
 namespaces = pytest.mark.skipif(
     bool(enforceable(Limits())[1]) if sys.platform == "linux" else True,
-    reason="needs a user that may make mount namespaces",
+    reason="mount namespaces need root, or a kernel that lets users make them",
 )
 
 

@@ -7,14 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from lamella.tools.layer import contents
 from layer import archive, build, manifest, pythons, sbom
 from tests.publish.conftest import write_layer
 
-VALIDATOR = JsonStrictValidator(SchemaVersion.V1_6)
+
+@pytest.fixture(scope="module")
+def validator() -> Any:
+    """What is wrong with a bill, None for nothing."""
+    # Its import takes seconds, which every worker would spend.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    return JsonStrictValidator(SchemaVersion.V1_6).validate_str
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +37,8 @@ def bill(layer_zip: Path) -> dict[str, Any]:
     return value
 
 
-def test_it_is_valid(bill: dict[str, Any]) -> None:
-    assert VALIDATOR.validate_str(json.dumps(bill)) is None
+def test_it_is_valid(bill: dict[str, Any], validator: Any) -> None:
+    assert validator(json.dumps(bill)) is None
 
 
 @pytest.mark.parametrize(
@@ -43,8 +49,10 @@ def test_it_is_valid(bill: dict[str, Any]) -> None:
         {"unheard of": True},
     ],
 )
-def test_the_validator_refuses_what_is_wrong(bill: dict[str, Any], change: dict[str, Any]) -> None:
-    assert VALIDATOR.validate_str(json.dumps({**bill, **change})) is not None
+def test_the_validator_refuses_what_is_wrong(
+    bill: dict[str, Any], change: dict[str, Any], validator: Any
+) -> None:
+    assert validator(json.dumps({**bill, **change})) is not None
 
 
 def test_it_lies_beside_the_zip_too(

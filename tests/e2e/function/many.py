@@ -8,6 +8,8 @@ from bare import answer, body, lifespan, start
 
 import lamella
 
+released = asyncio.Event()
+
 
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
@@ -51,13 +53,19 @@ async def ticks(scope, receive, send):
 
 
 async def later(scope, receive, send):
+    """Work on until a later request for /release."""
     await answer(send, "accepted", status=202)
-    await asyncio.sleep(0.5)
+    await released.wait()
     print(json.dumps({"later": "done"}), flush=True)
+
+
+async def release(scope, receive, send):
+    released.set()
+    await answer(send, "released")
 
 
 async def die(scope, receive, send):
     os._exit(9)
 
 
-ROUTES = {f"/{f.__name__}": f for f in (whoami, wait, ticks, later, die)}
+ROUTES = {f"/{f.__name__}": f for f in (whoami, wait, ticks, later, release, die)}
