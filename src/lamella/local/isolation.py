@@ -1,19 +1,21 @@
 """What a function may do on Lambda and here: run as a program, before the function's own.
 
-    python -I -S isolation.py '{"tmp_mb": 512, ...}' COMMAND ...
+    python -I -S isolation.py TMP_MB KEPT WRITABLE COMMAND ...
+
+KEPT and WRITABLE are folders, one a line. With a TMP_MB of 0 nothing is mounted.
 
 In a mount namespace of its own, every file system is read-only. /tmp is a new one of a limited
 size. What lies in the old /tmp and is needed (the code, the layer) is there, read-only. Then
 COMMAND takes this process's place. The limit of open files holds on every system.
 
-It imports nothing of Lamella, since it starts without any site-packages. Its exit status is 125
-where it fails, with the reason as the last line of stderr.
+It imports nothing of Lamella, since it starts without any site-packages, and little else, since
+it is part of every cold start. Its exit status is 125 where it fails, with the reason as the last
+line of stderr.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import resource
 import sys
@@ -21,10 +23,11 @@ import sys
 CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
 MS_RDONLY, MS_NOSUID, MS_NODEV = 1, 2, 4
 MS_REMOUNT, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 32, 4096, 8192, 16384, 1 << 18
-ST_RELATIME, MS_RELATIME = 4096, 1 << 21
-KEPT = 0x7 | 8 | 1024 | 2048
-"""The flags that statvfs and mount have in common: RDONLY, NOSUID, NODEV, NOEXEC, NOATIME,
-NODIRATIME. A namespace must keep those that a mount has outside."""
+KEPT = {
+    **{"nosuid": MS_NOSUID, "nodev": MS_NODEV, "noexec": 8},
+    **{"noatime": 1024, "nodiratime": 2048, "relatime": 1 << 21},
+}
+"""Options that a mount keeps: in a user's namespace none of them may be taken away."""
 
 VIRTUAL = ("/proc", "/sys", "/dev")
 """Trees that are no storage; /dev/shm is one, and does not exist on Lambda."""
@@ -35,13 +38,12 @@ DESCRIPTORS = 1024
 FAILED = 125
 
 
-def main(asked: str, *command: str) -> None:
+def main(tmp_mb: str, kept: str, writable: str, *command: str) -> None:
     """Isolate this process, and become `command`."""
     try:
-        limits = json.loads(asked)
         descriptors = min(DESCRIPTORS, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-        if limits["mounts"]:
-            isolate(limits["tmp_mb"], limits["kept"], limits["writable"])
+        if tmp_mb != "0":
+            isolate(tmp_mb, kept.splitlines(), writable.splitlines())
         resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
         if not command:
             return
@@ -52,7 +54,7 @@ def main(asked: str, *command: str) -> None:
     os.execv(command[0], command)
 
 
-def isolate(tmp_mb: int, kept: list[str], writable: list[str]) -> None:
+def isolate(tmp_mb: str, kept: list[str], writable: list[str]) -> None:
     """Make what can be seen read-only, but for `writable` folders and a new /tmp of `tmp_mb` MB,
     in which the folders `kept` and `writable` are found again. Raises OSError."""
     uid, gid = os.geteuid(), os.getegid()
@@ -77,23 +79,19 @@ def isolate(tmp_mb: int, kept: list[str], writable: list[str]) -> None:
         mount(folder, place, "", MS_BIND | MS_REC)
     spared = {"/tmp", *writable}
     mount("/mnt", "/tmp", "", MS_MOVE)
-    for point in mount_points():
-        if point in spared or (point.startswith(VIRTUAL) and point != "/dev/shm"):
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        mounts = [line.split()[4:6] for line in file]
+    for written, options in mounts:
+        point = written.replace("\\040", " ").replace("\\011", "\t")
+        is_virtual = any(f"{point}/".startswith(f"{tree}/") for tree in VIRTUAL)
+        if point in spared or (is_virtual and point != "/dev/shm"):
             continue
+        flags = sum(KEPT.get(option, 0) for option in options.split(","))
         try:
-            state = os.statvfs(point).f_flag
-            flags = state & KEPT | (MS_RELATIME if state & ST_RELATIME else 0)
             mount("", point, "", MS_REMOUNT | MS_BIND | MS_RDONLY | flags)
         except OSError:
             if point == "/":
                 raise
-
-
-def mount_points() -> list[str]:
-    """All of this process's, as /proc writes them: blanks are octal."""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        fields = [line.split()[4] for line in file]
-    return [each.replace("\\040", " ").replace("\\011", "\t") for each in fields]
 
 
 libc = ctypes.CDLL(None, use_errno=True)

@@ -7,7 +7,6 @@ kernel's own (a control group) would need the administrator's leave, and one of 
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -33,13 +32,9 @@ class Limits:
 
     def command(self, kept: list[Path], argv: list[str]) -> list[str]:
         """`argv` under these limits; it finds the folders `kept` where they are."""
-        asked = {
-            "mounts": self.mounts,
-            "tmp_mb": self.tmp_mb,
-            "kept": [str(each) for each in kept],
-            "writable": [str(each) for each in self.writable],
-        }
-        return [sys.executable, "-I", "-S", isolation.__file__, json.dumps(asked), *argv]
+        folders = ("\n".join(map(str, each)) for each in (kept, self.writable))
+        asked = [str(self.tmp_mb if self.mounts else 0), *folders]
+        return [sys.executable, "-I", "-S", isolation.__file__, *asked, *argv]
 
 
 def enforceable(limits: Limits) -> tuple[Limits, list[str]]:
@@ -48,8 +43,13 @@ def enforceable(limits: Limits) -> tuple[Limits, list[str]]:
     reason = "this system has no mount namespaces"
     if on_linux:
         command = limits.command([], [])
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-        reason = "" if done.returncode == 0 else (done.stderr.splitlines() or ["?"])[-1]
+        try:
+            subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+            reason = ""
+        except subprocess.CalledProcessError as error:
+            reason = (error.stderr.splitlines() or [f"exit status {error.returncode}"])[-1]
+        except subprocess.TimeoutExpired:
+            reason = "a mounted file system does not answer"
     if reason:
         missing.append(f"the read-only file system and a /tmp of its own ({reason})")
     if not on_linux:
