@@ -19,9 +19,9 @@ def is_running(pid: int) -> bool:
     """Whether the process is there, and more than a zombie that nobody has reaped."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        return sys.platform != "linux" or process_state(pid) != "Z"
+    except (ProcessLookupError, FileNotFoundError):  # at the latest while its state is read
         return False
-    return sys.platform != "linux" or process_state(pid) != "Z"
 
 
 PATIENCE = 15.0

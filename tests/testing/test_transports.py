@@ -445,9 +445,9 @@ with LambdaTransport(app) as transport:
 
 
 def ran(code: str) -> subprocess.CompletedProcess[str]:
-    """What a Python of its own printed that ran the code, under `-X dev`."""
+    """What a Python of its own printed that ran the code, with every warning."""
     return subprocess.run(
-        [sys.executable, "-X", "dev", "-c", code],
+        [sys.executable, "-W", "default", "-c", code],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
