@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -42,9 +43,14 @@ def opt(layer_zip: Path) -> Path:
     return layer_zip.parent / "opt"
 
 
-@pytest.fixture(scope="session", params=pythons.find(), ids=lambda python: str(python.minor))
+# What works on 3.11 and 3.13 works on 3.12, but for its bytecode: tests/layer tries that one, too.
+HERE = "{}.{}".format(*sys.version_info)
+TRIED = [each for each in pythons.find() if each.minor != "3.12" or each.minor == HERE]
+
+
+@pytest.fixture(scope="session", params=TRIED, ids=lambda python: str(python.minor))
 def python(request: pytest.FixtureRequest) -> pythons.Python:
-    """Each supported Python of this machine."""
+    """Each supported Python of this machine, but 3.12."""
     found: pythons.Python = request.param
     return found
 

@@ -12,16 +12,14 @@ import docker
 import pytest
 from docker.errors import NotFound
 
-from layer import pythons
 from layer.build import ROOT
 from tests.docker import engine
-
-MINOR = pythons.find()[-1]
+from tests.e2e.packages import USUAL
 
 
 def run_failing(**environ: str) -> str:
     """What pytest prints about failing.py on one Python."""
-    command = [sys.executable, "-m", "pytest", "-k", MINOR.minor, "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-k", USUAL.minor, "-p", "no:cacheprovider"]
     return subprocess.run(
         [*command, str(Path(__file__).with_name("failing.py"))],
         cwd=ROOT,
@@ -53,7 +51,7 @@ def test_containers_of_a_killed_run_are_removed_by_the_next(client: docker.Docke
     dead = subprocess.Popen(["true"])
     dead.wait()
     owners = [engine.OWNER, engine.OWNER.replace(str(os.getpid()), str(dead.pid)), "elsewhere:1"]
-    image = engine.base_image(client, MINOR)
+    image = engine.base_image(client, USUAL)
     made = [client.containers.create(image, labels={engine.LABEL: owner}) for owner in owners]
     try:
         engine.remove_abandoned(client)

@@ -11,10 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from layer import pythons
 from layer.pythons import Python
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "packages"
+
+_FOUND = pythons.find()
+USUAL = next((each for each in reversed(_FOUND) if each.version < (3, 14)), _FOUND[-1])
+"""The Python of tests that are about something else: wheels may come late for a newer one."""
 
 
 def installed(python: Python, name: str, *requirements: str) -> Path:

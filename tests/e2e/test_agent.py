@@ -9,12 +9,10 @@ from typing import Any
 
 import httpx
 
-from layer import pythons
-from tests.e2e.packages import installed
+from tests.e2e.packages import USUAL, installed
 from tests.local.command import Cli
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "agent"
-PYTHON = next(each for each in reversed(pythons.find()) if each.version < (3, 14))
 
 
 def run(url: str, content: str) -> list[tuple[float, Any]]:
@@ -33,8 +31,8 @@ def run(url: str, content: str) -> list[tuple[float, Any]]:
 
 
 def test_an_agent_streams_its_words_and_its_tool(opt: Path) -> None:
-    packages = installed(PYTHON, "agent", "ag-ui-protocol==1.0.0", "fastapi")
-    options = ("--layer", str(opt), "--python", PYTHON.path, "--env", f"PYTHONPATH={packages}")
+    packages = installed(USUAL, "agent", "ag-ui-protocol==1.0.0", "fastapi")
+    options = ("--layer", str(opt), "--python", USUAL.path, "--env", f"PYTHONPATH={packages}")
     cli = Cli("run", "main:app", "--port", "0", *options, cwd=EXAMPLE)
     try:
         url = cli.url()

@@ -12,9 +12,8 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 
 from lamella.local.config import FunctionConfig
 from lamella.local.websockets.api import WebSocketApi
-from layer import pythons
 from tests.e2e.environments import served
-from tests.e2e.packages import installed
+from tests.e2e.packages import USUAL, installed
 from tests.local.websocket_client import serving
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -59,7 +58,7 @@ async def open_browser() -> AsyncIterator[Open]:
 def config(request: pytest.FixtureRequest, opt: Path, tmp_path: Path) -> FunctionConfig:
     """An example's function: its code among its dependencies, as `sam build` has it."""
     example, app, path = request.param
-    folder, python = EXAMPLES / example, pythons.find()[-1]
+    folder, python = EXAMPLES / example, USUAL
     packages = installed(python, example, *(folder / "requirements.txt").read_text().split())
     for entry in [*packages.iterdir(), *folder.iterdir()]:
         (tmp_path / entry.name).symlink_to(entry)

@@ -16,12 +16,12 @@ import pytest
 
 from layer import pythons
 from layer.pythons import Python
-from tests.e2e.packages import installed
+from tests.e2e.packages import USUAL, installed
 from tests.waiting import is_running, until
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fastapi"
 THIS_PYTHON = next(p for p in pythons.find() if p.version[:2] == sys.version_info[:2])
-MAIN = pythons.find()[-1]
+MAIN = USUAL
 
 
 class Served:

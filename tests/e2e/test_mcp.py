@@ -12,28 +12,25 @@ from typing import Any
 
 import pytest
 
-from layer import pythons
-from tests.e2e.packages import installed
+from tests.e2e.packages import USUAL, installed
 from tests.local.command import Cli
 from tests.ports import free_port
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "mcp"
 FUNCTION = Path(__file__).parent / "function"
 KEY = "MCP_STATE_KEY=a key that every environment has, made at random"
-# A wheel of one of its dependencies may come late for the newest Python.
-PYTHON = next(each for each in reversed(pythons.find()) if each.version < (3, 14))
 
 
 @pytest.fixture(scope="session")
 def packages() -> Path:
     """The mcp package of the revision of 2026-07-28."""
-    return installed(PYTHON, "mcp", "mcp==2.3.0")
+    return installed(USUAL, "mcp", "mcp==2.3.0")
 
 
 @contextmanager
 def running(opt: Path, packages: Path, folder: Path, *arguments: str) -> Iterator[Cli]:
     """`lamella run` on a function in `folder`."""
-    options = ("--layer", str(opt), "--python", PYTHON.path, "--env", f"PYTHONPATH={packages}")
+    options = ("--layer", str(opt), "--python", USUAL.path, "--env", f"PYTHONPATH={packages}")
     cli = Cli("run", *arguments, *options, cwd=folder)
     try:
         yield cli
@@ -48,7 +45,7 @@ def client(packages: Path, way: str, url: str) -> Any:
     """What the client gets, which is a program of its own."""
     script = FUNCTION / "mcp_client.py"
     environ = {**os.environ, "PYTHONPATH": str(packages)}
-    command = [PYTHON.path, str(script), way, f"{url}/mcp"]
+    command = [USUAL.path, str(script), way, f"{url}/mcp"]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

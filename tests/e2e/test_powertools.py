@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from layer import pythons
 from tests.e2e.judges import LocalJudge
-from tests.e2e.packages import installed
+from tests.e2e.packages import USUAL, installed
 from tests.events import url_event
 
 pytestmark = pytest.mark.anyio
@@ -20,7 +19,7 @@ TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sample
 
 
 async def test_logs_metrics_and_traces(opt: Path, tmp_path: Path) -> None:
-    python = pythons.find()[-1]
+    python = USUAL
     packages = installed(python, "powertools", "aws-lambda-powertools[tracer]", "fastapi")
     for entry in [*packages.iterdir(), EXAMPLE / "main.py"]:
         (tmp_path / entry.name).symlink_to(entry)

@@ -9,7 +9,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from layer import build
+from layer import build, pythons
 
 ROOT = build.ROOT
 
@@ -26,3 +26,10 @@ def manifest(content: dict[str, bytes]) -> dict[str, Any]:
     """The layer's own account of itself."""
     value: dict[str, Any] = json.loads(content["lamella/manifest.json"])
     return value
+
+
+@pytest.fixture(scope="session", params=pythons.find(), ids=lambda python: str(python.minor))
+def python(request: pytest.FixtureRequest) -> pythons.Python:
+    """Each supported Python of this machine."""
+    found: pythons.Python = request.param
+    return found

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from layer import pythons
 from tests.layer.conftest import ROOT
 
 TOKYO = (0o077, {"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "1"})
@@ -21,7 +22,8 @@ def build_in(folder: Path, umask: int, environment: dict[str, str]) -> bytes:
     subprocess.run(
         [sys.executable, "-m", "layer.build"],
         cwd=folder,
-        env={**os.environ, **environment},
+        # A copy has no folder of what `make pythons` brought.
+        env={**os.environ, "PATH": f"{pythons.BROUGHT}:{os.environ['PATH']}", **environment},
         umask=umask,
         check=True,
     )

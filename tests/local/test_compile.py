@@ -13,9 +13,8 @@ import pytest
 from lamella.local.interpreter import inspected
 from lamella.tools import compile as compile_module
 from lamella.tools.check.bytecode import State, states
-from layer import pythons
 from layer.pythons import Python
-from tests.e2e.packages import installed
+from tests.e2e.packages import USUAL, installed
 from tests.local.functions import APP, RUNTIME, lamella, write
 
 ZIPPED = 315_532_800  # 1 January 1980, the date of every file in SAM's zips
@@ -144,7 +143,7 @@ def test_without_an_application_there_is_nothing_to_measure(task: Path) -> None:
 
 def test_a_fastapi_application(tmp_path: Path) -> None:
     """The real thing, whose packages are a few hundred modules."""
-    python = pythons.find()[-1]
+    python = USUAL
     packages = installed(python, "fastapi-alone", "fastapi")
     task = shutil.copytree(packages, tmp_path / "task")
     (task / "main.py").write_text("from fastapi import FastAPI\napp = FastAPI()\n")

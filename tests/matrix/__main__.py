@@ -17,6 +17,7 @@ from typing import Any
 
 from layer import archive, build, pythons
 from layer.pythons import Python
+from tests.e2e.packages import USUAL
 from tests.matrix import table
 from tests.matrix.frameworks import FRAMEWORKS, Framework
 from tests.matrix.function import Function
@@ -44,18 +45,19 @@ def run_all() -> table.Results:
             print(framework.title, end=" ", flush=True, file=sys.stderr)
             frameworks[framework.name] = _results(framework, found, place)
     print("\n", file=sys.stderr)
-    return {"python": found[-1].minor, "frameworks": frameworks}
+    return {"python": USUAL.minor, "frameworks": frameworks}
 
 
 def _results(framework: Framework, found: list[Python], place: Path) -> dict[str, Any]:
     folder = place / framework.name
-    record = asyncio.run(run(Function(framework, found[-1], place / "opt", folder / "newest")))
+    record = asyncio.run(run(Function(framework, USUAL, place / "opt", folder / "newest")))
     same = framework.at(record["version"])
     record["pythons"] = {
         python.minor: _on_python(same, python, place / "opt", folder / python.minor)
-        for python in found[:-1]
+        for python in found
+        if python != USUAL
     }
-    record["pythons"][found[-1].minor] = {"failed": record["failed"]}
+    record["pythons"][USUAL.minor] = {"failed": record["failed"]}
     return record
 
 

@@ -10,13 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from layer import pythons
+from tests.e2e.packages import USUAL
 from tests.matrix import table
 from tests.matrix.frameworks import FRAMEWORKS, Framework
 from tests.matrix.function import Function
 from tests.matrix.run import EVERYWHERE, run
-
-PYTHON = pythons.find()[-1]
 
 pytestmark = [
     pytest.mark.anyio,
@@ -30,9 +28,9 @@ async def test_it_does_what_the_table_says(
 ) -> None:
     caplog.set_level(logging.INFO, "tests.matrix")  # pytest shows it where something else failed
     stored = table.load()["frameworks"][framework.name]
-    if refused := stored["pythons"].get(PYTHON.minor, {}).get("refused"):
-        pytest.skip(f"{framework.title} {stored['version']} on {PYTHON.minor}: {refused}")
-    function = Function(framework, PYTHON, opt, tmp_path)
+    if refused := stored["pythons"].get(USUAL.minor, {}).get("refused"):
+        pytest.skip(f"{framework.title} {stored['version']} on {USUAL.minor}: {refused}")
+    function = Function(framework, USUAL, opt, tmp_path)
     found = await run(function)
     assert found["failed"] == stored["failed"]
     assert found["other"] == stored["other"]

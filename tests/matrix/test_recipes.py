@@ -9,15 +9,13 @@ from pathlib import Path
 import pytest
 
 from lamella.local.environment import Environment
-from layer import pythons
+from tests.e2e.packages import USUAL
 from tests.matrix import table
 from tests.matrix.client import SOURCES, Client
 from tests.matrix.files import check_linked_file
 from tests.matrix.frameworks import FRAMEWORKS
 from tests.matrix.function import WAYS, Function, Way
 from tests.matrix.sockets import check_graphql, receive, socket_client
-
-PYTHON = pythons.find()[-1]
 
 pytestmark = [
     pytest.mark.anyio,
@@ -28,7 +26,7 @@ pytestmark = [
 @pytest.mark.parametrize("way", [way for way in WAYS if way.sockets], ids=lambda way: str(way.name))
 async def test_strawberry_s_subscriptions(way: Way, opt: Path, tmp_path: Path) -> None:
     (strawberry,) = [each for each in FRAMEWORKS if each.name == "strawberry"]
-    function = Function(strawberry, PYTHON, opt, tmp_path)
+    function = Function(strawberry, USUAL, opt, tmp_path)
     page = (table.DOCS / strawberry.page).read_text()
     (code,) = re.findall(r"^```python\n(# subscriptions\.py\n.*?)^```", page, re.M | re.S)
     (function.root / "subscriptions.py").write_text(code)
@@ -42,7 +40,7 @@ async def test_strawberry_s_subscriptions(way: Way, opt: Path, tmp_path: Path) -
 async def test_django_s_static_files_behind_a_stage(opt: Path, tmp_path: Path) -> None:
     """STATIC_URL is what clients see; Django keeps one, so it cannot follow each request."""
     (django,) = [each for each in FRAMEWORKS if each.name == "django"]
-    function = Function(django, PYTHON, opt, tmp_path)
+    function = Function(django, USUAL, opt, tmp_path)
     config = function.config(WAYS[0], django.mode)
     config = replace(config, environment={**config.environment, "STATIC_URL": "/prod/static/"})
     rest = SOURCES[0]
@@ -110,7 +108,7 @@ async def test_a_handler_that_a_thread_feeds(
     name: str, code: str, opt: Path, tmp_path: Path
 ) -> None:
     (framework,) = [each for each in FRAMEWORKS if each.name == name]
-    function = Function(framework, PYTHON, opt, tmp_path)
+    function = Function(framework, USUAL, opt, tmp_path)
     (function.root / "threads.py").write_text(code)
     config = function.config(WAYS[0], framework.mode)
     variables = {**config.environment, "ASGI_APP": "threads:app", "ASGI_BASE_PATH": ""}
