@@ -254,6 +254,13 @@ def init() -> None:
         body = json.dumps({"errorMessage": "no such app", "errorType": "ImportError"}).encode()
         call("POST", f"{RUNTIME}/init/error", body)
         sys.exit(3)
+    if fault == "module":
+        message = {
+            "errorMessage": "No module named 'shop'",
+            "errorType": "Runtime.ImportModuleError",
+        }
+        call("POST", f"{RUNTIME}/init/error", json.dumps(message).encode())
+        sys.exit(1)
     if fault == "exit":
         sys.exit(4)
     if fault == "hang":

@@ -335,6 +335,16 @@ def test_an_init_error(start: Start, fault: str, message: str) -> None:
     assert cli.process.wait(LIMIT) == 1
 
 
+def test_a_missing_module_names_the_interpreter_and_the_folder(
+    start: Start, tmp_path: Path
+) -> None:
+    cli = start("--env", "FAKE_INIT=module")
+    cli.line("^Error: .*No module named 'shop'")
+    cli.line(rf"^The function runs on {re.escape(sys.executable)}, and its code is in {tmp_path}")
+    cli.line("--python .venv/bin/python")
+    cli.line("--task-root .aws-sam/build/Function")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
