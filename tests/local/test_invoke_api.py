@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 from lamella.front_doors import FunctionUrl
 from lamella.local import invoke_api
 from lamella.local.config import FunctionConfig
+from lamella.local.event_line import EventLine
 from lamella.local.function import LocalFunction
 from lamella.local.gateway import Gateway
 from lamella.local.invoke_api import InvokeApi
@@ -35,9 +36,10 @@ pytestmark = pytest.mark.anyio
 class Api:
     """A function behind its front door, with boto3's client of the Invoke API."""
 
-    def __init__(self, origin: str, log: list[str]) -> None:
+    def __init__(self, origin: str, log: list[str], lines: list[EventLine]) -> None:
         self.origin = origin
         self.log = log
+        self.lines = lines
         self._client: LambdaClient = boto3.client(
             "lambda",
             "us-east-1",
@@ -76,13 +78,14 @@ class Api:
 @contextlib.asynccontextmanager
 async def served(config: FunctionConfig, concurrency: int = 10) -> AsyncIterator[Api]:
     log: list[str] = []
+    lines: list[EventLine] = []
     async with LocalFunction(config, concurrency=concurrency, log=log.append) as function:
         with bound_socket(0) as listening:
             gateway = Gateway(function, FunctionUrl(streaming=False), lambda line: None)
-            door = InvokeApi(gateway, function, log.append)
+            door = InvokeApi(gateway, function, lines.append, log.append)
             server = LocalServer(door, listening)
             serving = asyncio.ensure_future(server.serve())
-            yield Api(server.origin, log)
+            yield Api(server.origin, log, lines)
             await door.close()
             server.stop()
             await serving
@@ -108,6 +111,8 @@ async def test_an_error_of_the_function_is_a_200_that_says_so(configure: Configu
     async with served(configure(timeout=0.5)) as api:
         failed = await api.invoke({"do": "error", "message": "no stock"}, LogType="Tail")
         assert (failed["StatusCode"], failed["FunctionError"]) == (200, "Unhandled")
+        assert str(api.lines[0]).startswith("INVOKE local 200 ")
+        assert str(api.lines[0]).endswith(" Oops: no stock")
         assert json.load(failed["Payload"])["errorMessage"] == "no stock"
         late = await api.invoke({"do": "sleep", "seconds": 30}, LogType="Tail")
         assert "Task timed out after 0.50 seconds" in json.load(late["Payload"])["errorMessage"]
@@ -146,6 +151,11 @@ async def test_an_asynchronous_event_has_three_attempts(
     request_id = got["ResponseMetadata"]["RequestId"]
     begun = [line for line in api.log if line.startswith("START")]
     assert begun == [f"START RequestId: {request_id} Version: $LATEST"] * 3, "one id for all"
+    handed, *attempts = map(str, api.lines)
+    assert handed.startswith("INVOKE local 202 ")
+    assert len(attempts) == 3
+    assert all(each.startswith("INVOKE local (asynchronous) 200 ") for each in attempts)
+    assert all(each.endswith(" Oops: no") for each in attempts)
     told = [line for line in api.log if "(asynchronous)" in line]
     assert told == [
         f"{request_id} (asynchronous) attempt 1 of 3 failed: Lambda tries again after 1 minute",

@@ -96,9 +96,11 @@ def test_all_functions_that_an_http_client_reaches_are_served(begin: Start) -> N
     assert name("") == 404
     cli.line(r"^POST /dev 404 .*  no route of API Gateway HTTP API fits$")
     assert name("/x", host="site.localhost") == "Site"
-    invoked = f"{url.removesuffix('/dev')}/2015-03-31/functions/Site/invocations"
-    got = httpx.post(invoked, json={"do": "environ"}, timeout=10)
-    assert got.json()["variables"]["AWS_LAMBDA_FUNCTION_NAME"] == "Site"
+    for named in ("Site", "arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Afunction%3ASite%3Alive"):
+        invoked = f"{url.removesuffix('/dev')}/2015-03-31/functions/{named}/invocations"
+        got = httpx.post(invoked, json={"do": "environ"}, timeout=10)
+        assert got.json()["variables"]["AWS_LAMBDA_FUNCTION_NAME"] == "Site"
+    cli.line("^INVOKE Site 200 ")
 
 
 def test_one_function_as_the_template_has_it(begin: Start, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 from lamella.front_doors.answer import Answer
 from lamella.front_doors.delivery import Throttled
 from lamella.front_doors.door import ACCOUNT_ID, MAX_EVENT
+from lamella.local.event_line import EventLine, Report
 from lamella.local.function import LocalFunction
 from lamella.local.gateway import body_of
 from lamella.local.process import LineCallback
@@ -57,11 +58,17 @@ class Refused(Exception):
 
 
 class InvokeApi:
-    """`app` is the gateway's, and the Invoke API on its paths."""
+    """`app` is the gateway's, and the Invoke API on its paths.
 
-    def __init__(self, gateway: AnyGateway, function: LocalFunction, log: LineCallback) -> None:
+    `report` gets each invocation, and `log` what becomes of an asynchronous event.
+    """
+
+    def __init__(
+        self, gateway: AnyGateway, function: LocalFunction, report: Report, log: LineCallback
+    ) -> None:
         self._gateway = gateway
         self._function = function
+        self._report = report
         self._log = log
         self._queued: set[asyncio.Task[None]] = set()
 
@@ -74,6 +81,8 @@ class InvokeApi:
             await self._gateway.app(scope, receive, send)
             return
         request_id = str(uuid.uuid4())
+        line = EventLine("INVOKE", self._function.config.name)
+        send, answer = line.counted(send), None
         try:
             headers = Request(scope).headers
             if "origin" in headers:
@@ -102,14 +111,17 @@ class InvokeApi:
                     await _stream(send, answer, tail)
                 else:
                     await _reply_whole(send, answer, tail)
+                line.because = answer.failure if answer.error is not None else ""
         except ClientDisconnect:
-            return
+            line.because = "the client left before it had sent its request"
         except Throttled as throttled:
             # botocore tries such an answer again by itself, as it does on AWS.
-            refused = Refused(429, "TooManyRequestsException", f"Rate Exceeded: {throttled}")
-            await _refuse(send, request_id, refused)
+            line.because = f"Rate Exceeded: {throttled}"
+            await _refuse(send, request_id, Refused(429, "TooManyRequestsException", line.because))
         except Refused as refused:
+            line.because = str(refused)
             await _refuse(send, request_id, refused)
+        line.end(answer, self._report)
 
     async def close(self) -> None:
         """Forget the events that run or wait for another attempt."""
@@ -138,13 +150,17 @@ class InvokeApi:
         """An asynchronous event to its last attempt, each with the same request id."""
         attempt = 1
         while True:
+            line = EventLine("INVOKE", f"{self._function.config.name} (asynchronous)", 200)
             try:
-                result = await (await self._function.open(event, **options)).collect()
+                answer = await self._function.open(event, **options)
+                result = await answer.collect()
             except Throttled as throttled:
                 # Not an attempt: Lambda keeps such an event for up to six hours.
                 self._log(f"{options['request_id']} waits in Lambda's queue: {throttled}")
                 await asyncio.sleep(SECONDS_A_MINUTE)
                 continue
+            line.because = answer.failure if answer.error is not None else ""
+            line.end(answer, self._report)
             again, words, _ = asynchronous(event, result.status == "error", attempt)
             if words:
                 self._log(f"{options['request_id']} (asynchronous) {words}")

@@ -23,7 +23,9 @@ from lamella.local.gateway import request_of, respond
 from lamella.local.options import Door
 from lamella.local.server import AnyGateway
 
-FUNCTION = re.compile(r"/(?:2015-03-31|2021-11-15)/functions/(?:[^/]*:)?([\w-]+)/")
+FUNCTION = re.compile(
+    r"/(?:2015-03-31|2021-11-15)/functions/(?:[^/]*function:)?([\w-]+)(?::[^/:]+)?/"
+)
 """A path of the Invoke API, with the function's name."""
 
 
@@ -58,8 +60,8 @@ class Router:
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         path = scope["raw_path"].decode("latin-1")
-        if invoked := FUNCTION.match(path):
-            named = [way for way in self._ways if way.function == unquote(invoked[1])]
+        if invoked := FUNCTION.match(unquote(path)):
+            named = [way for way in self._ways if way.function == invoked[1]]
             await (named or self._ways)[0].gateway.app(scope, receive, send)
             return
         host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").partition(":")[0].lower()

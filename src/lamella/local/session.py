@@ -87,7 +87,7 @@ class Session:
         for served, function in zip(self._served, self._functions, strict=True):
             for entrance in served.entrances:
                 gateway = self._gateway(function, entrance)
-                invoked = InvokeApi(gateway, function, self._terminal.note)
+                invoked = InvokeApi(gateway, function, self._terminal.event, self._terminal.note)
                 gateways.append(gateway)
                 invocations.append(invoked)
                 host = hosts[key_of(entrance)]
