@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 ENV := $(VENV)/.installed
 RUN_VENV := .venv-run
 RUN := $(RUN_VENV)/.installed
+DOCS_VENV := .venv-docs
+DOCS := $(DOCS_VENV)/.installed
 SAM_VENV := .venv-sam
 SAM := $(SAM_VENV)/.installed
 CDK_VENV := .venv-cdk
@@ -25,7 +27,7 @@ FUNCTION = build/functions/fastapi-$(MINOR)
 # Of the environments that are there, the first: its Python has a pip.
 BUILDER = $(firstword $(wildcard $(BIN)/python $(RUN_VENV)/bin/python) $(PYTHON))
 
-.PHONY: help env sam cdk pythons layer wheels function run check format test matrix test-docker test-pythons publish verify bench soak chaos pins clean build-LamellaLayer
+.PHONY: help env sam cdk pythons layer wheels function run check format test matrix test-docker test-pythons publish verify bench soak chaos docs pins clean build-LamellaLayer
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +56,15 @@ $(CDK): requirements/cdk.txt
 	@$(call need-python)
 	$(PYTHON) -m venv --clear $(CDK_VENV)
 	$(CDK_VENV)/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/cdk.txt
+	@touch $@
+
+docs: $(DOCS) ## Build the documentation's site into build/site, strictly
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/python -m mkdocs build --strict
+
+$(DOCS): requirements/docs.txt
+	@$(call need-python)
+	$(PYTHON) -m venv --clear $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/docs.txt
 	@touch $@
 
 pythons: ## Bring Python 3.14 and 3.15 into .cache/pythons (on Debian, as root)
@@ -132,13 +143,13 @@ chaos: env layer ## Attack the layer in every way known (CHAOS_ARGS="--minutes 6
 	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 pins: env ## Resolve requirements/*.in into *.txt anew
-	cd requirements && for name in dev run sam cdk; do \
+	cd requirements && for name in dev run sam cdk docs; do \
 	  ../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-header --no-emit-index-url --no-emit-find-links --output-file $$name.txt $$name.in || exit 1; \
 	done
 
 clean: ## Remove all that these targets make
-	rm -rf build dist .aws-sam .cache $(VENV) $(RUN_VENV) $(SAM_VENV) $(CDK_VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist .aws-sam .cache $(VENV) $(RUN_VENV) $(SAM_VENV) $(CDK_VENV) $(DOCS_VENV) .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # SAM's makefile build (template.yaml) calls this with ARTIFACTS_DIR, the layer's /opt.

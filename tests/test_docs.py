@@ -244,3 +244,11 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
         if first in OURS or name.endswith(".md"):
             near = (ROOT / name, SRC / name, page.parent / name)
             assert {name, first} & MADE or any(path.exists() for path in near), name
+
+
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    """What `make docs` refuses, also where MkDocs is not installed."""
+    navigation = (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[2]
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    missing = {page for page in pages - {"README.md"} if f"- {page}\n" not in navigation}
+    assert not missing, "add it to the nav of mkdocs.yml"

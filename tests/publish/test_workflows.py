@@ -24,7 +24,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def test_there_are_workflows() -> None:
-    assert [path.name for path in WORKFLOWS] == ["release.yml", "test.yml"]
+    assert [path.name for path in WORKFLOWS] == ["docs.yml", "release.yml", "test.yml"]
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: str(path.name))
@@ -65,7 +65,7 @@ def test_pypi_trusts_the_workflow_and_nobody_keeps_a_token() -> None:
 
 
 def test_every_supported_python_is_tested_and_released() -> None:
-    test, release = load(WORKFLOWS[1]), load(WORKFLOWS[0])
+    _, release, test = map(load, WORKFLOWS)
     assert test["jobs"]["test"]["strategy"]["matrix"]["python"] == list(SUPPORTED)
     assert release["env"]["PYTHONS"].split() == list(SUPPORTED)
 
