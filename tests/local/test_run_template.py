@@ -25,7 +25,9 @@ Globals:
 Resources:
   Api:
     Type: AWS::Serverless::HttpApi
-    Properties: {StageName: dev}
+    Properties:
+      StageName: dev
+      CorsConfiguration: {AllowOrigins: ['https://a.example'], AllowMethods: [GET], MaxAge: 60}
   Items:
     Type: AWS::Serverless::Function
     Properties:
@@ -50,7 +52,8 @@ Resources:
     Properties:
       CodeUri: other/
       Handler: lamella.serve.site:app
-      FunctionUrlConfig: {AuthType: NONE, InvokeMode: RESPONSE_STREAM}
+      FunctionUrlConfig:
+        {AuthType: NONE, InvokeMode: RESPONSE_STREAM, Cors: {AllowOrigins: ['*']}}
   Queue:
     Type: AWS::Serverless::Function
     Properties: {CodeUri: other/, Handler: queue.handler}
@@ -119,6 +122,28 @@ def test_a_url_streams_as_its_invoke_mode_says(begin: Start) -> None:
     cli.line("^Site behind a Lambda Function URL, streamed")
     stream = {"do": "stream", "prelude": {"statusCode": 201}, "chunks": ["a"]}
     assert httpx.post(cli.url(), json=stream, timeout=10).status_code == 201
+
+
+def test_cors_is_the_front_doors(begin: Start) -> None:
+    url = begin().url()
+    preflight = {"origin": "https://a.example", "access-control-request-method": "GET"}
+    got = httpx.options(f"{url}/items/5", headers=preflight, timeout=10)
+    assert got.status_code == 204
+    assert got.headers["access-control-allow-origin"] == "https://a.example"
+    assert got.headers["access-control-allow-methods"] == "GET"
+    assert got.headers["access-control-max-age"] == "60"
+    foreign = {**preflight, "origin": "https://b.example"}
+    got = httpx.options(f"{url}/items/5", headers=foreign, timeout=10)
+    assert "access-control-allow-origin" not in got.headers
+
+    own = {"statusCode": 200, "headers": {"access-control-allow-origin": "own"}}
+    wish, origin = {"do": "result", "result": own}, {"origin": "https://a.example"}
+    got = httpx.post(f"{url}/items", json=wish, headers=origin, timeout=10)
+    assert got.headers.get_list("access-control-allow-origin") == ["https://a.example"]
+    stream = {"do": "stream", "prelude": own}
+    site = {**origin, "host": "site.localhost"}
+    got = httpx.post(url.removesuffix("/dev"), json=stream, headers=site, timeout=10)
+    assert got.headers.get_list("access-control-allow-origin") == ["own", "*"], "twice, as on AWS"
 
 
 @pytest.mark.parametrize(

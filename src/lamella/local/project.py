@@ -10,13 +10,14 @@ from lamella.front_doors import FrontDoor, FunctionUrl, HttpApi, RestApi
 from lamella.front_doors.names import FRONT_DOORS
 from lamella.local import env_file
 from lamella.local.config import FunctionConfig
+from lamella.local.cors import Cors, cors_of
 from lamella.local.env_file import EnvFileError
 from lamella.local.interpreter import inspected, interpreter_for
 from lamella.local.limits import TMP_MB, Limits
 from lamella.local.options import Door, Options
 from lamella.local.router import EVERYTHING, Route
 from lamella.local.websockets.api import WebSocketApi, path_header
-from lamella.templates import Function, TemplateError, find_function, functions, read
+from lamella.templates import Function, Template, TemplateError, find_function, functions, read
 
 DAY = 86_400
 """Seconds: no deadline that a debugger meets."""
@@ -38,6 +39,7 @@ class Entrance:
     door: Door
     name: str = ""
     routes: tuple[Route, ...] = (EVERYTHING,)
+    cors: Cors | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def of_template(options: Options, path: Path, layer: Path) -> tuple[list[Served]
     given = given_variables(options)
     for function in known:
         alone = len(known) == 1
-        entrances = tuple(_entrances(function))
+        entrances = tuple(_entrances(template, function))
         if alone and (options.front_door is not None or not entrances):
             entrances = (Entrance(chosen_door(options)),)
         if why := _unserved(function, entrances):
@@ -181,10 +183,12 @@ def _unserved(function: Function, entrances: tuple[Entrance, ...]) -> str:
     )
 
 
-def _entrances(function: Function) -> Iterator[Entrance]:
+def _entrances(template: Template, function: Function) -> Iterator[Entrance]:
     """The URL of a function, and each API with its routes to it."""
     if function.url is not None:
-        yield Entrance(FunctionUrl(streaming=function.url.mode == "RESPONSE_STREAM"), function.name)
+        streaming = function.url.mode == "RESPONSE_STREAM"
+        cors = cors_of("url", function.url.cors)
+        yield Entrance(FunctionUrl(streaming=streaming), function.name, cors=cors)
     for api in dict.fromkeys(route.api for route in function.routes):
         of_this = [route for route in function.routes if route.api == api]
         streaming = any(route.streaming for route in of_this)
@@ -198,7 +202,13 @@ def _entrances(function: Function) -> Iterator[Entrance]:
             door = FRONT_DOORS[api.door]()
             if isinstance(door, HttpApi):
                 door = replace(door, stage=api.stage or "$default", base=base)
-        yield Entrance(door, api.name, tuple(Route(each.method, each.path) for each in of_this))
+        resource = template.resources.get(api.name)
+        properties = resource.properties if resource else {}
+        body = properties.get("DefinitionBody", properties.get("Body"))
+        of_body = body.get("x-amazon-apigateway-cors") if isinstance(body, dict) else None
+        given = properties.get("Cors" if api.door == "rest" else "CorsConfiguration") or of_body
+        routes = tuple(Route(each.method, each.path) for each in of_this)
+        yield Entrance(door, api.name, routes, cors_of(api.door, given))
 
 
 def _described(function: Function) -> _Described:

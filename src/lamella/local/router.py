@@ -48,6 +48,7 @@ class Way:
     routes: Sequence[Route]
     function: str
     gateway: AnyGateway
+    has_cors: bool = False
 
 
 class Router:
@@ -64,14 +65,20 @@ class Router:
             named = [way for way in self._ways if way.function == invoked[1]]
             await (named or self._ways)[0].gateway.app(scope, receive, send)
             return
-        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").partition(":")[0].lower()
+        headers: dict[bytes, str] = {
+            name: value.decode("latin-1") for name, value in scope["headers"]
+        }
+        host = headers.get(b"host", "").partition(":")[0].lower()
+        method: str = scope["method"]
+        # With CORS a preflight takes the route of the request that it asks for.
+        asked = headers.get(b"access-control-request-method", method)
         ways = [way for way in self._ways if way.host == host]
         ways = ways or [way for way in self._ways if not way.host]
         ranked = [
             (found, way)
             for way in ways
             for route in way.routes
-            if (found := rank(route, scope["method"], below(way.door, path))) is not None
+            if (found := rank(route, asked if way.has_cors else method, below(way.door, path)))
         ]
         if ranked:
             _, way = max(ranked, key=lambda each: each[0])

@@ -14,6 +14,7 @@ from rich.markup import escape
 from lamella.front_doors.delivery import Throttled
 from lamella.local.config import FunctionConfig
 from lamella.local.console.serving import console
+from lamella.local.cors import CorsGateway
 from lamella.local.edits import Edits, shown
 from lamella.local.function import LocalFunction
 from lamella.local.gateway import Gateway
@@ -87,13 +88,15 @@ class Session:
         for served, function in zip(self._served, self._functions, strict=True):
             for entrance in served.entrances:
                 gateway = self._gateway(function, entrance)
-                invoked = InvokeApi(gateway, function, self._terminal.event, self._terminal.note)
                 gateways.append(gateway)
+                open_to: AnyGateway = gateway
+                if entrance.cors is not None:
+                    open_to = CorsGateway(gateway, entrance.cors, self._terminal.event)
+                invoked = InvokeApi(open_to, function, self._terminal.event, self._terminal.note)
                 invocations.append(invoked)
                 host = hosts[key_of(entrance)]
-                ways.append(
-                    Way(host, entrance.door, entrance.routes, function.config.name, invoked)
-                )
+                name, has_cors = function.config.name, entrance.cors is not None
+                ways.append(Way(host, entrance.door, entrance.routes, name, invoked, has_cors))
         # Behind one door with one function every path is the function's.
         whole: AnyGateway = invocations[0] if len(ways) == 1 else Router(ways, self._terminal.event)
         addresses = not is_loopback(self._options.host)
