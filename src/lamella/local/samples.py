@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -56,6 +57,7 @@ def _sqs_record(body: str, queue: str) -> Event:
             "ApproximateFirstReceiveTimestamp": f"{EPOCH}001",
         },
         "messageAttributes": {},
+        "md5OfBody": hashlib.md5(body.encode(), usedforsecurity=False).hexdigest(),
         "eventSource": "aws:sqs",
         "eventSourceARN": _arn("sqs", queue),
         "awsRegion": REGION,
@@ -72,6 +74,10 @@ def sns(*, message: str = "{}", subject: str | None = None, topic: str = "topic"
         "Subject": subject,
         "Message": message,
         "Timestamp": "2026-01-01T00:00:00.000Z",
+        "SignatureVersion": "1",
+        "Signature": "EXAMPLE",
+        "SigningCertUrl": f"https://sns.{REGION}.amazonaws.com/SimpleNotificationService.pem",
+        "UnsubscribeUrl": f"https://sns.{REGION}.amazonaws.com/?Action=Unsubscribe",
         "MessageAttributes": {},
     }
     record = {
