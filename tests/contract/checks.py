@@ -1,0 +1,298 @@
+"""The contract: what an application must see and a client must get, over plain HTTP.
+
+Each check takes a Target and knows nothing else of what is behind its address: uvicorn,
+`lamella run`, `sam local start-api` or AWS. The application is function/main.py.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import httpx
+from websockets.sync.client import connect
+
+PAUSE = 0.4
+"""Seconds, as in function/main.py."""
+
+PATIENCE = 60.0
+
+CHALLENGE = "www-authenticate"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is tried.
+
+    `url` is where the application's root is for a client, without a slash at its end, and
+    `websocket` the address of its WebSocket API. `invoke` sends an event past every front door.
+    `root_path` is what the application is to see; None takes anything. A target that `streams`
+    sends pieces as they come, and one with `background` does not make its client wait for work
+    after the answer. `max_answer` is the most bytes of a body that reach the client.
+    Where it does not have `repeats`, the last of several headers or parameters of a name counts.
+    `challenge` is the name under which WWW-Authenticate arrives, "" where either may be.
+    """
+
+    url: str
+    streams: bool = True
+    background: bool = True
+    root_path: str | None = ""
+    max_answer: int = 20_000_000
+    repeats: bool = True
+    challenge: str = CHALLENGE
+    websocket: str = ""
+    invoke: Callable[[dict[str, Any]], tuple[Any, bool]] | None = None
+
+    def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """One request on a connection of its own."""
+        return httpx.request(method, self.url + path, timeout=PATIENCE, **options)
+
+    def seen(self, method: str, path: str, **options: Any) -> Any:
+        """What the application saw of a request."""
+        response = self.ask(method, path, **options)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+
+class Check(Protocol):
+    """One part of the contract; raises AssertionError where it is broken."""
+
+    __name__: str
+
+    def __call__(self, target: Target) -> None: ...
+
+
+def paths_and_queries(target: Target) -> None:
+    """A + is itself in a path; encoded letters are decoded once; the query is as it was sent."""
+    seen = target.seen("GET", "/request/a%20b+c%2B%C3%A9?q=x+y%20z%2B%26%C3%A9&q=&r")
+    root = target.root_path if target.root_path is not None else seen["root_path"]
+    assert seen["root_path"] == root
+    assert seen["path"].removeprefix(root) == "/request/a b+c+é"
+    assert seen["method"] == "GET"
+    pairs = [pair.partition("=") for pair in seen["query"].replace("%20", "+").split("&")]
+    values = [(name, value.upper()) for name, _, value in pairs]
+    first = ("q", "X+Y+Z%2B%26%C3%A9")
+    assert (first in values) is target.repeats
+    assert ("q", "") in values
+
+
+def methods(target: Target) -> None:
+    """Each method arrives as itself."""
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        assert target.seen(method, "/request")["method"] == method
+
+
+def headers(target: Target) -> None:
+    """Names in lower case, values as sent, one that is sent twice not lost."""
+    sent = [
+        ("X-One", "a value, with a comma"),
+        ("X-Two", "1"),
+        ("X-Two", "2"),
+        ("Cookie", "a=b; c=d"),
+    ]
+    seen: dict[str, list[str]] = {}
+    for name, value in target.seen("GET", "/request", headers=sent)["headers"]:
+        seen.setdefault(name, []).append(value)
+    assert seen["x-one"] == ["a value, with a comma"]
+    assert ",".join(seen["x-two"]).replace(" ", "") == ("1,2" if target.repeats else "2")
+    assert "; ".join(seen["cookie"]) in ("a=b; c=d", "a=b;c=d")
+    assert seen["host"]
+
+
+def bodies(target: Target) -> None:
+    """Every byte value, up and down, and a megabyte up."""
+    every = bytes(range(256)) * 4
+    octets = {"content-type": "application/octet-stream"}
+    response = target.ask("POST", "/echo", content=every, headers=octets)
+    assert (response.status_code, response.content) == (200, every)
+    blob = every * 700
+    seen = target.seen("POST", "/request", content=blob, headers=octets)
+    assert (seen["size"], seen["sha256"]) == (len(blob), hashlib.sha256(blob).hexdigest())
+
+
+def texts(target: Target) -> None:
+    """Text that is not ASCII, both ways."""
+    response = target.ask("GET", "/text")
+    assert (response.text, response.headers["content-type"]) == (
+        "wörld",
+        "text/plain; charset=utf-8",
+    )
+    value = json.dumps({"a": "é\u2028\U0001f600"}, ensure_ascii=False).encode()
+    response = target.ask(
+        "POST", "/echo", content=value, headers={"content-type": "application/json"}
+    )
+    assert response.content == value
+
+
+def binary_answers(target: Target) -> None:
+    """An image, and what the application has compressed itself."""
+    response = target.ask("GET", "/binary", headers={"accept": "image/png"})
+    assert response.content == bytes(range(256))
+    assert response.headers["content-type"] == "image/png"
+    with httpx.stream("GET", f"{target.url}/compressed", timeout=PATIENCE) as raw:
+        data = b"".join(raw.iter_raw())
+        assert raw.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(data) == b"compressed by the application"
+
+
+def cookies(target: Target) -> None:
+    """Two Set-Cookie headers, neither lost nor joined."""
+    response = target.ask("GET", "/cookies")
+    assert sorted(response.headers.get_list("set-cookie")) == [
+        "first=1; Path=/",
+        "second=2; HttpOnly",
+    ]
+
+
+def statuses(target: Target) -> None:
+    """A status is the application's own, and 204 and 304 have no body."""
+    for code in (204, 304):
+        response = target.ask("GET", f"/status/{code}")
+        assert (response.status_code, response.content) == (code, b"")
+    for code in (201, 404, 418, 500, 503):
+        response = target.ask("GET", f"/status/{code}")
+        assert (response.status_code, response.json()) == (code, {"status": code})
+
+
+def head(target: Target) -> None:
+    """HEAD has the headers of GET, and no body."""
+    response = target.ask("HEAD", "/text")
+    assert (response.status_code, response.content) == (200, b"")
+    assert response.headers["content-type"].startswith("text/plain")
+
+
+def sizes(target: Target) -> None:
+    """A large answer arrives whole up to the target's limit, and is refused above it."""
+    size = min(target.max_answer, 8_000_000) - 1000
+    response = target.ask("GET", f"/large/{size}")
+    assert (response.status_code, len(response.content)) == (200, size), response.text[:300]
+    if target.max_answer < 8_000_000:
+        response = target.ask("GET", f"/large/{target.max_answer + 1_500_000}")
+        assert response.status_code in (413, 500, 502), response.status_code
+        assert target.ask("GET", "/text").status_code == 200
+
+
+def streams(target: Target) -> None:
+    """Pieces arrive whole and in order; as they are sent where the target streams."""
+    arrived: list[float] = []
+    with httpx.stream("GET", f"{target.url}/stream", timeout=PATIENCE) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        lines = []
+        for line in response.iter_lines():
+            if line:
+                lines.append(line)
+                arrived.append(time.monotonic())
+    assert lines == ["data: 0", "data: 1", "data: 2"]
+    if target.streams:
+        assert arrived[-1] - arrived[0] > PAUSE, "the first piece waited for the last"
+
+
+def errors(target: Target) -> None:
+    """An exception is a 5xx that tells nothing of the application; the next request is served."""
+    response = target.ask("GET", "/error")
+    assert response.status_code in (500, 502)
+    assert "secret" not in response.text
+    assert target.ask("GET", "/text").status_code == 200
+
+
+def broken_streams(target: Target) -> None:
+    """An answer that breaks off does not look whole, and the next request is served."""
+    try:
+        response = target.ask("GET", "/broken")
+    except httpx.HTTPError:
+        pass
+    else:
+        assert response.status_code >= 500, "half an answer looked like a whole one"
+    assert target.ask("GET", "/text").status_code == 200
+
+
+def challenges(target: Target) -> None:
+    """WWW-Authenticate arrives, under the name that the front door gives it."""
+    response = target.ask("GET", "/unauthorized")
+    assert response.status_code == 401
+    names = [target.challenge] if target.challenge else [CHALLENGE, f"x-amzn-remapped-{CHALLENGE}"]
+    assert 'Basic realm="contract"' in [response.headers.get(name) for name in names]
+
+
+def background_work(target: Target) -> None:
+    """Work after the answer is done; the client does not wait for it where the target says so."""
+    started = time.monotonic()
+    response = target.ask("POST", "/background")
+    waited = time.monotonic() - started
+    assert response.status_code == 202
+    if target.background:
+        # A slow network or machine may make it late, but not by the work's own time on top.
+        quick = time.monotonic()
+        target.ask("GET", "/text")
+        assert waited < PAUSE + (time.monotonic() - quick)
+    instance = response.json()["instance"]
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        answer = target.ask("GET", "/background").json()
+        if answer["instance"] != instance or answer["done"]:
+            return  # another environment cannot tell
+        time.sleep(0.1)
+    raise AssertionError("the work was never done")
+
+
+def keeps_connections(target: Target) -> None:
+    """Ten requests on one connection; a request that is no HTTP costs the others nothing."""
+    with httpx.Client(timeout=PATIENCE) as client:
+        for _ in range(10):
+            assert client.get(f"{target.url}/text").status_code == 200
+    where = urlsplit(target.url)
+    if where.scheme == "http":
+        with socket.create_connection((where.hostname or "", where.port or 80), 10) as odd:
+            odd.sendall(b"this is no HTTP\r\n\r\n")
+            odd.recv(1000)
+    assert target.ask("GET", "/text").status_code == 200
+
+
+def websockets(target: Target) -> None:
+    """Messages and their answers, in order."""
+    if not target.websocket:
+        return
+    with connect(target.websocket, open_timeout=PATIENCE) as socket_:
+        for word in ("one", "zwei", "três"):
+            socket_.send(word)
+            assert socket_.recv(timeout=PATIENCE) == f"echo {word}"
+
+
+def invoked_events(target: Target) -> None:
+    """An event that is not HTTP reaches the application; its failure is the invocation's."""
+    if target.invoke is None:
+        return
+    event = {"Records": [{"eventSource": "aws:sqs", "messageId": "1", "body": "é"}]}
+    assert target.invoke(event) == ({"got": event}, False)
+    _, failed = target.invoke({"fail": True})
+    assert failed
+
+
+CHECKS: tuple[Check, ...] = (
+    paths_and_queries,
+    methods,
+    headers,
+    bodies,
+    texts,
+    binary_answers,
+    cookies,
+    statuses,
+    head,
+    sizes,
+    streams,
+    errors,
+    broken_streams,
+    challenges,
+    background_work,
+    keeps_connections,
+    websockets,
+    invoked_events,
+)
+CONTRACT: Mapping[str, Check] = {check.__name__.replace("_", " "): check for check in CHECKS}

@@ -1,0 +1,187 @@
+"""The application of the contract: bare ASGI without dependencies, so that it runs anywhere."""
+
+import asyncio
+import gzip
+import hashlib
+import json
+import uuid
+
+INSTANCE = uuid.uuid4().hex
+PAUSE = 0.4
+"""Seconds between two pieces of a stream, and of work in the background."""
+
+done = 0
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await lifespan(receive, send)
+    elif scope["type"] == "websocket":
+        await echo_messages(receive, send)
+    else:
+        path = scope["path"].removeprefix(scope["root_path"])
+        route = ROUTES.get(path.split("/")[1])
+        await (route or nothing)(scope, receive, send)
+
+
+async def lifespan(receive, send):
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def whole_body(receive):
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
+
+
+async def start(send, status, headers):
+    pairs = [(name.encode(), value.encode()) for name, value in headers]
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+
+
+async def put(send, data, more=False):
+    await send({"type": "http.response.body", "body": data, "more_body": more})
+
+
+async def answer(send, data, content_type, status=200, headers=()):
+    length = ("content-length", str(len(data)))
+    await start(send, status, [("content-type", content_type), length, *headers])
+    await put(send, data)
+
+
+async def answer_json(send, value, status=200):
+    await answer(send, json.dumps(value).encode(), "application/json", status)
+
+
+async def nothing(scope, receive, send):
+    await answer_json(send, {"detail": "no such route"}, 404)
+
+
+async def request(scope, receive, send):
+    """What the application sees."""
+    body = await whole_body(receive)
+    seen = {
+        "method": scope["method"],
+        "path": scope["path"],
+        "raw_path": scope["raw_path"].decode("latin-1"),
+        "root_path": scope["root_path"],
+        "query": scope["query_string"].decode("latin-1"),
+        "scheme": scope["scheme"],
+        "headers": [[n.decode("latin-1"), v.decode("latin-1")] for n, v in scope["headers"]],
+        "size": len(body),
+        "sha256": hashlib.sha256(body).hexdigest(),
+    }
+    await answer_json(send, seen)
+
+
+async def echo(scope, receive, send):
+    types = [v.decode() for n, v in scope["headers"] if n == b"content-type"]
+    await answer(send, await whole_body(receive), types[0])
+
+
+async def cookies(scope, receive, send):
+    pairs = [("set-cookie", "first=1; Path=/"), ("set-cookie", "second=2; HttpOnly")]
+    await answer(send, b"{}", "application/json", headers=pairs)
+
+
+async def status(scope, receive, send):
+    code = int(scope["path"].rsplit("/", 1)[1])
+    if code in (204, 304):
+        await start(send, code, [("etag", '"x"')])
+        await put(send, b"")
+    else:
+        await answer_json(send, {"status": code}, code)
+
+
+async def text(scope, receive, send):
+    data = "wörld".encode()
+    if scope["method"] == "HEAD":
+        await start(send, 200, [("content-type", "text/plain"), ("content-length", "6")])
+        await put(send, b"")
+    else:
+        await answer(send, data, "text/plain; charset=utf-8")
+
+
+async def binary(scope, receive, send):
+    await answer(send, bytes(range(256)), "image/png")
+
+
+async def compressed(scope, receive, send):
+    data = gzip.compress(b"compressed by the application", mtime=0)
+    await answer(send, data, "text/plain", headers=[("content-encoding", "gzip")])
+
+
+async def large(scope, receive, send):
+    await answer(send, b"x" * int(scope["path"].rsplit("/", 1)[1]), "text/plain")
+
+
+async def stream(scope, receive, send):
+    await start(send, 200, [("content-type", "text/event-stream")])
+    for number in range(3):
+        if number:
+            await asyncio.sleep(PAUSE)
+        await put(send, b"data: %d\n\n" % number, more=True)
+    await put(send, b"")
+
+
+async def error(scope, receive, send):
+    raise RuntimeError("a secret of the application")
+
+
+async def broken(scope, receive, send):
+    await start(send, 200, [("content-type", "text/plain"), ("content-length", "10")])
+    await put(send, b"first", more=True)
+    await asyncio.sleep(PAUSE)
+    raise RuntimeError("a secret of the application")
+
+
+async def unauthorized(scope, receive, send):
+    challenge = ("www-authenticate", 'Basic realm="contract"')
+    await answer(send, b"{}", "application/json", 401, [challenge])
+
+
+async def background(scope, receive, send):
+    global done
+    if scope["method"] == "GET":
+        await answer_json(send, {"instance": INSTANCE, "done": done})
+        return
+    await answer_json(send, {"instance": INSTANCE}, 202)
+    await asyncio.sleep(PAUSE)
+    done += 1
+
+
+async def events(scope, receive, send):
+    """An event that is not HTTP: it answers what it got, or fails if that asks for it."""
+    event = json.loads(await whole_body(receive))
+    await answer_json(send, {"got": event}, 500 if event.get("fail") else 200)
+
+
+async def echo_messages(receive, send):
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": f"echo {message['text']}"})
+
+
+ROUTES = {
+    "request": request,
+    "echo": echo,
+    "cookies": cookies,
+    "status": status,
+    "text": text,
+    "binary": binary,
+    "compressed": compressed,
+    "large": large,
+    "stream": stream,
+    "error": error,
+    "broken": broken,
+    "unauthorized": unauthorized,
+    "background": background,
+    "events": events,
+}

@@ -1,0 +1,23 @@
+"""The contract on each judge of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.checks import CONTRACT, Target
+from tests.contract.judges import LOCAL
+
+
+@pytest.fixture(scope="module", params=LOCAL)
+def target(request: pytest.FixtureRequest, opt: Path) -> Iterator[Target]:
+    with LOCAL[request.param](opt) as target:
+        yield target
+
+
+@pytest.mark.parametrize("check", CONTRACT)
+def test_contract(target: Target, check: str) -> None:
+    if target.url or check == "websockets":
+        CONTRACT[check](target)
