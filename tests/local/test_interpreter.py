@@ -47,5 +47,7 @@ def test_compiled_modules_say_for_which_python_a_folder_was_built(
     assert interpreter_for(tmp_path / "task").minor == MINOR
     (package / f"fast.cpython-{MINOR.replace('.', '')}-x86_64-linux-gnu.so").unlink()
     (package / "fast.cpython-399-x86_64-linux-gnu.so").touch()
+    (tmp_path / "source").mkdir()
+    assert interpreter_for(tmp_path / "source", "python3.99").minor == MINOR, "it needs no 3.99"
     with pytest.raises(InterpreterError, match=r"compiled for Python 3\.99, .* --python"):
         interpreter_for(tmp_path / "task")

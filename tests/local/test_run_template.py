@@ -108,12 +108,14 @@ def test_all_functions_that_an_http_client_reaches_are_served(begin: Start) -> N
 
 def test_one_function_as_the_template_has_it(begin: Start, tmp_path: Path) -> None:
     cli = begin("--function", "Items", "--env", "TABLE=arn")
-    variables = environ(f"{cli.url()}/items")
+    url = cli.url()
+    variables = environ(f"{url}/items")
     assert not any("TABLE" in line for line in cli.seen), "it is known now"
     assert variables["_HANDLER"] == "lamella.serve.main:app"
     assert variables["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "256"
     assert variables["LAMBDA_TASK_ROOT"] == str(tmp_path / "items")
     assert (variables["SHARED"], variables["TABLE"]) == ("high", "arn")
+    assert httpx.get(f"{url}/elsewhere", timeout=10).status_code == 404
     assert "ASGI_INVOKE_MODE" not in variables, "what the template does not say, AWS does not know"
 
 

@@ -61,24 +61,29 @@ def interpreter_for(folder: Path, runtime: str = "") -> Interpreter:
 
     Compiled modules there tell the minor version, or else the function's `runtime`, such as
     "python3.13". The first that fits is taken of the project's .venv, the shell's active
-    environment, this process's interpreter, and PATH.
+    environment, this process's interpreter, and PATH. Where none fits the runtime, the first of
+    them runs what needs no certain version.
     """
     compiled = compiled_minors(folder)
     minors = compiled or [each for each in (runtime.removeprefix("python"),) if each]
     active = os.environ.get("VIRTUAL_ENV")
-    venvs = [folder / ".venv", Path.cwd() / ".venv", *([Path(active)] if active else [])]
+    venvs = [folder / ".venv", Path(".venv"), *([Path(active)] if active else [])]
     pythons = [str(each / "bin" / "python") for each in venvs]
-    pythons = [each for each in pythons if os.access(each, os.X_OK)]
-    for python in [*pythons, sys.executable, *(f"python{minor}" for minor in minors)]:
+    pythons = [*(each for each in pythons if os.access(each, os.X_OK)), sys.executable]
+    # One of PATH has no packages: it is for a folder that has them.
+    has_packages = bool(compiled) or any(folder.glob("*.dist-info"))
+    others = [f"python{minor}" for minor in minors] if has_packages else []
+    for python in [*pythons, *others]:
         with contextlib.suppress(InterpreterError):
             found = inspected(python)
             if not minors or found.minor in minors:
                 return found
-    reason = f"The function's runtime is {runtime}"
     if compiled:
-        named = " and ".join(minors)
-        reason = f"{folder} has modules that were compiled for Python {named}"
-    raise InterpreterError(f"{reason}, and no such Python was found here: name one with --python.")
+        raise InterpreterError(
+            f"{folder} has modules that were compiled for Python {' and '.join(compiled)}, and no "
+            "such Python was found here: name one with --python."
+        )
+    return inspected(pythons[0])
 
 
 def compiled_minors(folder: Path) -> list[str]:

@@ -107,6 +107,12 @@ def of_template(options: Options, path: Path, layer: Path) -> tuple[list[Served]
             )
         streaming = any(each.door.streaming for each in entrances)
         config = _configured(_described(function), options, layer, streaming)
+        minor, wanted = inspected(config.python).minor, function.runtime.removeprefix("python")
+        if wanted and minor != wanted:
+            notes.append(
+                f"{function.name} runs on Python {minor} here ({config.python}), and its Runtime "
+                f"is {function.runtime}: name another with --python"
+            )
         layers = tuple(each.content for each in function.layers if each.content is not None)
         app = config.environment.get("ASGI_APP") or function.name
         served.append(Served(app, config, entrances, layers))

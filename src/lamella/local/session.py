@@ -22,7 +22,7 @@ from lamella.local.guard import Guard
 from lamella.local.invoke_api import InvokeApi
 from lamella.local.options import Options
 from lamella.local.project import Entrance, Served
-from lamella.local.router import Router, Way
+from lamella.local.router import EVERYTHING, Router, Way
 from lamella.local.routes import routes_of
 from lamella.local.sandbox import Failure
 from lamella.local.server import AnyGateway, LocalServer, is_loopback, origin_of
@@ -97,8 +97,9 @@ class Session:
                 host = hosts[key_of(entrance)]
                 name, has_cors = function.config.name, entrance.cors is not None
                 ways.append(Way(host, entrance.door, entrance.routes, name, invoked, has_cors))
-        # Behind one door with one function every path is the function's.
-        whole: AnyGateway = invocations[0] if len(ways) == 1 else Router(ways, self._terminal.event)
+        whole: AnyGateway = Router(ways, self._terminal.event)
+        if len(ways) == 1 and EVERYTHING in ways[0].routes:
+            whole = invocations[0]
         addresses = not is_loopback(self._options.host)
         guard = Guard(whole, self._options.public_hosts, self._terminal.note, addresses)
         websockets = any(isinstance(way.door, WebSocketApi) for way in ways)
