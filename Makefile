@@ -131,9 +131,11 @@ verify: ## Check a zip against a rebuild (ZIP=lamella-layer.zip)
 	@$(call need-python)
 	PYTHONPATH=src $(BUILDER) -m layer.verify "$(or $(ZIP),$(LAYER))" $(BUILD_ARGS)
 
-bench: env layer ## Measure beside Mangum and awslambdaric
-	$(BIN)/python -m benchmarks $(BENCH_ARGS)
-	$(BIN)/python -m benchmarks.managed
+bench: env layer ## Measure beside Mangum and others, and write docs/benchmarks.md and docs/charts
+	$(BIN)/python -m benchmarks --json build/bench.json --markdown docs/benchmarks.md $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.managed --json build/bench-managed.json --markdown docs/benchmarks.md
+	$(BIN)/python -m benchmarks.parts --markdown docs/benchmarks.md
+	$(BIN)/python -m benchmarks.charts build/bench.json build/bench-managed.json docs/charts
 	$(BIN)/python -m benchmarks.websocket
 
 soak: env layer ## A hundred thousand invocations: nothing may grow

@@ -107,7 +107,7 @@ class Environment:
         assert self._waiting is not None
         waiting, self._waiting = self._waiting, None
         self._count += 1
-        waiting.connection.reply(b"200 OK", _invocation_headers(self._count), event)
+        waiting.connection.reply(b"200 OK", invocation_headers(self._count), event)
         call = self._call()
         if not call.path.endswith("/response"):
             raise self._unexpected(call)
@@ -156,7 +156,7 @@ class Environment:
         )
 
 
-def _invocation_headers(number: int) -> bytes:
+def invocation_headers(number: int) -> bytes:
     deadline = int((time.time() + FUNCTION_TIMEOUT) * 1000)
     return (
         f"Lambda-Runtime-Aws-Request-Id: 8476a536-e9f4-11e8-9739-{number:012x}\r\n"

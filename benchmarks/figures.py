@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from statistics import median
+from statistics import median, quantiles
 from typing import Any, NamedTuple
 
-from benchmarks.ways import ADAPTERS, BOOTSTRAP, FLOOR, MANGUM, WEB_ADAPTER
+from benchmarks.ways import ADAPTERS, BOOTSTRAP, FLOOR, MANGUM, UVLOOP
 
 
 class Target(NamedTuple):
@@ -23,20 +23,27 @@ class Row(NamedTuple):
     figures: dict[str, list[float]]
     target: Target | None = None
 
-    def ratio(self, way: str, beside: str) -> float | None:
-        """The median of the ratios of each round, whose two figures lie close in time."""
+    def ratios(self, way: str, beside: str) -> list[float]:
+        """The ratio of each round, whose two figures lie close in time."""
         pairs = zip(self.figures.get(way, ()), self.figures.get(beside, ()), strict=True)
-        ratios = [figure / other for figure, other in pairs]
-        return median(ratios) if ratios else None
+        return [figure / other for figure, other in pairs]
+
+    def ratio(self, way: str, beside: str) -> float:
+        """The median of the ratios. Raises `ValueError` where there are none."""
+        return median(self.ratios(way, beside))
+
+    @property
+    def base(self) -> str:
+        """The way whose figures are 1: Mangum, or the first one where Mangum cannot do it."""
+        return MANGUM if MANGUM in self.figures else next(iter(self.figures))
 
     def met(self) -> bool | None:
         """Whether the bootstrap meets the target; None where there is none."""
         if self.target is None:
             return None
-        reached = self._reached(self.target)
-        return None if reached is None else reached <= self.target.limit
+        return self._reached(self.target) <= self.target.limit
 
-    def _reached(self, target: Target) -> float | None:
+    def _reached(self, target: Target) -> float:
         if target.beside is not None:
             return self.ratio(BOOTSTRAP, target.beside)
         return median(self.figures[BOOTSTRAP])
@@ -54,42 +61,48 @@ class Row(NamedTuple):
         }
 
 
-BESIDE = (MANGUM, WEB_ADAPTER)
-"""The peers that the bootstrap's figures are divided by."""
-
-
 def table(rows: list[Row]) -> str:
-    """The rows as a Markdown table: median (lowest to highest); ways without a figure are left out.
+    """The rows as a Markdown table of ratios, with the quartiles of the rounds.
 
-    The columns "of ...'s" are the bootstrap's ratio to a peer.
+    In each row one way is 1. A target in the row's own unit is told with the figure in that unit.
     """
-    ways = [way for way in (FLOOR, *ADAPTERS) if any(way in row.figures for row in rows)]
-    peers = [way for way in BESIDE if way in ways]
-    head = ["what", *ways, *(f"of {way}'s" for way in peers), "target", "met"]
-    cells = [head, ["---"] * len(head), *(_cells(row, ways, peers) for row in rows)]
+    found = dict.fromkeys(way for row in rows for way in row.figures)
+    order = [way for way in (FLOOR, *ADAPTERS, UVLOOP) if way in found]
+    ways = order + [way for way in found if way not in order]
+    head = ["what", *ways, "target", "met"]
+    cells = [head, ["---"] * len(head), *(_cells(row, ways) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = (" | ".join(map(str.ljust, line, widths)) for line in cells)
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def _cells(row: Row, ways: list[str], peers: list[str]) -> list[str]:
-    ratios = [row.ratio(BOOTSTRAP, way) if row.figures.get(way) else None for way in peers]
-    shown = ["-" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
+def _cells(row: Row, ways: list[str]) -> list[str]:
     target = "-"
-    if row.target is not None:
-        limit = f"{row.target.limit:.2f}" if row.target.beside else f"{row.target.limit:g}"
-        unit = f" of {row.target.beside}'s" if row.target.beside else f" {row.unit}"
-        target = f"at most {limit}{unit}"
+    if row.target is not None and row.target.beside:
+        target = f"at most {row.target.limit:.2f} of {row.target.beside}'s"
+    elif row.target is not None:
+        reached = median(row.figures[BOOTSTRAP])
+        target = f"{_short(reached)} of at most {_short(row.target.limit)} {row.unit}"
     met = {True: "yes", False: "no", None: "-"}[row.met()]
-    figures = [_cell(row.figures.get(way, [])) for way in ways]
-    return [f"{row.what}, {row.unit}", *figures, *shown, target, met]
+    return [row.what, *(spread(row, way) for way in ways), target, met]
 
 
-def _cell(values: list[float]) -> str:
-    if len(values) < 2:
-        return _short(values[0]) if values else "-"
-    return f"{_short(median(values))} ({_short(min(values))} to {_short(max(values))})"
+def spread(row: Row, way: str) -> str:
+    """A way's ratio to the row's base: the median of the rounds, and their quartiles.
+
+    The figures in "times" are ratios already.
+    """
+    if way not in row.figures:
+        return "-"
+    if way == row.base and row.unit != "times":
+        return "1"
+    ratios = row.figures[way] if row.unit == "times" else row.ratios(way, row.base)
+    if len(ratios) < 2:
+        return _short(ratios[0])
+    low, middle, high = quantiles(ratios, n=4, method="inclusive")
+    return f"{_short(middle)} ({_short(low)} to {_short(high)})"
 
 
 def _short(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
+    value = round(value, 2) + 0.0  # which makes 0 of -0
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}" if value < 10 else f"{value:.1f}"

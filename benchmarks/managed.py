@@ -1,4 +1,4 @@
-"""Managed instances: 64 requests at a time in one environment, beside one process for each.
+"""Managed instances: up to 256 requests at a time, beside one process for each of up to 64.
 
 `python -m benchmarks.managed` (part of `make bench`). A FastAPI endpoint awaits 50 ms, so 64 slots
 can answer 1,280 requests a second. awslambdaric forks a process for each slot, and each imports
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -18,10 +19,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import BenchmarkError, event, site
+from benchmarks import BenchmarkError, event, report, site
 from benchmarks.ways import BOOTSTRAP, MANGUM, Site, commands, variables
 
-SLOTS = 64
+SLOTS = (1, 16, 64, 256)
+MOST_PROCESSES = 64
+"""Of awslambdaric's, one for each slot: with 256 a machine would need 7 GB for them."""
+
 WAIT = 0.05  # seconds that the endpoint awaits
 APP = "sleepy:app"
 PATIENCE = 120.0  # seconds for 64 processes to import the application on two cores
@@ -85,14 +89,14 @@ class ManagedApi:
         writer.write(head.encode() + self._event)
 
 
-async def measure(place: Site, way: str, seconds: float) -> tuple[float, float]:
-    """Answers per second, and MiB of all processes, of one environment with 64 slots."""
+async def measure(place: Site, way: str, slots: int, seconds: float) -> tuple[float, float]:
+    """Answers per second, and MiB of all processes, of one environment with so many slots."""
     api = ManagedApi()
     server = await asyncio.start_server(api.serve, "127.0.0.1", 0)
     address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     managed = {
         "AWS_LAMBDA_INITIALIZATION_TYPE": "lambda-managed-instances",
-        "AWS_LAMBDA_MAX_CONCURRENCY": str(SLOTS),
+        "AWS_LAMBDA_MAX_CONCURRENCY": str(slots),
         "AWS_LAMBDA_LOG_FORMAT": "JSON",
     }
     process = subprocess.Popen(  # noqa: ASYNC220  once, before anything is measured
@@ -104,7 +108,7 @@ async def measure(place: Site, way: str, seconds: float) -> tuple[float, float]:
         start_new_session=True,
     )
     try:
-        await _until_ready(api, process)
+        await _until_ready(api, process, slots)
         api.start()
         await asyncio.sleep(1)  # warm
         before, started = api.answers, time.monotonic()
@@ -117,11 +121,11 @@ async def measure(place: Site, way: str, seconds: float) -> tuple[float, float]:
         server.close()
 
 
-async def _until_ready(api: ManagedApi, process: subprocess.Popen[bytes]) -> None:
+async def _until_ready(api: ManagedApi, process: subprocess.Popen[bytes], slots: int) -> None:
     end = time.monotonic() + PATIENCE
-    while len(api.waiting) < SLOTS:
+    while len(api.waiting) < slots:
         if process.poll() is not None or time.monotonic() > end:
-            raise BenchmarkError(f"Only {len(api.waiting)} of {SLOTS} slots asked for work.")
+            raise BenchmarkError(f"Only {len(api.waiting)} of {slots} slots asked for work.")
         await asyncio.sleep(0.1)
 
 
@@ -138,21 +142,38 @@ def _memory(group: int) -> float:
     return total / 1024
 
 
-def table(place: Site, seconds: float) -> str:
-    """Measure both ways, and say it in a Markdown table."""
-    ideal = SLOTS / WAIT
-    found = {way: asyncio.run(measure(place, way, seconds)) for way in (MANGUM, BOOTSTRAP)}
-    (theirs, their_memory), (ours, our_memory) = found[MANGUM], found[BOOTSTRAP]
-    return "\n".join(
-        (
-            f"| 64 slots, FastAPI awaits 50 ms | {MANGUM} | {BOOTSTRAP} | ratio | target |",
-            "|---|---|---|---|---|",
-            f"| answers per second, of {ideal:,.0f} | {theirs:,.0f} | {ours:,.0f} | "
-            f"{ours / ideal:.2f} of the ideal | at least 0.90 |",
-            f"| memory of all processes, MiB | {their_memory:,.0f} | {our_memory:,.0f} | "
-            f"{our_memory / their_memory:.3f} | at most 0.05 |",
-        )
-    )
+def measure_all(place: Site, seconds: float) -> dict[str, dict[int, tuple[float, float]]]:
+    """For each way and number of slots: answers per second, and MiB of all processes."""
+    return {
+        way: {
+            slots: asyncio.run(measure(place, way, slots, seconds))
+            for slots in SLOTS
+            if way != MANGUM or slots <= MOST_PROCESSES
+        }
+        for way in (MANGUM, BOOTSTRAP)
+    }
+
+
+def table(found: dict[str, dict[int, tuple[float, float]]]) -> str:
+    """A Markdown table: memory as a multiple of Mangum's for one slot, and the answers."""
+    theirs, ours = found[MANGUM], found[BOOTSTRAP]
+    unit = theirs[1][1]
+    lines = [
+        f"| slots | memory: {MANGUM} | {BOOTSTRAP} | of {MANGUM}'s | answers, of {MANGUM}'s "
+        "| answers, of the ideal | target |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for slots, (rate, memory) in ours.items():
+        their_rate, their_memory = theirs.get(slots, (0.0, 0.0))
+        beside = ["-", "-", "-"]
+        if their_memory:
+            ratios = (their_memory / unit, memory / their_memory, rate / their_rate)
+            beside = [f"{ratios[0]:.1f}", f"{ratios[1]:.3f}", f"{ratios[2]:.2f}"]
+        target = "memory at most 0.05, 0.90 of the ideal" if slots == 64 else "-"
+        ideal = f"{rate / (slots / WAIT):.2f}"
+        cells = (slots, beside[0], f"{memory / unit:.2f}", *beside[1:], ideal, target)
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -160,11 +181,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.managed", description=__doc__)
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--layer", type=Path, default=site.LAYER)
-    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the table in this page")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lamella-managed-") as folder:
         place = site.prepare(options.python, options.layer, Path(folder))
-        print(table(place, options.seconds))
+        found = measure_all(place, options.seconds)
+    print(table(found))
+    if options.json:
+        options.json.write_text(json.dumps(found))
+    if options.markdown:
+        text = f"Python {place.minor}, {report.today()}\n\n{table(found)}\n"
+        report.replace_results(options.markdown, text, "managed")
 
 
 if __name__ == "__main__":

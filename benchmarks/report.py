@@ -11,9 +11,6 @@ from typing import Any, NamedTuple
 from benchmarks import BenchmarkError
 from benchmarks.figures import Row, table
 
-BEGIN = "<!-- results: begin -->"
-END = "<!-- results: end -->"
-
 
 class Report(NamedTuple):
     """One interpreter's figures, with where and when they were taken."""
@@ -21,6 +18,7 @@ class Report(NamedTuple):
     python: str
     versions: dict[str, str]
     rows: list[Row]
+    prepared: list[Row]
     date: str
     machine: dict[str, Any]
 
@@ -35,11 +33,13 @@ class Report(NamedTuple):
             f"load {load} before the run",
             self.date,
         )
-        return f"{'; '.join(parts)}\n\n{table(self.rows)}\n"
+        tables = [table(rows) for rows in (self.rows, self.prepared) if rows]
+        return "\n\n".join(["; ".join(parts), *tables]) + "\n"
 
     def as_json(self) -> dict[str, Any]:
         """Everything, raw figures included."""
-        return {**self._asdict(), "rows": [row.as_json() for row in self.rows]}
+        rows, prepared = ([row.as_json() for row in each] for each in (self.rows, self.prepared))
+        return {**self._asdict(), "rows": rows, "prepared": prepared}
 
 
 def machine() -> dict[str, Any]:
@@ -57,14 +57,18 @@ def today() -> str:
     return time.strftime("%Y-%m-%d", time.gmtime())
 
 
-def replace_results(path: Path, text: str) -> None:
-    """Put `text` between the two markers of the page. Raises `BenchmarkError` without them."""
+def replace_results(path: Path, text: str, name: str = "results") -> None:
+    """Put `text` between the page's two markers of that name.
+
+    Raises `BenchmarkError` without them.
+    """
+    first, last = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     page = path.read_text()
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise BenchmarkError(f"{path} lacks the lines {BEGIN} and {END}: add them where to write.")
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
+        raise BenchmarkError(f"{path} lacks the lines {first} and {last}: add them where to write.")
+    path.write_text(f"{before}{first}\n\n{text}\n{last}{after}")
 
 
 def _cpu_model() -> str:

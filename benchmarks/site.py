@@ -31,11 +31,18 @@ print(json.dumps(found))
 """
 
 
-def prepare(python: str, layer: Path, folder: Path, web_adapter: Path | None = None) -> Site:
+def prepare(
+    python: str,
+    layer: Path,
+    folder: Path,
+    web_adapter: Path | None = None,
+    uvloop: Path | None = None,
+) -> Site:
     """Unpack the layer and compile the functions below `folder`, for `python`.
 
-    `web_adapter` is the binary of AWS Lambda Web Adapter, to measure beside. Raises
-    `BenchmarkError` where the layer is not built, or there is no such file.
+    `web_adapter` is the binary of AWS Lambda Web Adapter, and `uvloop` a folder with uvloop, to
+    measure beside. Raises `BenchmarkError` where the layer is not built, or one of them is not
+    there.
     """
     found = pythons.probe(python)
     if found is None:
@@ -46,7 +53,11 @@ def prepare(python: str, layer: Path, folder: Path, web_adapter: Path | None = N
         raise BenchmarkError(
             f"--lwa {web_adapter} is no executable file: name Web Adapter's binary."
         )
-    site = Site(found.path, found.version, folder / "opt", folder / "task", web_adapter)
+    if uvloop is not None and not (uvloop / "uvloop").is_dir():
+        raise BenchmarkError(
+            f"--uvloop {uvloop} holds no uvloop: pip install --target {uvloop} uvloop"
+        )
+    site = Site(found.path, found.version, folder / "opt", folder / "task", web_adapter, uvloop)
     archive.unpack(layer, site.opt)
     shutil.copytree(Path(__file__).parent / "functions", site.task)
     mode = ("--invalidation-mode", "unchecked-hash")

@@ -12,10 +12,11 @@ MANGUM = "Mangum"
 WEB_ADAPTER = "Web Adapter"
 BOOTSTRAP = "Lamella bootstrap"
 SERVE = "Lamella one line"
+UVLOOP = "Lamella uvloop"
 HANDLER = "Lamella handler"
 
 ADAPTERS = (MANGUM, WEB_ADAPTER, BOOTSTRAP, SERVE, HANDLER)
-"""The ways that run an application."""
+"""The ways that run an application, on asyncio's event loop."""
 
 RIC_WAYS = {MANGUM: "mangum_way.handler", SERVE: "", HANDLER: "lamella.handler"}
 """The ways under awslambdaric, and their handlers; "" has the application's name in it."""
@@ -30,11 +31,18 @@ class Site(NamedTuple):
     task: Path
     web_adapter: Path | None = None
     """AWS Lambda Web Adapter's binary, where there is one to measure beside."""
+    uvloop: Path | None = None
+    """A folder that holds uvloop for the interpreter, where there is one."""
 
     @property
     def adapters(self) -> tuple[str, ...]:
         """The ways that run an application here."""
         return tuple(way for way in ADAPTERS if way != WEB_ADAPTER or self.web_adapter)
+
+    @property
+    def loops(self) -> tuple[str, ...]:
+        """The ways that show another event loop."""
+        return (UVLOOP,) if self.uvloop else ()
 
     @property
     def minor(self) -> str:
@@ -57,6 +65,7 @@ def commands(way: str, site: Site, app: str) -> list[list[str]]:
             FLOOR: [site.python, f"{site.task}/floor.py"],
             ASYNCIO: [site.python, f"{site.task}/import_asyncio.py"],
             BOOTSTRAP: [f"{site.opt}/bootstrap", site.python, "/var/runtime/bootstrap.py"],
+            UVLOOP: [f"{site.opt}/bootstrap", site.python, "/var/runtime/bootstrap.py"],
         }.get(way)
         or [*ric, handler(way, app)]
     ]
@@ -101,13 +110,15 @@ def variables(way: str, site: Site, app: str, api_address: str) -> dict[str, str
         "PATH": f"{Path(site.python).parent}:/usr/local/bin:/usr/bin:/bin:/opt/bin",
         "TZ": ":UTC",
         "_HANDLER": handler(way, app),
-        # Not uvloop, which the environment may carry: each way is to have the same loop.
-        "ASGI_LOOP": "asyncio",
+        # Not whichever the environment may carry: each way says its own.
+        "ASGI_LOOP": "uvloop" if way == UVLOOP else "asyncio",
     }
     if way != SERVE:
         found["ASGI_APP"] = app
-    if way == BOOTSTRAP:
+    if way in (BOOTSTRAP, UVLOOP):
         found["AWS_LAMBDA_EXEC_WRAPPER"] = f"{site.opt}/bootstrap"
+    if way == UVLOOP:
+        found["PYTHONPATH"] = str(site.uvloop)
     if way == WEB_ADAPTER:
         found |= {"AWS_LWA_PORT": PORT, "AWS_LWA_READINESS_CHECK_PATH": "/"}
     if way in (SERVE, HANDLER):
