@@ -267,6 +267,19 @@ def test_a_change_of_the_code_brings_a_new_environment(tmp_path: Path, start: St
     assert httpx.post(url, json={"do": "echo"}, timeout=10).json()["pid"] != first
 
 
+def test_the_next_request_has_the_new_code_however_soon_it_comes(
+    tmp_path: Path, start: Start
+) -> None:
+    code = tmp_path / "task"
+    code.mkdir()
+    url = start("--task-root", str(code)).url()
+    pids = set()
+    for attempt in range(4):
+        (code / "app.py").write_text(f"changed = {attempt}\n")
+        pids.add(httpx.post(url, json={"do": "echo"}, timeout=10).json()["pid"])
+    assert len(pids) == 4
+
+
 # Errors: one message, exit code 1, no traceback
 
 

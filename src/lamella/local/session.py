@@ -10,6 +10,7 @@ import sys
 import termios
 
 from rich.markup import escape
+from starlette.types import Receive, Scope, Send
 
 from lamella.front_doors.delivery import Throttled
 from lamella.local.config import FunctionConfig
@@ -50,6 +51,7 @@ class Session:
         self._functions = [self._function(each) for each in served]
         folders = [each.config.task_root for each in served]
         self._edits = Edits(folders, options.watched) if options.reload else None
+        self._refreshing = asyncio.Lock()
         self._debug = served[0].config.debug
 
     async def run(self) -> tuple[Failure, FunctionConfig] | None:
@@ -100,8 +102,9 @@ class Session:
         whole: AnyGateway = Router(ways, self._terminal.event)
         if len(ways) == 1 and EVERYTHING in ways[0].routes:
             whole = invocations[0]
+        self._whole = whole
         addresses = not is_loopback(self._options.host)
-        guard = Guard(whole, self._options.public_hosts, self._terminal.note, addresses)
+        guard = Guard(self, self._options.public_hosts, self._terminal.note, addresses)
         websockets = any(isinstance(way.door, WebSocketApi) for way in ways)
         server = LocalServer(guard, self._listening, websockets=websockets)
         self._greet(hosts, ways)
@@ -168,7 +171,14 @@ class Session:
     async def _reload(self, stopped: asyncio.Event) -> None:
         if self._edits is None:
             return
-        async for paths in self._edits.edited(stopped):
+        async for _ in self._edits.told(stopped):
+            await self._refresh(self._edits)
+
+    async def _refresh(self, edits: Edits) -> None:
+        """Start the functions anew if something was edited."""
+        async with self._refreshing:
+            if not (paths := edits.taken()):
+                return
             self._terminal.note(f"{paths} changed: the function starts anew")
             for function in self._functions:
                 await function.replace()
@@ -176,6 +186,12 @@ class Session:
                     if (failure := await function.warm()) is not None:
                         words = f"{failure.error_type}: {failure.message}"
                         self._terminal.note(f"it does not start: {words}")
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, to the code as it is now."""
+        if self._edits is not None and self._edits.quick:
+            await self._refresh(self._edits)
+        await self._whole.app(scope, receive, send)
 
 
 def key_of(entrance: Entrance) -> str:
