@@ -318,6 +318,18 @@ def test_the_template_of_sam_build_is_found(tmp_path: Path) -> None:
     assert by_check["template"]["details"]["variables"] == ["TABLE"]
 
 
+def test_a_project_s_root_leads_to_the_function_s_folder(tmp_path: Path) -> None:
+    built(tmp_path)
+    found = findings(tmp_path)["template"]
+    assert found["message"] == (
+        "template.yaml here is not of this folder, but of Api, whose code lies elsewhere: "
+        f"lamella check {tmp_path / 'Api'}."
+    )
+    build = tmp_path / ".aws-sam" / "build" / "Api"
+    build.mkdir(parents=True)
+    assert findings(tmp_path)["template"]["message"].endswith(f"lamella check {build}.")
+
+
 def test_a_template_that_does_not_lead_to_lamella(tmp_path: Path) -> None:
     done = lamella("check", built(tmp_path, wrapper="/opt/otel"), "--json")
     messages = [each["message"] for each in done.json["findings"] if each["check"] == "template"]

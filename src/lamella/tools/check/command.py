@@ -133,6 +133,7 @@ def run_checks(
             *application.settings(target),
             *application.shell(target, os.environ),
             *application.runtime(target),
+            *front.elsewhere(target),
             *front.template(target),
             *front.attached(target),
             *front.handler_name(target),

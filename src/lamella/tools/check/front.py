@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lamella.templates import Function
+from lamella.templates import Function, beside, functions, read
 from lamella.templates.values import is_known, known_text
 from lamella.tools.check.findings import Finding, problem, warning
 from lamella.tools.check.probing import Probe
@@ -36,6 +36,19 @@ def template(target: Target) -> Iterator[Finding]:
             f"Nothing leads to Lamella: {WRAPPER} is {wrapper!r}, not {BOOTSTRAP}, and the Handler "
             f"is {function.handler!r}, not lamella.handler or one that begins with lamella.serve.",
         )
+
+
+def elsewhere(target: Target) -> Iterator[Finding]:
+    """A template in the folder whose functions have their code in other folders."""
+    if target.template is not None:
+        return
+    for path in beside(target.folder):
+        known = functions(read(path)).values() if path.parent == target.folder else ()
+        for function in (each for each in known if each.code and each.code.is_dir()):
+            built = target.folder / ".aws-sam" / "build" / function.name
+            folder = built if built.is_dir() else function.code
+            message = f"{path.name} here is not of this folder, but of {function.name}, whose code"
+            yield warning("template", f"{message} lies elsewhere: lamella check {folder}.")
 
 
 def _handler(function: Function) -> Any:
