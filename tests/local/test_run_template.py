@@ -34,11 +34,14 @@ Resources:
       CodeUri: items/
       Handler: lamella.serve.main:app
       MemorySize: 256
+      Layers: [!Ref Shared, !Ref Unbuilt]
       EphemeralStorage: {Size: 600}
       Environment: {Variables: {TABLE: !GetAtt Table.Arn}}
       Events:
         One: {Type: HttpApi, Properties: {ApiId: !Ref Api, Path: '/items/{id}', Method: get}}
         Some: {Type: HttpApi, Properties: {ApiId: !Ref Api, Path: /items, Method: any}}
+  Shared: {Type: AWS::Serverless::LayerVersion, Properties: {ContentUri: shared/}}
+  Unbuilt: {Type: AWS::Serverless::LayerVersion, Properties: {ContentUri: unbuilt/}}
   Other:
     Type: AWS::Serverless::Function
     Properties:
@@ -62,8 +65,9 @@ Resources:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    for name in ("items", "other"):
-        (tmp_path / name).mkdir()
+    for name in ("items", "other", "shared/python", "unbuilt"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "shared" / "python" / "helper.py").touch()
     path = tmp_path / "template.yaml"
     path.write_text(TEMPLATE)
     return path
@@ -111,6 +115,9 @@ def test_one_function_as_the_template_has_it(begin: Start, tmp_path: Path) -> No
     url = cli.url()
     variables = environ(f"{url}/items")
     assert not any("TABLE" in line for line in cli.seen), "it is known now"
+    opt = Path(variables["AWS_LAMBDA_EXEC_WRAPPER"]).parent
+    assert (opt / "python" / "helper.py").exists(), "the template's layer, beside Lamella's"
+    assert any(f"the layer in {tmp_path}/unbuilt is left out" in line for line in cli.seen)
     assert variables["_HANDLER"] == "lamella.serve.main:app"
     assert variables["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "256"
     assert variables["LAMBDA_TASK_ROOT"] == str(tmp_path / "items")

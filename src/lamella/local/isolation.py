@@ -58,9 +58,9 @@ def isolate(tmp_mb: str, kept: list[str], writable: list[str]) -> None:
     """Make what can be seen read-only, but for `writable` folders and a new /tmp of `tmp_mb` MB,
     in which the folders `kept` and `writable` are found again. Raises OSError."""
     uid, gid = os.geteuid(), os.getegid()
-    if uid == 0:
+    try:
         unshare(CLONE_NEWNS)
-    else:  # who makes a user namespace may mount in it, until the next exec
+    except OSError:  # no administrator; but who makes a user namespace may mount in it, until exec
         unshare(CLONE_NEWUSER | CLONE_NEWNS)
         for name, text in (
             ("setgroups", "deny"),
