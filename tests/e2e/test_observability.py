@@ -96,20 +96,14 @@ def collector() -> Iterator[Collector]:
     collector.close()
 
 
-@pytest.mark.parametrize("mode", ["buffered", "response_stream"])
-async def test_opentelemetry_s_spans_arrive_before_the_freeze(
-    opt: Path, tmp_path: Path, collector: Collector, mode: str
-) -> None:
+def _otel(opt: Path, collector: Collector) -> dict[str, str]:
+    """The variables of a function with OpenTelemetry's packages."""
     packages = installed(
         USUAL, "opentelemetry-otlp", "opentelemetry-distro", "fastapi",
         "opentelemetry-exporter-otlp-proto-http", "opentelemetry-instrumentation-aws-lambda",
         "opentelemetry-instrumentation-fastapi",
     )  # fmt: skip
-    (tmp_path / "main.py").write_text(APPLICATION)
-    environ = {
-        "ASGI_APP": "main:app",
-        "ASGI_INVOKE_MODE": mode,
-        "ASGI_EXEC_WRAPPER": str(FUNCTION / "otel-instrument"),
+    return {
         "OTEL_PACKAGES": str(packages),
         "LAYER": str(opt),
         "OTEL_TRACES_EXPORTER": "otlp",
@@ -119,6 +113,19 @@ async def test_opentelemetry_s_spans_arrive_before_the_freeze(
         "OTEL_LOGS_EXPORTER": "none",
         "OTEL_BSP_SCHEDULE_DELAY": "3600000",  # by itself it would send in an hour
     }
+
+
+@pytest.mark.parametrize("mode", ["buffered", "response_stream"])
+async def test_opentelemetry_s_spans_arrive_before_the_freeze(
+    opt: Path, tmp_path: Path, collector: Collector, mode: str
+) -> None:
+    (tmp_path / "main.py").write_text(APPLICATION)
+    environ = {
+        **_otel(opt, collector),
+        "ASGI_APP": "main:app",
+        "ASGI_INVOKE_MODE": mode,
+        "ASGI_EXEC_WRAPPER": str(FUNCTION / "otel-instrument"),
+    }
     judge = LocalJudge(opt, USUAL.path, tmp_path, environ, timeout=30.0, init_timeout=60.0)
     async with judge:
         for number, path in enumerate(("/items/5", "/stream", "/items/6"), start=1):
@@ -127,6 +134,47 @@ async def test_opentelemetry_s_spans_arrive_before_the_freeze(
             assert collector.count("/v1/traces", b"GET /items/{item}") > 0
             assert (collector.count("/v1/traces", b"GET /stream") > 0) == (number > 1)
     assert "cut off" not in judge.log
+
+
+OTEL_WRAPPER = """
+import os
+from importlib import import_module
+
+from opentelemetry.instrumentation.aws_lambda import AwsLambdaInstrumentor
+
+AwsLambdaInstrumentor().instrument()
+module, _, name = os.environ["ORIG_HANDLER"].rpartition(".")
+lambda_handler = getattr(import_module(module), name)
+"""
+
+
+@pytest.mark.parametrize("disabled", ["aws-lambda", ""])
+async def test_opentelemetry_around_the_one_line(
+    opt: Path, tmp_path: Path, collector: Collector, disabled: str
+) -> None:
+    """Its automatic instrumentation of handlers cannot resolve the name: what to switch off."""
+    (tmp_path / "main.py").write_text(APPLICATION)
+    (tmp_path / "otel_wrapper.py").write_text(OTEL_WRAPPER)
+    ric = installed(USUAL, "awslambdaric", "awslambdaric==4.2.2")
+    environ = _otel(opt, collector)
+    environ |= {
+        "ASGI_INVOKE_MODE": "response_stream",
+        "OTEL_PYTHON": USUAL.path,
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": disabled,
+        "PYTHONPATH": f"{tmp_path}:{environ['OTEL_PACKAGES']}:{opt}/python:{ric}",
+    }
+    judge = LocalJudge(
+        opt, USUAL.path, tmp_path, environ, wrapper=None, timeout=30.0, init_timeout=60.0,
+        handler="lamella.serve.main:app", command=(str(FUNCTION / "otel-instrument-runtime"),),
+    )  # fmt: skip
+    async with judge:
+        payload = (await judge.invoke(url_event("/stream"))).payload
+        await _frozen(judge, 1)
+        if disabled:
+            assert payload.endswith(b"part 0 part 1 part 2 ")
+            assert collector.count("/v1/traces", b"GET /stream") > 0
+        else:
+            assert b"unable to resolve attribute 'main:app'" in payload
 
 
 SENTRY = f"""

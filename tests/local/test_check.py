@@ -436,6 +436,17 @@ def test_a_public_url_needs_two_permissions(tmp_path: Path) -> None:
         ("unused", BOOTSTRAP, "The Handler is 'unused', without a dot"),
         ("main.app", f"{BOOTSTRAP}, ASGI_APP: 'main:app'", "is the application itself"),
         ("main.other", BOOTSTRAP, ""),
+        (
+            "lamella.serve.main:app",
+            "AWS_LAMBDA_EXEC_WRAPPER: /opt/otel-instrument",
+            "set OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=aws-lambda",
+        ),
+        (
+            "lamella.serve.main:app",
+            "AWS_LAMBDA_EXEC_WRAPPER: /opt/otel-instrument, "
+            "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS: aws-lambda",
+            "",
+        ),
         ("main.handler", "{}", "Nothing leads to Lamella: AWS_LAMBDA_EXEC_WRAPPER is ''"),
         ("!Ref Somewhere", "{}", ""),
         ("own.handler", "{}", ""),

@@ -88,7 +88,14 @@ def handler_name(target: Target) -> Iterator[Finding]:
     (opentelemetry-instrumentation-aws-lambda), and so do Datadog's and New Relic's.
     """
     function = target.function
-    if function is None or not function.handler or function.is_image or target.is_one_line:
+    if function is None or not function.handler or function.is_image:
+        return
+    if target.is_one_line:
+        disabled = target.variables.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")
+        if "otel" in target.variables.get(WRAPPER, "") and "aws-lambda" not in disabled:
+            message = f"OpenTelemetry's wrapper cannot resolve the Handler {function.handler!r}:"
+            advice = "set OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=aws-lambda. The framework's"
+            yield warning("handler", f"{message} {advice} instrumentation traces the requests.")
         return
     application = target.variables.get("ASGI_APP", "").replace(":", ".")
     advice = "Write lamella.handler, which every tool can wrap."
