@@ -142,7 +142,7 @@ def test_server_sent_events(served: Served) -> None:
 
 def test_the_answer_does_not_wait_for_the_background_task(served: Served) -> None:
     assert served.client.post("/jobs").json() == {"job": "accepted"}
-    told = r"POST /jobs 202 .*background \d{3,} ms"
+    told = r"POST \S*/jobs 202 .*background \d{3,} ms"
     asyncio.run(until(lambda: re.search(told, served.log.read_text()) is not None))
     assert served.log.read_text().count("starting"), served.log.read_text()
 
