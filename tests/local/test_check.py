@@ -505,6 +505,27 @@ def test_cors_in_the_template_and_in_the_application(
     assert [message in each["message"] for each in found] == [True] * bool(message), report
 
 
+@pytest.mark.parametrize(
+    ("code", "properties", "message"),
+    [
+        ("import lamella.events\n", "{Queue: q}", "has no FunctionResponseTypes"),
+        ("answer = 'batchItemFailures'\n", "{Queue: q}", "Orders (SQS) has no"),
+        ("import lamella.events\n",
+         "{Queue: q, FunctionResponseTypes: [ReportBatchItemFailures]}", ""),
+        ("", "{Queue: q}", ""),
+    ],
+)  # fmt: skip
+def test_a_mapping_that_does_not_listen_to_failed_records(
+    tmp_path: Path, code: str, properties: str, message: str
+) -> None:
+    event = f"      Events: {{Orders: {{Type: SQS, Properties: {properties}}}}}"
+    (tmp_path / "template.yaml").write_text(CORS.replace("FRONT", event))
+    task = write(tmp_path / "Api", {"main.py": code + APP})
+    report = lamella("check", task, "--no-lifespan", "--json").json["findings"]
+    found = [each for each in report if each["check"] == "events"]
+    assert [message in each["message"] for each in found] == [True] * bool(message), report
+
+
 def test_a_rest_api_streams_or_does_not(tmp_path: Path) -> None:
     event = "{Type: Api, Properties: {Path: '/{proxy+}', Method: any KIND}}"
     text = CORS.replace("FRONT", f"      Events: {{All: {event}}}\n      Environment: "

@@ -138,6 +138,7 @@ def run_checks(
             *front.attached(target),
             *front.handler_name(target),
             *front.invoke_mode(target),
+            *front.batches(target),
             *front.permissions(target),
             *folder.natives(target),
             *started,

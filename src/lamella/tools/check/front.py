@@ -107,6 +107,37 @@ def handler_name(target: Target) -> Iterator[Finding]:
         yield warning("handler", f"{message} would wrap as if it were a handler. {advice}")
 
 
+BATCHES = ("SQS", "Kinesis", "DynamoDB", "MSK", "SelfManagedKafka")
+"""SAM's types of event source mappings that can be told which records of a batch failed."""
+
+
+def batches(target: Target) -> Iterator[Finding]:
+    """Whether a mapping listens to `batchItemFailures`, where the function's own code answers so.
+
+    It is looked for in the folder and in the folders below, where packages have no such module.
+    """
+    function = target.function
+    held = function.properties.get("Events") if function is not None else None
+    deaf = [
+        f"{name} ({event['Type']})"
+        for name, event in (held.items() if isinstance(held, dict) else ())
+        if isinstance(event, dict)
+        and event.get("Type") in BATCHES
+        and "ReportBatchItemFailures" not in str(event.get("Properties"))
+    ]
+    sources = [*target.folder.glob("*.py"), *target.folder.glob("*/*.py")] if deaf else []
+    for path in sources:
+        code = path.read_text(errors="replace") if path.parent.name != "lamella" else ""
+        if "lamella.events" in code or "batchItemFailures" in code:
+            message = (
+                f"{path.relative_to(target.folder)} answers with batchItemFailures, but "
+                f"{', '.join(deaf)} has no FunctionResponseTypes: [ReportBatchItemFailures]: "
+                "records that failed would count as done, and be lost."
+            )
+            yield warning("events", message, events=deaf)
+            return
+
+
 def invoke_mode(target: Target) -> Iterator[Finding]:
     """Whether the front door and the application stream, both or neither."""
     function = target.function
