@@ -147,3 +147,23 @@ async def test_a_framework_s_500_is_logged_as_the_application_s_error(
     frames = [line for line in error.splitlines() if line.startswith("  File")]
     assert len(frames) == 2, "the application's own"
     assert "GET /later: error after the response was sent." in background
+
+
+FAILING = """
+async def app(scope, receive, send):
+    await receive()
+    raise RuntimeError("no database")
+"""
+
+
+@pytest.mark.parametrize("code", [FAILING, "import nowhere_at_all"])
+async def test_a_start_that_fails_has_one_traceback(
+    opt: Path, tmp_path: Path, python: Python, code: str
+) -> None:
+    (tmp_path / "main.py").write_text(code)
+    environ = {"ASGI_LIFESPAN": "on"}
+    async with LocalJudge(opt, python.path, tmp_path, environ) as judge:
+        failure = judge.environment.init_error
+    assert failure is not None
+    assert failure.error_type in ("Runtime.LifespanStartupFailed", "Runtime.ImportModuleError")
+    assert judge.log.count("Traceback (most recent call last)") == 1

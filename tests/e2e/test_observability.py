@@ -136,6 +136,53 @@ async def test_opentelemetry_s_spans_arrive_before_the_freeze(
     assert "cut off" not in judge.log
 
 
+URLS = """
+from django.http import HttpResponse
+from django.urls import path
+
+
+async def item(request, item):
+    return HttpResponse(item)
+
+
+urlpatterns = [path("items/<item>", item)]
+"""
+
+PROJECT = {
+    "shop/__init__.py": "",
+    "shop/settings.py": "ALLOWED_HOSTS = ['*']\nROOT_URLCONF = 'shop.urls'\nSECRET_KEY = 'x'\n",
+    "shop/urls.py": URLS,
+    "shop/asgi.py": "from django.core.asgi import get_asgi_application\n"
+    "application = get_asgi_application()\n",
+}
+
+
+async def test_opentelemetry_s_spans_of_django(
+    opt: Path, tmp_path: Path, collector: Collector
+) -> None:
+    """Its instrumentation puts a middleware into the settings, which it imports by their name."""
+    packages = installed(
+        USUAL, "opentelemetry-django", "opentelemetry-distro", "django",
+        "opentelemetry-exporter-otlp-proto-http", "opentelemetry-instrumentation-django",
+        "opentelemetry-instrumentation-asgi",
+    )  # fmt: skip
+    (tmp_path / "shop").mkdir()
+    for name, text in PROJECT.items():
+        (tmp_path / name).write_text(text)
+    environ = {
+        **_otel(opt, collector),
+        "OTEL_PACKAGES": str(packages),
+        "DJANGO_SETTINGS_MODULE": "shop.settings",
+        "ASGI_APP": "shop.asgi:application",
+        "ASGI_EXEC_WRAPPER": str(FUNCTION / "otel-instrument"),
+    }
+    judge = LocalJudge(opt, USUAL.path, tmp_path, environ, timeout=30.0, init_timeout=60.0)
+    async with judge:
+        assert (await judge.invoke(url_event("/items/5"))).result["body"] == "5"
+        await _frozen(judge, 1)
+        assert collector.count("/v1/traces", b"GET items/<item>") > 0, judge.log
+
+
 OTEL_WRAPPER = """
 import os
 from importlib import import_module
