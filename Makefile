@@ -27,7 +27,7 @@ FUNCTION = build/functions/fastapi-$(MINOR)
 # Of the environments that are there, the first: its Python has a pip.
 BUILDER = $(firstword $(wildcard $(BIN)/python $(RUN_VENV)/bin/python) $(PYTHON))
 
-.PHONY: help env sam cdk pythons layer wheels function run check format test matrix test-docker test-pythons publish verify bench soak chaos docs pins clean build-LamellaLayer
+.PHONY: help env sam cdk pythons layer wheels function run check format test test-core matrix test-docker test-pythons publish verify bench soak chaos docs pins clean build-LamellaLayer
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -117,6 +117,15 @@ matrix: env ## Run every framework's example through every way in, and write doc
 
 test-docker: env sam ## Run the layer in Lambda-like containers (LAMBDA_IMAGE=... for AWS's own)
 	LAMBDA_IMAGE="$(LAMBDA_IMAGE)" $(BIN)/python -m pytest $(PYTEST_ARGS) tests/docker
+
+# What depends on the Python that runs it: no process is started here, but for a store or a server.
+CORE := asgi front_doors response runtime sources testing websocket
+test-core: env ## Run the core's tests on every other supported Python that is found here, but 3.12
+	@$(BIN)/python -m layer.pythons | grep -v -e '^$(MINOR) ' -e '^3.12 ' | while read -r minor python; do \
+	  echo "--- Python $$minor"; \
+	  $(MAKE) --no-print-directory env PYTHON="$$python" VENV=.cache/python-$$minor < /dev/null && \
+	  .cache/python-$$minor/bin/python -m pytest $(PYTEST_ARGS) $(CORE:%=tests/%) < /dev/null || exit 1; \
+	done
 
 test-pythons: env sam cdk layer ## Run the tests on every supported Python that is found here
 	@$(BIN)/python -m layer.pythons | while read -r minor python; do \

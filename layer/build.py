@@ -122,6 +122,8 @@ def report(path: Path, found: Iterable[pythons.Python]) -> str:
             f"bytecode {minor} is missing: functions on it compile the layer on each cold start. "
             f"Install python{minor} here, or compile in a container: make layer BYTECODE=docker"
         )
+    for newer in pythons.newer():
+        lines.append(f"ignored  {newer}: the newest Python of the layer is {pythons.SUPPORTED[-1]}")
     return "\n".join(lines)
 
 

@@ -21,7 +21,8 @@ BROUGHT = Path(__file__).parents[1] / ".cache" / "pythons" / "bin"
 _PROBE = """
 import importlib.util, json, sys
 print(json.dumps([sys.executable, list(sys.version_info[:3]), importlib.util.MAGIC_NUMBER.hex(),
-                  sys.implementation.name, sys.version_info.releaselevel]))
+                  "free-threaded" if "t" in sys.abiflags else sys.implementation.name,
+                  sys.version_info.releaselevel]))
 """
 
 
@@ -60,8 +61,8 @@ def find() -> list[Python]:
 def probe(path: str) -> Python | None:
     """Return the interpreter that `path` starts; None if it does not run or is of no use here.
 
-    Of no use are other implementations, minors that no runtime has, and alpha, beta and
-    candidate releases: their magic number is not the one that the final release will read.
+    Of no use are other implementations, free-threaded builds, minors that no runtime has, and
+    alpha, beta and candidate releases: their magic number is not the final release's.
     """
     try:
         return ask([path], timeout=60)
@@ -82,6 +83,13 @@ def ask(command: list[str], timeout: float) -> Python | None:
     found = Python(executable, tuple(version), magic)
     is_of_use = implementation == "cpython" and release == "final" and found.minor in SUPPORTED
     return found if is_of_use else None
+
+
+def newer() -> list[str]:
+    """Return the paths of Pythons that are newer than the supported ones, by their names."""
+    newest = int(SUPPORTED[-1].removeprefix("3."))
+    named = [path for path in _unique(_candidates()) if Path(path).name[8:].isdigit()]
+    return [path for path in named if int(Path(path).name[8:]) > newest]
 
 
 def missing(found: Iterable[Python]) -> list[str]:

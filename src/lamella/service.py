@@ -6,12 +6,13 @@ All ways in share this. They differ in the `Outcome` that they pass: where a res
 from __future__ import annotations
 
 import logging
+import sys
 from typing import TYPE_CHECKING, Any, cast
 
 from lamella import records
 from lamella.asgi.http import HTTPCycle
 from lamella.asgi.lifespan import Lifespan
-from lamella.errors import BadEvent, InvocationError, ResponseTooLarge
+from lamella.errors import BadEvent, InitError, InvocationError, ResponseTooLarge
 from lamella.interfaces import adapt
 from lamella.invocation import Invocation
 from lamella.response.sinks import BufferedSink, StreamedSink, plain
@@ -36,6 +37,12 @@ class Service:
     """
 
     def __init__(self, app: AnyASGIApp, settings: Settings) -> None:
+        if "t" in getattr(sys, "abiflags", ""):
+            raise InitError(
+                f"{sys.executable} is a free-threaded build of Python, which Lamella was not tried "
+                "on: use the ordinary build, whose name does not end in t.",
+                "Runtime.UnsupportedPython",
+            )
         records.install()
         self.app = adapt(app, settings.interface)
         self.settings = settings

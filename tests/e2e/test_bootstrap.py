@@ -262,3 +262,13 @@ async def test_the_invocation_id_is_echoed(start_local: StartLocal) -> None:
         await judge.invoke(url_event("/hello"))
     (post,) = judge.environment.traffic.matching("POST", "/response")
     assert post.header("lambda-runtime-invocation-id")
+
+
+async def test_a_free_threaded_python_is_refused(start_local: StartLocal, tmp_path: Path) -> None:
+    """Played: no runtime of Lambda is such a build, only an image of the user's own may be."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.abiflags = 't'\n")
+    async with start_local(PYTHONPATH=str(tmp_path)) as judge:
+        failure = judge.environment.init_error
+    assert failure is not None
+    assert failure.error_type == "Runtime.UnsupportedPython"
+    assert "use the ordinary build" in failure.message

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from layer import pythons
+from layer import build, pythons
 
 
 def fake(folder: Path, name: str, answer: str) -> Path:
@@ -48,7 +49,18 @@ def test_the_newest_patch_of_a_minor_wins_wherever_it_is(
         pytest.param(says("3, 99, 0"), id="is newer than those that Lambda has"),
         pytest.param(says("3, 13, 0", release="candidate"), id="is not final"),
         pytest.param(says("3, 11, 1", implementation="pypy"), id="is not CPython"),
+        pytest.param(says("3, 15, 0", implementation="free-threaded"), id="is free-threaded"),
     ],
 )
 def test_others_are_passed_over(tmp_path: Path, answer: str) -> None:
     assert pythons.probe(str(fake(tmp_path, "python3.99", answer))) is None
+
+
+def test_a_newer_one_is_ignored_with_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layer_zip: Path
+) -> None:
+    newer = fake(tmp_path, "python3.99", says("3, 99, 0"))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert newer not in [Path(python.path) for python in pythons.find()]
+    said = build.report(layer_zip, pythons.find())
+    assert f"ignored  {newer}: the newest Python of the layer is 3.15" in said
