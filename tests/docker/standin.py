@@ -42,16 +42,21 @@ print(json.dumps([os.path.realpath(base), sysconfig.get_path("stdlib"), loader])
 """
 
 
-def entries(python: Python) -> list[Entry]:
-    """Everything that the build of the image for `python` gets; see image/Dockerfile."""
+def entries(python: Python, tools: Iterable[str] = ()) -> list[Entry]:
+    """Everything that the build of the image for `python` gets; see image/Dockerfile.
+
+    `tools` are this machine's programs for /bin, of which AWS's image has many.
+    """
     answer = subprocess.run([python.path, "-I", "-c", _ASK], capture_output=True, check=True)
     executable, library, loader = map(Path, json.loads(answer.stdout))
     files = [*_interpreter(python, executable, library), *_runtime(python)]
     own = [entry.source for entry in files if _is_binary(entry.source)]
     files.append(Entry("bin/sh", Path("/bin/sh").resolve()))
     files.append(Entry("usr/local/bin/aws-lambda-rie", _emulator()))
-    named = [*_named(LIBRARIES), Path("/bin/sh")]
-    libraries = {*named[:-1], *_linked(["ldd", *map(str, named)])}
+    programs = [Path("/bin", tool) for tool in tools]
+    files += [Entry(f"bin/{each.name}", each.resolve()) for each in programs]
+    named = _named(LIBRARIES)
+    libraries = {*named, *_linked(["ldd", "/bin/sh", *map(str, [*programs, *named])])}
     if _is_of_system(loader):
         libraries.update(_linked(["ldd", *map(str, own)]))
     else:  # a Python that `make pythons` has brought is told its loader, and libraries beside it
