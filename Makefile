@@ -37,6 +37,7 @@ env: $(ENV) ## Create .venv with everything that tests and checks need, pinned b
 
 $(ENV): requirements/dev.txt pyproject.toml
 	@$(call need-python)
+	@echo "Installing what tests and checks need into $(VENV), once:"
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
@@ -46,6 +47,7 @@ sam: $(SAM) ## Create .venv-sam with AWS's SAM CLI, pinned by hash
 
 $(SAM): requirements/sam.txt
 	@$(call need-python)
+	@echo "Installing AWS's SAM CLI into $(SAM_VENV), once:"
 	$(PYTHON) -m venv --clear $(SAM_VENV)
 	$(SAM_VENV)/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/sam.txt
 	@touch $@
@@ -54,6 +56,7 @@ cdk: $(CDK) ## Create .venv-cdk with AWS's CDK, pinned by hash
 
 $(CDK): requirements/cdk.txt
 	@$(call need-python)
+	@echo "Installing AWS's CDK into $(CDK_VENV), once:"
 	$(PYTHON) -m venv --clear $(CDK_VENV)
 	$(CDK_VENV)/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/cdk.txt
 	@touch $@

@@ -74,7 +74,7 @@ async def test_a_closed_connection_is_gone(configure: Configure) -> None:
 
 async def test_a_connection_is_gone_until_its_connect_is_answered(configure: Configure) -> None:
     async with serving(configure()) as local:
-        wish = {"do": "result", "result": {"statusCode": 200}, "first": 1}
+        wish = {"do": "result", "result": {"statusCode": 200}, "first": 4}  # seconds
         connecting = asyncio.ensure_future(local.connect(wish=wish).__aenter__())
         for method in ("POST", "GET", "DELETE"):
             early = await local.manage(method, await local.id(), b"early")
