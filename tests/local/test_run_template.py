@@ -155,6 +155,29 @@ def test_cors_is_the_front_doors(begin: Start) -> None:
     assert got.headers.get_list("access-control-allow-origin") == ["own", "*"], "twice, as on AWS"
 
 
+def test_a_websocket_api_is_played_for_one_function(begin: Start, project: Path) -> None:
+    project.write_text(
+        """
+Resources:
+  Chat:
+    Type: AWS::Serverless::Function
+    Properties: {CodeUri: other/, Handler: lamella.serve.chat:app}
+  Sockets: {Type: AWS::ApiGatewayV2::Api, Properties: {ProtocolType: WEBSOCKET}}
+  Live: {Type: AWS::ApiGatewayV2::Stage, Properties: {ApiId: !Ref Sockets, StageName: live}}
+  ToChat:
+    Type: AWS::ApiGatewayV2::Integration
+    Properties: {ApiId: !Ref Sockets, IntegrationUri: !GetAtt Chat.Arn}
+  Connect:
+    Type: AWS::ApiGatewayV2::Route
+    Properties:
+      {ApiId: !Ref Sockets, RouteKey: $connect, Target: !Sub 'integrations/${ToChat}'}
+"""
+    )
+    cli = begin()
+    assert httpx.URL(cli.url()).path == "/live"
+    cli.line("python -m websockets")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

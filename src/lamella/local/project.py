@@ -93,8 +93,8 @@ def of_template(options: Options, path: Path, layer: Path) -> tuple[list[Served]
     for function in known:
         alone = len(known) == 1
         entrances = tuple(_entrances(template, function))
-        if alone and (options.front_door is not None or not entrances):
-            entrances = (Entrance(chosen_door(options)),)
+        if alone and (door := _only_door(options, function)) is not None:
+            entrances = (Entrance(door),)
         if why := _unserved(function, entrances):
             if alone:
                 raise ProjectError(f"{function.name} of {path} {why}")
@@ -189,6 +189,19 @@ def _unserved(function: Function, entrances: tuple[Entrance, ...]) -> str:
     )
 
 
+def _only_door(options: Options, function: Function) -> Door | None:
+    """The front door that replaces those of the only function: what the command line chooses, or a
+    WebSocket API, through which other requests come as from an HTTP API; else None."""
+    if options.front_door is not None or not (function.url or function.routes):
+        return chosen_door(options)
+    of_api = [route for route in function.routes if route.api.door == "websocket"]
+    if not of_api:
+        return None
+    keys = tuple(route.path for route in of_api if not route.path.startswith("$"))
+    stage = of_api[0].api.stage.replace("$default", "") or "prod"
+    return WebSocketApi(stage, keys, path_header(function.variables))
+
+
 def _entrances(template: Template, function: Function) -> Iterator[Entrance]:
     """The URL of a function, and each API with its routes to it."""
     if function.url is not None:
@@ -201,7 +214,7 @@ def _entrances(template: Template, function: Function) -> Iterator[Entrance]:
         base = f"/{api.base}" if api.base else ""
         door: FrontDoor
         if api.door == "websocket":
-            continue  # its events come from connections: --function NAME --front-door websocket
+            continue  # see _only_door
         if api.door == "rest":
             door = RestApi(api.stage or "Prod", base, streaming, api.binary)
         else:
