@@ -582,6 +582,14 @@ def test_a_function_of_one_line_without_the_package(tmp_path: Path) -> None:
     assert "the function has no package lamella and no Layers" in " ".join(done.output.split())
 
 
+def test_sources_of_one_line_whose_requirements_name_the_package(tmp_path: Path) -> None:
+    (tmp_path / "template.yaml").write_text(ONE_LINE)
+    task = write(tmp_path / "Api", {"main.py": APP, "requirements.txt": "lamella\n"})
+    assert lamella("check", task).status == 0
+    write(task, {"idle-1.dist-info/METADATA": ""})  # built, and it is still not there
+    assert lamella("check", task).status == 1
+
+
 def test_the_package_is_not_needless_where_no_layer_is_known_of(tmp_path: Path) -> None:
     task = write(tmp_path, {"main.py": APP, "lamella/__init__.py": ""})
     done = lamella("check", task, "--json")

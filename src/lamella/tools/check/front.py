@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from lamella.templates import Function, beside, functions, read
@@ -73,12 +74,19 @@ def attached(target: Target) -> Iterator[Finding]:
             f"{WRAPPER} is {BOOTSTRAP}, but the function has no Layers: Lambda would not find "
             "that file. Add Lamella's layer to Layers.",
         )
-    if target.is_one_line and not (target.folder / "lamella").is_dir():
+    if target.is_one_line and not _has_package(target.folder):
         yield problem(
             "template",
             f"The Handler is {function.handler!r}, but the function has no package lamella and no "
             "Layers: Lambda could not import it. Add lamella to the requirements.",
         )
+
+
+def _has_package(folder: Path) -> bool:
+    """Whether the package is there, or these are sources that name it, for the build to install."""
+    files = (folder / name for name in ("requirements.txt", "pyproject.toml"))
+    named = any("lamella" in file.read_text() for file in files if file.is_file())
+    return (folder / "lamella").is_dir() or (named and not any(folder.glob("*.dist-info")))
 
 
 def handler_name(target: Target) -> Iterator[Finding]:
