@@ -35,7 +35,7 @@ TEXT_AT = {
 }
 """Calls with a message, and which argument that is. For an error's class it is the first."""
 
-WRITERS = {"_failure", "_missing_module", "misspelt"}
+WRITERS = {"_failure", "_missing_module", "_still_starting", "misspelt"}
 """Functions that return texts for others to raise or log."""
 
 NO_MESSAGES = {"AttributeError", "ValueError"}

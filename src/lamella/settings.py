@@ -48,6 +48,7 @@ class Settings(NamedTuple):
     log_access: bool
     processes: int | None
     snapstart_lifespan: str
+    slow_init: float
     flush: bool
     traceparent: bool
     warmup: tuple[str, ...]
@@ -94,6 +95,7 @@ if TYPE_CHECKING:
         log_access: bool | str
         processes: int | str
         snapstart_lifespan: str
+        slow_init: float | str
         flush: bool | str
         traceparent: bool | str
         warmup: Words
@@ -144,8 +146,8 @@ TABLE = (
         "lifespan_timeout",
         "auto",
         values.to_optional_seconds,
-        "Seconds that lifespan startup may take; `auto`: what is left of Lambda's 10 seconds for "
-        "init, 120 where Lambda gives more (provisioned concurrency, SnapStart, managed instances)",
+        "Seconds that lifespan startup may take; `auto`: 120, and with `ASGI_SLOW_INIT=off` what "
+        "is left of Lambda's 10 seconds for an init on demand; 9 on the handler and library ways",
     ),
     Setting(
         "invoke_mode",
@@ -273,6 +275,14 @@ TABLE = (
         "after",
         values.one_of("after", "before"),
         "SnapStart: `after`: run lifespan startup after the restore; `before`: before the snapshot",
+    ),
+    Setting(
+        "slow_init",
+        "auto",
+        values.to_slow_init,
+        "`auto`: an application that is not ready after 9 s takes the first event all the same and "
+        "serves it when it is, so that Lambda does not begin the init again; a number: after so "
+        "many seconds; `off`: never",
     ),
     Setting(
         "flush",

@@ -71,6 +71,15 @@ def to_interval(value: Any) -> float:
         raise ValueError("use off, or a number of seconds above 0, for example 15") from None
 
 
+def to_slow_init(value: Any) -> float:
+    """A number of seconds: 9 for "auto", 0 for "off"."""
+    try:
+        word = str(value).strip().lower()
+        return 0.0 if word == "off" else 9.0 if word == "auto" else to_seconds(value)
+    except ValueError:
+        raise ValueError("use auto, off, or a number of seconds above 0") from None
+
+
 def to_milliseconds(value: Any) -> int:
     """A whole number of milliseconds."""
     try:

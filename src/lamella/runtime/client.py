@@ -161,8 +161,11 @@ class RuntimeClient:
         else:
             self._then = then
 
-    async def init_error(self, path: str, report: dict[str, Any]) -> None:
-        """Report that the environment cannot start, to `path`: init/error or restore/error.
+    async def report(
+        self, path: str, report: dict[str, Any], invocation_id: str | None = None
+    ) -> None:
+        """Report that the environment cannot start, to `path`: init/error, restore/error, or the
+        error of an invocation.
 
         Raises `RuntimeApiError`.
         """
@@ -172,8 +175,10 @@ class RuntimeClient:
             "Content-Length": str(len(payload)),
             "Lambda-Runtime-Function-Error-Type": report["errorType"],
         }
+        if invocation_id is not None:
+            headers["Lambda-Runtime-Invocation-Id"] = invocation_id
         data = request_head("POST", f"{API}/{path}", headers) + payload
-        reply = await (await self._connected()).ask(data)
+        reply = await (await self.connected()).ask(data)
         if reply.status != 202:
             raise _refused(path, reply)
 
@@ -202,7 +207,8 @@ class RuntimeClient:
         self._task = self._context.run(loop.create_task, coroutine)
         self._task.add_done_callback(ended)
 
-    async def _connected(self) -> Connection:
+    async def connected(self) -> Connection:
+        """The connection, made anew where there is none. Raises `RuntimeApiError`."""
         if self._connection is None or self._connection.closed:
             self._connection = await self._connect(self._address)
         return self._connection
@@ -231,7 +237,7 @@ class RuntimeClient:
                 await asyncio.sleep(delay)
                 delay *= 2
             try:
-                invocation = read_next(await (await self._connected()).ask(self._next))
+                invocation = read_next(await (await self.connected()).ask(self._next))
             except RuntimeApiError as error:
                 failure = error
             else:
@@ -270,7 +276,7 @@ class RuntimeClient:
         async def open_later() -> None:
             """The connection broke before the streamed answer began: it goes out on a fresh one."""
             try:
-                stream.open(await self._connected(), self._answered)
+                stream.open(await self.connected(), self._answered)
             except RuntimeApiError as error:
                 stream.open(None, self._answered)
                 self._settle(error)
@@ -290,7 +296,7 @@ class RuntimeClient:
     async def _post_again(self, data: bytes) -> None:
         """The connection broke under a buffered answer: one more try on a fresh one."""
         try:
-            reply: Answer = await (await self._connected()).ask(data)
+            reply: Answer = await (await self.connected()).ask(data)
         except RuntimeApiError as error:
             reply = error
         # Lambda may have taken it the first time: then this one is refused, rightly.

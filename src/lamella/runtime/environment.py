@@ -8,12 +8,15 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 
 from lamella.errors import FATAL, InitError, described
 from lamella.invocation import set_current
 from lamella.runtime import extension, signals
+from lamella.runtime.client import NextInvocation
 from lamella.runtime.connection import Connection
 from lamella.runtime.loop import InFlight, Slot, exit_error
+from lamella.runtime.slow_init import Holder
 from lamella.runtime.watchdog import Watchdog
 from lamella.service import Service
 
@@ -50,6 +53,7 @@ class Environment:
         slots: int = 1,
         registers: bool = True,
         ready: Callable[[], object] = bool,
+        holder: Holder | None = None,
     ) -> None:
         self._service = service
         self._environ = environ
@@ -57,6 +61,8 @@ class Environment:
         self._slots = slots
         self._registers = registers
         self._ready = ready
+        self._holder = holder
+        self._held: Future[NextInvocation] | None = None
         self._in_flight: InFlight = {}
         self._extension: Connection | None = None
         self._ending = asyncio.Event()
@@ -72,7 +78,10 @@ class Environment:
         lifespan = self._service.lifespan
         if not self._starts_after_restore():
             seconds = self._service.settings.lifespan_timeout
-            await lifespan.startup(max(self._left_of_init(), 1.0) if seconds is None else seconds)
+            if seconds is None:
+                # Where an event can be held, startup may take longer than Lambda's init.
+                seconds = LONG_INIT if self._holder else max(self._left_of_init(), 1.0)
+            await lifespan.startup(seconds)
         if self._error is not None:
             raise InitError(
                 f"The application ended the environment while it started: {described(self._error)}",
@@ -80,9 +89,11 @@ class Environment:
             )
         if self._service.settings.warmup:
             await self._warm_up()
+        if self._holder is not None:
+            self._held = self._holder.release()
         # Lambda sends SIGTERM to a runtime with an extension only.
         wants_signal = lifespan.running or lifespan.wanted or signals.handled_by_application()
-        if self._registers and wants_signal:
+        if self._registers and wants_signal and self._held is None:
             self._extension = await extension.register(self._address)
 
     async def _warm_up(self) -> None:
@@ -103,9 +114,7 @@ class Environment:
 
     def _left_of_init(self) -> float:
         """Seconds, below zero where none are left."""
-        if self._environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") in ("on-demand", None):
-            return INIT_TIME - (time.monotonic() - _STARTED)
-        return LONG_INIT
+        return INIT_TIME - seconds_since_start() if is_on_demand(self._environ) else LONG_INIT
 
     async def resume(self, seconds: float) -> None:
         """After a restore: lifespan startup, where it is to run then. Raises `LifespanError`."""
@@ -134,8 +143,11 @@ class Environment:
         ]
         self._ready()
         try:
-            for slot in slots:
-                slot.next()
+            if self._held is None:
+                for slot in slots:
+                    slot.next()
+            else:  # on demand, with one slot
+                self._taking = asyncio.ensure_future(slots[0].take(asyncio.wrap_future(self._held)))
             while not self._ending.is_set():
                 try:
                     await self._ending.wait()
@@ -180,6 +192,17 @@ class Environment:
         for task in pending:
             task.cancel()
         await lifespan.shutdown(max(end - loop.time(), 0))
+
+
+def is_on_demand(environ: Mapping[str, str]) -> bool:
+    """Whether Lambda gives init ten seconds, and then an event."""
+    kind = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") or "on-demand"
+    return kind == "on-demand" and "AWS_LAMBDA_MAX_CONCURRENCY" not in environ
+
+
+def seconds_since_start() -> float:
+    """Seconds since the process has started, nearly."""
+    return time.monotonic() - _STARTED
 
 
 def slots_of(environ: Mapping[str, str]) -> int:

@@ -6,14 +6,14 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from functools import partial
 from json import JSONDecoder, loads  # as they are, whatever the application patches
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lamella.errors import FATAL, InvocationError, described
+from lamella.errors import FATAL, InvocationError, RuntimeApiError, described
 from lamella.invocation import Invocation, set_current
 from lamella.life import freeze
 from lamella.life.leftovers import task_factory
@@ -96,6 +96,16 @@ class Slot:
         if not self._stopping:
             self._waiting = True
             self._client.next(self._received)
+
+    async def take(self, held: Awaitable[NextInvocation]) -> None:
+        """Serve an invocation that somebody else has asked for, and go on from there."""
+        try:
+            invocation = await held
+            await self._client.connected()
+        except RuntimeApiError as error:
+            self._end(error)
+        else:
+            self._received(invocation)
 
     def stop(self, dying: bool) -> None:
         """Ask for nothing more. A `dying` environment takes nothing of what it asked for either."""

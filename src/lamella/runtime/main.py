@@ -19,7 +19,14 @@ from lamella.loops import new_loop
 from lamella.runtime import forks, logs, search_path, signals
 from lamella.runtime.client import RuntimeClient
 from lamella.runtime.ending import exit_status, leave
-from lamella.runtime.environment import Environment, processes_of, slots_of
+from lamella.runtime.environment import (
+    Environment,
+    is_on_demand,
+    processes_of,
+    seconds_since_start,
+    slots_of,
+)
+from lamella.runtime.slow_init import Holder
 from lamella.served import set_served
 from lamella.service import Service
 from lamella.settings import STARTUP_TIME
@@ -61,10 +68,14 @@ def run(
 
 def _run(thresholds: tuple[int, int, int], words: Iterable[str], one_slot: bool) -> int:
     """The process's exit status."""
+    holder = None
     try:
         settings = settings_table.from_environ(os.environ)
         for warning in settings_table.misspelt(os.environ):
             logger.warning("%s", warning)
+        if settings.slow_init and is_on_demand(os.environ):
+            left = max(settings.slow_init - seconds_since_start(), 0)
+            holder = Holder(os.environ.get("AWS_LAMBDA_RUNTIME_API", ""), settings, left)
         loop = _current_loop(settings.loop)
         name = find_app(settings.app, os.environ, words)
         service = Service(import_app(name), settings.speaking(name.interface))
@@ -88,9 +99,10 @@ def _run(thresholds: tuple[int, int, int], words: Iterable[str], one_slot: bool)
                 "The application started threads when it was imported, so no workers can be forked "
                 "safely: one process serves alone. Start threads in lifespan startup."
             )
-        return _serve(loop, Environment(service, os.environ, slots, registers=not one_slot))
+        environment = Environment(service, os.environ, slots, registers=not one_slot, holder=holder)
+        return _serve(loop, environment)
     except InitError as error:
-        return _report(error)
+        return _report(error, holder)
 
 
 def _serve_in_workers(service: Service, shares: list[int]) -> int:
@@ -179,8 +191,11 @@ def _current_loop(name: str) -> asyncio.AbstractEventLoop:
     return loop
 
 
-def _report(error: InitError) -> int:
-    """Post the error, and say the same in the log. Returns the exit status."""
+def _report(error: InitError, holder: Holder | None = None) -> int:
+    """Post the error, and say the same in the log. Returns the exit status.
+
+    Where an event is held, or has been asked for, the error is that event's, whenever it comes.
+    """
     frames = [] if error.__cause__ is None else records.traceback_of(error.__cause__)
     logger.critical("%s\n%s", error, "".join(frames))
     report = {
@@ -190,8 +205,18 @@ def _report(error: InitError) -> int:
         "stackTrace": frames,
     }
     client = RuntimeClient(os.environ.get("AWS_LAMBDA_RUNTIME_API", ""), logger.critical)
+    held = None if holder is None else holder.release()
     try:
-        asyncio.run(client.init_error(error.report_path, report))
+        path, invocation_id = error.report_path, None
+        if held is not None:
+            logs.flush()
+            invocation = held.result()
+            path, invocation_id = (
+                f"invocation/{invocation.request_id}/error",
+                invocation.invocation_id,
+            )
+            report["requestId"] = invocation.request_id
+        asyncio.run(client.report(path, report, invocation_id))
     except RuntimeApiError as failure:
         logger.critical("The error could not be reported: %s", failure)
     return error.exit_status

@@ -1,0 +1,89 @@
+"""An init that takes longer than Lambda gives it; here Lambda gives two seconds instead of ten."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamella.local.config import FunctionConfig
+from tests.e2e.conftest import StartJudge, StartLocal
+from tests.events import SQS_EVENT, url_event
+
+pytestmark = pytest.mark.anyio
+
+SLOW = {"ASGI_SLOW_INIT": "1"}
+
+
+@pytest.fixture
+def marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with a line for each import; Lambda's limit is two seconds."""
+    monkeypatch.setattr(FunctionConfig, "init_limit", 2.0)
+    return tmp_path / "marks"
+
+
+@pytest.mark.parametrize("phase", ["TAKES", "STARTS_IN"])
+async def test_the_import_is_paid_for_once(start: StartJudge, marks: Path, phase: str) -> None:
+    slow = {"TAKES": "0", "MARKS": str(marks), **SLOW} | {phase: "2.5"}
+    async with start("sluggish:app", **slow) as judge:
+        first = await judge.invoke(url_event("/first"))
+        second = await judge.invoke(url_event("/second"))
+    assert [first.content["path"], second.content["path"]] == ["/first", "/second"]
+    assert first.content["pid"] == second.content["pid"]
+    assert marks.read_text() == "import\n"
+
+
+async def test_what_lambda_does_without_it(start_local: StartLocal, marks: Path) -> None:
+    slow = {"TAKES": "2.5", "MARKS": str(marks), "ASGI_SLOW_INIT": "off"}
+    async with start_local("sluggish:app", **slow) as judge:
+        outcome = await judge.invoke(url_event("/first"))
+    assert outcome.content["path"] == "/first"
+    assert marks.read_text() == "import\nimport\n"
+
+
+async def test_the_deadline_of_a_held_event(start_local: StartLocal, marks: Path) -> None:
+    options = {"timeout": 1.5}
+    slow = {"TAKES": "4", "MARKS": str(marks), "ASGI_INVOKE_MODE": "response_stream", **SLOW}
+    async with start_local("sluggish:app", options, **slow) as judge:
+        late = await judge.environment.invoke(url_event("/late"))
+        queued = await judge.environment.invoke(SQS_EVENT)
+        served = await judge.environment.invoke(url_event("/served"), timeout=20.0)
+        log = judge.log
+    prelude, _, body = late.payload.partition(b"\0" * 8)
+    assert json.loads(prelude)["statusCode"] == 504
+    assert body.startswith(b"Gateway Timeout: the application is still starting, ")
+    assert queued.error is not None
+    assert queued.error["errorType"] == "Runtime.SlowInit"
+    assert json.loads(served.payload.partition(b"\0" * 8)[2])["path"] == "/served"
+    assert marks.read_text() == "import\n"
+    assert "The application is not ready 1 s after its start." in log
+    assert "lifespan shutdown" in judge.log, "the extension is registered, so SIGTERM comes"
+
+
+async def test_an_import_that_fails_fails_the_held_event(
+    start_local: StartLocal, marks: Path
+) -> None:
+    slow = {"TAKES": "1.5", "MARKS": str(marks), "FAILS": "1", **SLOW}
+    async with start_local("sluggish:app", **slow) as judge:
+        result = await judge.environment.invoke(url_event("/first"))
+        posts = judge.environment.traffic.matching("POST", "/error")
+    assert result.error is not None
+    assert result.error["errorType"] == "Runtime.UserCodeError"
+    assert "ValueError: no model in the package" in result.error["errorMessage"]
+    assert [post.status for post in posts] == [202]
+    assert "/invocation/" in posts[0].path
+
+
+@pytest.mark.parametrize(
+    "options", [{"snap_start": True}, {"concurrency": 2}], ids=["snap-start", "managed"]
+)
+async def test_only_on_demand(
+    start_local: StartLocal, marks: Path, options: dict[str, Any]
+) -> None:
+    slow = {"TAKES": "1.5", "MARKS": str(marks), "ASGI_PROCESSES": "1", **SLOW}
+    async with start_local("sluggish:app", options, **slow) as judge:
+        outcome = await judge.invoke(url_event("/first"))
+    assert outcome.content["path"] == "/first"
+    assert "is not ready" not in judge.log
