@@ -1,7 +1,7 @@
 """What a warm invocation costs above the floor, by part: `python -m benchmarks.parts`.
 
 The whole and the floor are processes, measured in turn. The parts are functions of the layer,
-called in this process with what they get in a bare invocation: the fastest of many runs counts.
+called in this process with what they get in a bare invocation. The fastest run of each counts.
 What is left over is the rest: asyncio's event loop and sockets, the task with its context, the
 application, its deadline, and what it leaves behind.
 """
@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from benchmarks import measures, report, site
@@ -107,7 +106,7 @@ def table(place: Site, rounds: int) -> str:
         return (measures.warm(place, way, BARE, counts, event),)
 
     (figures,) = alternate("parts", (FLOOR, BOOTSTRAP), rounds, measure)
-    whole, floor = median(figures[BOOTSTRAP]), median(figures[FLOOR])
+    whole, floor = min(figures[BOOTSTRAP]), min(figures[FLOOR])
     found = {"the floor: sockets, and the event's JSON": floor, **parts(place.opt)}
     found["the rest"] = whole - sum(found.values())
     lines = ["| part | share of a warm invocation |", "|---|---|"]

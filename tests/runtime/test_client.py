@@ -219,6 +219,22 @@ async def test_the_connection_is_closed_after_a_stream() -> None:
     assert server.requests[1].endswith(b"3\r\nall\r\n0\r\n\r\n")
 
 
+async def test_a_connection_that_is_not_made_at_once_keeps_nobody_else_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Hundreds of slots fill the queue of a Runtime API: a plain connect would stop the loop."""
+    waited: list[float] = []
+
+    def full(_address: object, timeout: float) -> None:
+        waited.append(timeout)
+        raise TimeoutError
+
+    monkeypatch.setattr("lamella.runtime.connection.socket.create_connection", full)
+    async with talking_to(NEXT) as (client, _, _):
+        assert (await next_of(client)).request_id == "r-1"
+    assert waited == [pytest.approx(0.02)]
+
+
 async def test_a_stream_that_lambda_cuts_off_raises_in_the_application(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

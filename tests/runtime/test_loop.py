@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from awslambdaric.lambda_context import LambdaContext  # type: ignore[import-untyped]
 
-from lamella.runtime import client as client_module
 from lamella.runtime import ric
 from lamella.runtime.client import NextInvocation
 from lamella.runtime.connection import Connection
@@ -69,9 +68,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"%d" % before})
 
 
-async def test_an_invocation_takes_the_two_turns_of_its_two_replies(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_an_invocation_takes_the_two_turns_of_its_two_replies() -> None:
     """On 3.12 and later: a third turn is a tenth of what a bare invocation costs. Whatever the
     application sets in its context ends with the invocation."""
     number = 20
@@ -80,7 +77,6 @@ async def test_an_invocation_takes_the_two_turns_of_its_two_replies(
     async def connect(_address: str) -> Connection:
         return api.connection
 
-    monkeypatch.setattr(client_module, "connect", connect)
     turns, counting = 0, True
 
     def count() -> None:
@@ -90,7 +86,8 @@ async def test_an_invocation_takes_the_two_turns_of_its_two_replies(
             api.loop.call_soon(count)
 
     errors: list[BaseException] = []
-    slot = Slot("127.0.0.1:9001", Service(application, from_arguments({})), {}, errors.append)
+    service = Service(application, from_arguments({}))
+    slot = Slot("127.0.0.1:9001", service, {}, errors.append, connect=connect)
     slot.next()
     api.loop.call_soon(count)
     await api.over.wait()

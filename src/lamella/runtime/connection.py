@@ -12,6 +12,7 @@ from lamella.http1 import Reply, ReplyReader
 from lamella.runtime import forks
 
 READ_SIZE = 64 * 1024  # bytes read at a time
+AT_ONCE = 0.02  # seconds that the event loop may wait for a connection
 CONNECT_TIMEOUT = 1.0  # seconds; the Runtime API is on this machine, and up before us
 
 
@@ -164,12 +165,16 @@ async def connect(address: str) -> Connection:
         )
     loop = asyncio.get_running_loop()
     try:
-        # A plain socket, although the event loop waits for it: the Runtime API is on this machine,
-        # where a connection is made or refused at once. asyncio's own way costs several turns of
-        # the event loop, and each streamed answer needs a new connection.
-        sock = socket.create_connection((host, int(port)), CONNECT_TIMEOUT)
-        sock.setblocking(False)
-        _, connection = await loop.create_connection(lambda: Connection(loop), sock=sock)
+        try:
+            # A plain socket, although the event loop waits for it: the Runtime API is on this
+            # machine, where a connection is made or refused at once. asyncio's own way costs
+            # several turns of the event loop, and each streamed answer needs a new connection.
+            sock = socket.create_connection((host, int(port)), AT_ONCE)
+            sock.setblocking(False)
+            opening = loop.create_connection(lambda: Connection(loop), sock=sock)
+        except TimeoutError:  # its queue is full, with hundreds of slots: others go on meanwhile
+            opening = loop.create_connection(lambda: Connection(loop), host, int(port))
+        _, connection = await asyncio.wait_for(opening, CONNECT_TIMEOUT)
     except (OSError, OverflowError) as error:
         raise RuntimeApiError(
             f"No connection to the Runtime API at AWS_LAMBDA_RUNTIME_API={address!r}: "
