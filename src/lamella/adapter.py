@@ -62,7 +62,12 @@ class Adapter:
         if isinstance(app, AppName):
             settings = settings.speaking(app.interface)
             try:
-                app = import_app(app)
+                if settings.lazy_imports:
+                    from lamella.lazy import import_lazily
+
+                    app = import_lazily(app, settings.lazy_imports_except)
+                else:
+                    app = import_app(app)
             except AppImportError as error:
                 cause = error.__cause__
                 if cause is None:

@@ -49,6 +49,8 @@ class Settings(NamedTuple):
     processes: int | None
     snapstart_lifespan: str
     slow_init: float
+    lazy_imports: bool
+    lazy_imports_except: tuple[str, ...]
     flush: bool
     traceparent: bool
     warmup: tuple[str, ...]
@@ -96,6 +98,8 @@ if TYPE_CHECKING:
         processes: int | str
         snapstart_lifespan: str
         slow_init: float | str
+        lazy_imports: bool | str
+        lazy_imports_except: Words
         flush: bool | str
         traceparent: bool | str
         warmup: Words
@@ -283,6 +287,19 @@ TABLE = (
         "`auto`: an application that is not ready after 9 s takes the first event all the same and "
         "serves it when it is, so that Lambda does not begin the init again; a number: after so "
         "many seconds; `off`: never",
+    ),
+    Setting(
+        "lazy_imports",
+        "off",
+        values.to_flag,
+        "`on`: import the application with lazy imports, on Python 3.15 and later",
+    ),
+    Setting(
+        "lazy_imports_except",
+        "",
+        values.to_names,
+        "Modules and packages that are imported at once under `ASGI_LAZY_IMPORTS=on`, and all that "
+        "they import, such as `app.models,blinker`",
     ),
     Setting(
         "flush",

@@ -103,6 +103,17 @@ def to_words(value: Any) -> tuple[str, ...]:
     return tuple(word for word in words if word)
 
 
+def to_names(value: Any) -> tuple[str, ...]:
+    """The names of modules."""
+    words = value.split(",") if isinstance(value, str) else value
+    if not isinstance(words, Iterable) or not all(isinstance(word, str) for word in words):
+        raise ValueError("use a comma-separated list of modules")
+    names = tuple(word.strip() for word in words if word.strip())
+    if not all(part.isidentifier() for name in names for part in name.split(".")):
+        raise ValueError("use the names of modules, for example app.models,blinker")
+    return names
+
+
 def to_media_types(value: Any) -> tuple[str, ...]:
     """Media types, lower case: "type/subtype", "type/*", or "+suffix"."""
     types = to_words(value)

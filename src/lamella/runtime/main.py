@@ -78,7 +78,13 @@ def _run(thresholds: tuple[int, int, int], words: Iterable[str], one_slot: bool)
             holder = Holder(os.environ.get("AWS_LAMBDA_RUNTIME_API", ""), settings, left)
         loop = _current_loop(settings.loop)
         name = find_app(settings.app, os.environ, words)
-        service = Service(import_app(name), settings.speaking(name.interface))
+        if settings.lazy_imports:
+            from lamella.lazy import import_lazily
+
+            app = import_lazily(name, settings.lazy_imports_except)
+        else:
+            app = import_app(name)
+        service = Service(app, settings.speaking(name.interface))
         set_served(service.served)
         service.preload()
         # Collect garbage again, which runtime.py turned off: nothing that init made is garbage.
