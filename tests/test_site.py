@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="MkDocs is not insta
 
 
 def built(root: Path, site: Path) -> subprocess.CompletedProcess[str]:
-    command = [PYTHON, "-m", "mkdocs", "build", "--strict", "--site-dir", site]
+    command = [str(PYTHON), "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
     return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
 
 
