@@ -67,6 +67,20 @@ def test_after_it_a_start_compiles_nothing(task: Path) -> None:
     assert compiled_at_start(task) == 0
 
 
+def test_check_finds_what_is_missing_or_old(task: Path) -> None:
+    done = lamella("compile", task, "--check")
+    assert done.status == 1, done.output
+    assert "3 of 3 modules have no bytecode of their own source" in done.output
+    assert not list(task.rglob("*.pyc"))
+    lamella("compile", task, "--no-measure")
+    assert lamella("compile", task, "--check").status == 0
+    (task / "pkg" / "part.py").write_text("changed = True")
+    done = lamella("compile", task, "--check")
+    assert done.status == 1, done.output
+    assert "1 of 3 modules" in done.output
+    assert "1 of them have that of an older source" in done.output
+
+
 def test_on_every_python(task: Path, python: Python) -> None:
     done = lamella("compile", task, "--runtime", f"python{python.minor}", "--python", python.path,
                   "--no-measure")  # fmt: skip

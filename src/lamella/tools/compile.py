@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import click
 
 from lamella.tools import bytecode_writer
-from lamella.tools.check.bytecode import modules
+from lamella.tools.check.bytecode import State, modules, states
 from lamella.tools.check.command import FOLDER, target_options
 from lamella.tools.check.target import Request, Target, TargetError, resolved
 from lamella.tools.measure import NotMeasured, import_ms
@@ -42,9 +42,15 @@ class Gain(NamedTuple):
 @click.argument("directory", metavar="DIR", type=FOLDER)
 @target_options
 @click.option("--measure/--no-measure", default=True, help="Import the application to time it.")
+@click.option("--check", is_flag=True, help="Write nothing; fail where bytecode lacks.")
 @click.option("--json", "as_json", is_flag=True, help="A report for programs.")
 def compile_command(
-    directory: Path, measure: bool, as_json: bool, layers: tuple[Path, ...], **options: Any
+    directory: Path,
+    measure: bool,
+    check: bool,
+    as_json: bool,
+    layers: tuple[Path, ...],
+    **options: Any,
 ) -> None:
     """Write bytecode that Lambda can use beside every module of DIR.
 
@@ -54,6 +60,16 @@ def compile_command(
     gain, reason = None, "switched off (--no-measure)."
     try:
         target = resolved(Request(directory, layers=layers, **options))
+        if check:
+            found = states(target.folder, target.interpreter)
+            old, minor = found[State.CHANGED], target.interpreter.minor
+            if lacking := found.total() - found[State.UNCHECKED]:
+                raise click.ClickException(
+                    f"{target.folder}: {lacking} of {found.total()} modules have no bytecode of "
+                    f"their own source for Python {minor}. {old} of "
+                    "them have that of an older source. Run lamella compile."
+                )
+            return
         before = None
         if measure:
             try:
