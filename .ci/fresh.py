@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """`make run` and `make test` on a new machine: `.ci/fresh.py bookworm trixie`, on Debian as root.
 
+`make test` runs on the first one, which has the oldest Python; --run-only leaves it out there, too.
 The machine is a container: debootstrap's minbase with python3, python3-venv and make, a clone of
 the committed tree, and an ordinary user. Nothing else of this machine is in it but the way to its
 package indexes.
@@ -48,16 +49,19 @@ fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh", b"lo", 0x41))
 
 
 def main() -> None:
-    for suite in sys.argv[1:] or ["bookworm"]:
+    suites = [word for word in sys.argv[1:] if word != "--run-only"] or ["bookworm"]
+    for suite in suites:
         machine = made(suite)
-        print(f"--- a new machine with Debian {suite}: make layer, make run, make test", flush=True)
+        print(f"--- a new machine with Debian {suite}", flush=True)
         inside(machine, "make layer && rm -rf build dist")
         first = measured(machine)
         again = min(measured(machine, network=False) for _ in range(3))
-        print(f"--- {suite}: the first answer of make run after {first:.1f} s, then {again:.1f} s")
+        took = f"after {first:.1f} s, the second time after {again:.1f} s"
+        print(f"--- {suite}: make run answers {took}", flush=True)
         if first > FIRST or again > AGAIN:
             sys.exit(f"{suite}: make run may take {FIRST} s the first time, and {AGAIN} s again")
-        inside(machine, "make test")
+        if suite == suites[0] and "--run-only" not in sys.argv:
+            inside(machine, "make test")
         shutil.rmtree(machine)
 
 
@@ -115,6 +119,7 @@ exec chroot --userspec=user:user {machine} env -i {environ} sh -c 'cd ~/lamella 
         stdout=stdout,
         stdin=subprocess.DEVNULL,
         text=True,
+        timeout=2400,
     )
     if done.returncode:
         sys.exit(f"{machine.name}: failed with {done.returncode}: {command[:40]}")

@@ -67,7 +67,7 @@ def interpreter_for(folder: Path, runtime: str = "") -> Interpreter:
     compiled = compiled_minors(folder)
     minors = compiled or [each for each in (runtime.removeprefix("python"),) if each]
     active = os.environ.get("VIRTUAL_ENV")
-    venvs = [folder / ".venv", Path(".venv"), *([Path(active)] if active else [])]
+    venvs = [folder / ".venv", Path.cwd() / ".venv", *([Path(active)] if active else [])]
     pythons = [str(each / "bin" / "python") for each in venvs]
     pythons = [*(each for each in pythons if os.access(each, os.X_OK)), sys.executable]
     # One of PATH has no packages: it is for a folder that has them.
