@@ -188,12 +188,13 @@ class _Psycopg:
         # a task of its own it does not hear of one: `abort` ends it.
         task = asyncio.ensure_future(self._run(statements))
         try:
-            return await asyncio.shield(task)
+            await asyncio.wait([task])
         except asyncio.CancelledError:
             self.abort()
             with contextlib.suppress(Exception):
                 await task
             raise
+        return task.result()
 
     async def _run(self, statements: Sequence[Statement]) -> list[tuple[Any, ...]]:
         rows: list[Any] = []
