@@ -104,6 +104,7 @@ ENTRYPOINT = "AWS_LAMBDA_PYTHON_ENTRYPOINT"
         ("", {ENTRYPOINT: "asgi:app"}, f"{ENTRYPOINT}='asgi:app'", "auto"),  # a module of that name
         ("", {"_HANDLER": "e:f"}, "Handler='e:f'", "auto"),
         ("", {"_HANDLER": "lamella.serve.app.main:app"}, "Handler='app.main:app'", "auto"),
+        ("", {"_HANDLER": "lamella.serve.app.main"}, "Handler='app.main'", "auto"),  # no default
         (
             "",
             {"_HANDLER": "otel.handler", "ORIG_HANDLER": "lamella.serve.main:app"},

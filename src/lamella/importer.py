@@ -48,7 +48,8 @@ class AppName(NamedTuple):
 def find_app(configured: str, environ: Mapping[str, str], words: Iterable[str] = ()) -> AppName:
     """The application's name: `configured` is `ASGI_APP`, `words` may have the handler."""
     interface = "auto"
-    handler = served_by_handler(environ, words) or environ.get("_HANDLER", "")
+    served = served_by_handler(environ, words)
+    handler = served or environ.get("_HANDLER", "")
     if configured:
         origin, reference = "ASGI_APP", configured
     elif entrypoint := environ.get(ENTRYPOINT, ""):
@@ -56,7 +57,7 @@ def find_app(configured: str, environ: Mapping[str, str], words: Iterable[str] =
         kind, _, rest = entrypoint.partition(":")
         if kind in ("asgi", "wsgi") and ":" in rest:
             reference, interface = rest, {"asgi": "asgi3"}.get(kind, kind)
-    elif ":" in handler:
+    elif served or ":" in handler:
         origin, reference = "Handler", handler
     else:
         looked_at = (
