@@ -1,4 +1,4 @@
-"""`lamella layer verify ZIP`: a zip against its own manifest, without a checkout."""
+"""`lamella layer verify`, `info` and `unpack`: a zip and its manifest, without a checkout."""
 
 from __future__ import annotations
 
@@ -61,3 +61,14 @@ def test_info_tells_release_and_sizes(layer_zip: Path) -> None:
     done = CliRunner().invoke(main, ["layer", "info", "--json", "--layer", str(layer_zip)])
     told = json.loads(done.output)
     assert (told["version"], told["bytes"]) == ("1.2.3", layer_zip.stat().st_size)
+
+
+def test_a_folder_that_cannot_be_made(layer_zip: Path) -> None:
+    below_a_file = layer_zip / "opt"
+    done = CliRunner().invoke(
+        main, ["layer", "unpack", str(below_a_file), "--layer", str(layer_zip)]
+    )
+    assert (done.exit_code, done.output) == (
+        1,
+        f"Error: {below_a_file} cannot be made: Not a directory. Name another folder.\n",
+    )

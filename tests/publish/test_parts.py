@@ -113,6 +113,9 @@ def test_an_access_that_aws_would_refuse(text: str, message: str) -> None:
     [
         (["--access", "everyone"], "Invalid value for '--access': 'everyone' is not public"),
         (["--ssm"], "Option '--ssm' requires an argument"),
+        (["--ssm", "lamella/arn"], "'--ssm': 'lamella/arn': a parameter is letters, digits and"),
+        (["--ssm", "/lamella/a*"], "'--ssm': '/lamella/a*': a parameter is letters, digits and"),
+        (["--name", "la mella"], "'--name': 'la mella': a layer's name is letters, digits,"),
     ],
 )
 def test_wrong_arguments_have_exit_status_2(

@@ -43,7 +43,12 @@ def unpack_command(directory: Path, given: Path | None) -> None:
 
     For a makefile build of SAM: lamella layer unpack "$(ARTIFACTS_DIR)".
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.ClickException(
+            f"{directory} cannot be made: {error.strerror}. Name another folder."
+        ) from error
     try:
         unpack(_found(given), directory)
     except LayerError as error:

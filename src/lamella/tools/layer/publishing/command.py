@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -37,6 +37,17 @@ def _access(
         raise click.BadParameter(str(error)) from None
 
 
+def _name(pattern: str, advice: str) -> Callable[..., str | None]:
+    """Refuse a name that AWS would refuse: after the layer is published it would be too late."""
+
+    def check(_: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(pattern, value):
+            raise click.BadParameter(f"{value!r}: {advice}")
+        return value
+
+    return check
+
+
 @click.command("publish")
 @click.option(
     "--region",
@@ -59,6 +70,12 @@ def _access(
 @click.option(
     "--ssm",
     "parameter",
+    # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
+    callback=_name(
+        r"[a-zA-Z0-9_.-]+|(/[a-zA-Z0-9_.-]+){1,15}",
+        "a parameter is letters, digits and . - _, and one with a / begins with it, "
+        "as in /lamella/layer-arn",
+    ),
     metavar="NAME",
     help="Write the ARN to this parameter in each region, such as /lamella/layer-arn.",
 )
@@ -72,7 +89,14 @@ def _access(
 )
 @click.option("--profile", help="A profile of AWS's shared configuration files.")
 @click.option("--layer", "given", type=FILE, help="Another zip than the installed one.")
-@click.option("--name", default="lamella", show_default=True, help="The layer's name in AWS.")
+@click.option(
+    "--name",
+    default="lamella",
+    show_default=True,
+    # https://docs.aws.amazon.com/lambda/latest/api/API_PublishLayerVersion.html
+    callback=_name(r"[a-zA-Z0-9_-]{1,140}", "a layer's name is letters, digits, - and _"),
+    help="The layer's name in AWS.",
+)
 @click.option(
     "--ledger",
     type=FILE,
