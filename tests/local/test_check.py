@@ -66,7 +66,7 @@ class Starlette:
         (APP, "main", "has no colon"),
         (APP, "mian:app", "there is no module 'mian'"),
         (APP, "main:ap", "has no attribute 'ap'. It has app."),
-        ("import nowhere", "main:app", "No module named 'nowhere' The folder holds no packages"),
+        ("import nowhere", "main:app", "No module named 'nowhere'. The folder holds no packages"),
         ("raise SystemExit(3)", "main:app", "SystemExit: 3"),
         ("import os; os._exit(3)", "main:app", "ended with exit status 3"),
         ("import os; os.abort()", "main:app", "ended by signal 6"),

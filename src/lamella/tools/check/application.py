@@ -80,7 +80,7 @@ def application(probe: Probe, target: Target) -> Iterator[Finding]:
                 yield warning("application", text, **error)
                 return
         if lacks in message and not any(target.folder.glob("*.dist-info")):
-            message += " The folder holds no packages: check the one that is deployed."
+            message += ". The folder holds no packages: check the one that is deployed."
         yield problem("application", message, **error)
 
 
