@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lamella.tools.check.bytecode import modules
+from lamella.local.bytecode import modules
 from layer import pythons
 from tests.deploy.projects import (
     DEPLOY,

@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from lamella.local.server import bound_socket
 from lamella.tools.cli import COMMANDS, main
 from tests.local.command import LIMIT, Cli, Start, environ
+from tests.local.functions import lamella
 from tests.waiting import is_running
 
 
@@ -96,6 +97,22 @@ def test_variables_come_from_files_and_options_and_not_from_the_shell(
     expected = {"A": "9", "B": "two\nlines", "C": "#$x", "D": "x y", "SHOP_MAIL": "file"}
     assert expected.items() <= variables.items()
     assert not {"SHOP_DATABASE", "SHOP_UNUSED"} & variables.keys()
+
+
+def test_code_that_changed_after_lamella_compile_is_named(tmp_path: Path, start: Start) -> None:
+    """Python runs the old bytecode, so the developer's change is without effect."""
+    code = tmp_path / "task"
+    code.mkdir()
+    (code / "same.py").write_text("NUMBER = 1\n")
+    (code / "prices.py").write_text("NUMBER = 1\n")
+    assert lamella("compile", code, "--python", sys.executable, "--no-measure").status == 0
+    (code / "prices.py").write_text("NUMBER = 2\n")
+    cli = start("--task-root", str(code))
+    cli.line(rf"^sources changed after lamella compile \(prices\.py; 1 in all\): .*compile {code} again")
+    assert lamella("compile", code, "--python", sys.executable, "--no-measure").status == 0
+    again = start("--task-root", str(code))
+    again.url()
+    assert not any("lamella compile" in line for line in again.seen)
 
 
 def test_what_the_function_may_not_do_on_lambda_it_may_not_do_here(

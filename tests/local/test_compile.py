@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from lamella.local.bytecode import State, states
 from lamella.local.interpreter import inspected
 from lamella.tools import compile as compile_module
-from lamella.tools.check.bytecode import State, states
 from layer.pythons import Python
 from tests.e2e.packages import USUAL, installed
 from tests.local.functions import APP, RUNTIME, lamella, write

@@ -18,8 +18,9 @@ import click
 
 from lamella.front_doors.names import FRONT_DOORS
 from lamella.local import env_file
+from lamella.local.bytecode import changed
 from lamella.local.config import FunctionConfig
-from lamella.local.interpreter import InterpreterError
+from lamella.local.interpreter import InterpreterError, inspected
 from lamella.local.layer import LayerError, opened_layer, unpack
 from lamella.local.limits import enforceable
 from lamella.local.numbers import AT_A_TIME, MEMORY, PORT, SLOTS, TIMEOUT
@@ -171,7 +172,7 @@ def run(**options: Any) -> None:
         served = [prepared(each, chosen, origin_of(listening), stack) for each in served]
         served = put_under_limits(served, terminal)
         for each in served:
-            tell_of_shell(each.config, terminal)
+            tell_of_surprises(each.config, terminal)
         failed = asyncio.run(Session(chosen, served, listening, terminal).run())
     if failed is not None:
         failure, config = failed
@@ -270,14 +271,21 @@ def put_under_limits(served: list[Served], terminal: Terminal) -> list[Served]:
     return [replace(each, config=limited(each.config)) for each in served]
 
 
-def tell_of_shell(config: FunctionConfig, terminal: Terminal) -> None:
-    """Name the variables that the function seems to read, and that only the shell has."""
+def tell_of_surprises(config: FunctionConfig, terminal: Terminal) -> None:
+    """Name variables that the code seems to read and only the shell has, and code that is old."""
     names = env_file.only_in_shell(config.task_root, config.environment, os.environ)
     if names:
         some = f'{names[0]}="${names[0]}"'
         terminal.note(
             f"{', '.join(names)}: set in your shell, and not passed on to the function, as on "
             f"Lambda. To pass one on: --env {some}, or --env-file .env"
+        )
+    old = changed(config.task_root, inspected(config.python))
+    if old:
+        terminal.note(
+            f"sources changed after lamella compile ({', '.join(old[:3])}; {len(old)} in all): Python "
+            f"runs the old code. Run lamella compile {config.task_root} again, or remove the "
+            "__pycache__ folders"
         )
 
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import click
 
+from lamella.local.bytecode import State, modules, states
 from lamella.tools import bytecode_writer
-from lamella.tools.check.bytecode import State, modules, states
 from lamella.tools.check.command import FOLDER, target_options
 from lamella.tools.check.target import Request, Target, TargetError, resolved
 from lamella.tools.measure import NotMeasured, import_ms

@@ -63,6 +63,12 @@ def state(module: Path, interpreter: Interpreter) -> State:
     return {0b01: State.UNCHECKED, 0b11: State.CHECKED}.get(flags, State.TIMESTAMP)
 
 
+def changed(folder: Path, interpreter: Interpreter) -> list[str]:
+    """The modules below `folder` whose bytecode is unchecked and of another source."""
+    found = (each for each in modules(folder) if state(each, interpreter) is State.CHANGED)
+    return [module.relative_to(folder).as_posix() for module in found]
+
+
 def other_tags(folder: Path, interpreter: Interpreter) -> list[str]:
     """The tags of interpreters other than `interpreter` whose bytecode is in `folder`."""
     tags = {path.suffixes[-2][1:] for path in folder.rglob("*.pyc") if len(path.suffixes) > 1}
