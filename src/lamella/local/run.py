@@ -283,9 +283,9 @@ def tell_of_surprises(config: FunctionConfig, terminal: Terminal) -> None:
     old = changed(config.task_root, inspected(config.python))
     if old:
         terminal.note(
-            f"sources changed after lamella compile ({', '.join(old[:3])}; {len(old)} in all): Python "
-            f"runs the old code. Run lamella compile {config.task_root} again, or remove the "
-            "__pycache__ folders"
+            f"sources changed after lamella compile ({', '.join(old[:3])}; {len(old)} in all): "
+            f"Python runs the old code. Run lamella compile {config.task_root} again, or remove "
+            "the __pycache__ folders"
         )
 
 
