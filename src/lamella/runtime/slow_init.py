@@ -26,6 +26,7 @@ Lambda Web Adapter's AWS_LWA_ASYNC_INIT does the same on AWS.
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import json
 import logging
@@ -61,9 +62,11 @@ class Holder:
         self._asking = False
         self._released: Future[None] = Future()
         self._held: Future[NextInvocation] = Future()
-        self._timer = threading.Timer(seconds, self._run)
-        self._timer.name, self._timer.daemon = "lamella-slow-init", True
-        self._timer.start()
+        self._waiting = _thread.allocate_lock()
+        self._waiting.acquire()
+        # No thread of `threading`, which knows it: gevent, where the application imports it and
+        # lets it patch that module, would break the import itself.
+        _thread.start_new_thread(self._wait, (seconds,))
 
     def release(self) -> Future[NextInvocation] | None:
         """The main thread can take events: the one that was asked for here, now or later. None
@@ -71,10 +74,11 @@ class Holder:
         with self._lock:
             if not self._released.done():
                 self._released.set_result(None)
-            self._timer.cancel()
+                self._waiting.release()
             return self._held if self._asking else None
 
-    def _run(self) -> None:
+    def _wait(self, seconds: float) -> None:
+        self._waiting.acquire(timeout=seconds)
         with self._lock:
             if self._released.done():
                 return

@@ -18,27 +18,22 @@ class Text(NamedTuple):
 
 
 def summary(event: bytes) -> str:
-    """An event in a few words: `GET /items?q=1`, `aws:sqs`, or the keys that it has."""
+    """An event in a few words: `GET /items?q=1`, `aws:sqs, 2 records`, or the keys that it has."""
     value = _object(event)
-    context = value.get("requestContext")
-    context = context if isinstance(context, dict) else {}
-    http = context.get("http")
-    if isinstance(http, dict):  # payload 2.0, and Function URLs
+    context = _dict(value.get("requestContext"))
+    method = _first({**value, **_dict(context.get("http"))}, "httpMethod", "method")
+    path = _first(value, "rawPath", "path", "raw_path")
+    if method and path:
         query = value.get("rawQueryString")
-        return f"{http.get('method')} {value.get('rawPath')}{f'?{query}' if query else ''}"
-    if "routeKey" in context and "connectionId" in context:
-        return f"WebSocket {context['routeKey']}"
-    for method, path in (("httpMethod", "path"), ("method", "path"), ("method", "raw_path")):
-        if method in value and path in value:
-            return f"{value[method]} {value[path]}"
+        return f"{method} {path}{f'?{query}' if query else ''}"
+    if "connectionId" in context:
+        return f"WebSocket {context.get('routeKey')}"
     records = value.get("Records")
-    if isinstance(records, list) and records and isinstance(records[0], dict):
-        source = records[0].get("eventSource", records[0].get("EventSource", "records"))
+    if isinstance(records, list) and records:
+        source = _first(_dict(records[0]), "eventSource", "EventSource") or "records"
         return f"{source}, {len(records)} record{'s' if len(records) > 1 else ''}"
-    for name in ("detail-type", "eventSource", "source"):
-        if isinstance(value.get(name), str):
-            return str(value[name])
-    return ", ".join(list(value)[:4]) or "an event"
+    named = _first(value, "detail-type", "eventSource", "source")
+    return str(named) or ", ".join(list(value)[:4]) or "an event"
 
 
 def status(result: bytes) -> int | None:
@@ -65,13 +60,22 @@ def shown(data: bytes) -> list[Text]:
     return texts
 
 
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _first(value: dict[str, Any], *names: str) -> Any:
+    """What the first of these names has that has anything."""
+    return next((value[name] for name in names if value.get(name)), "")
+
+
 def _object(data: bytes) -> dict[str, Any]:
     """The JSON object that the bytes are, or an empty one."""
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):
         return {}
-    return value if isinstance(value, dict) else {}
+    return _dict(value)
 
 
 def _text(data: bytes) -> str:

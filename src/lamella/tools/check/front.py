@@ -146,6 +146,12 @@ def batches(target: Target) -> Iterator[Finding]:
             return
 
 
+JSON_INSTEAD = (
+    "The {}, but ASGI_INVOKE_MODE is not response_stream: clients would get JSON with the "
+    "answer in it. Set both, or neither."
+)
+
+
 def invoke_mode(target: Target) -> Iterator[Finding]:
     """Whether the front door and the application stream, both or neither."""
     function = target.function
@@ -154,32 +160,30 @@ def invoke_mode(target: Target) -> Iterator[Finding]:
     variables = target.variables
     streams = variables.get("ASGI_INVOKE_MODE", "").strip().lower() == "response_stream"
     sources = variables.get("ASGI_STREAM_SOURCES", "url,rest")
-    rest = [route for route in function.routes if route.api.door == "rest"]
-    url_streams = function.url is not None and function.url.mode == "RESPONSE_STREAM"
-    if not streams and (url_streams or any(route.streaming for route in rest)):
-        door = "The Function URL has InvokeMode RESPONSE_STREAM"
-        if not url_streams:
-            door = "The REST API has ResponseTransferMode STREAM"
-        yield problem(
-            "template",
-            f"{door}, but ASGI_INVOKE_MODE is not response_stream: clients would get JSON with "
-            "the answer in it. Set both, or neither.",
-        )
-    if streams and function.url is not None and "url" in sources and not url_streams:
-        yield problem(
-            "template",
-            "ASGI_INVOKE_MODE is response_stream, but the Function URL has not InvokeMode "
-            "RESPONSE_STREAM: clients could not read the answer. Set both, or neither.",
-        )
-    for route in rest if streams and "rest" in sources else ():
-        if not route.streaming:
+    if function.url is not None and (function.url.mode == "RESPONSE_STREAM") is not streams:
+        if not streams:
+            yield problem(
+                "template", JSON_INSTEAD.format("Function URL has InvokeMode RESPONSE_STREAM")
+            )
+        elif "url" in sources:
             yield problem(
                 "template",
-                f"ASGI_INVOKE_MODE is response_stream, but {route.method} {route.path} of the REST "
-                "API does not stream: it would lose the body. Give its event ResponseTransferMode: "
-                "RESPONSE_STREAM, or set ASGI_STREAM_SOURCES=url.",
+                "ASGI_INVOKE_MODE is response_stream, but the Function URL has not InvokeMode "
+                "RESPONSE_STREAM: clients could not read the answer. Set both, or neither.",
             )
-            break
+    rest = [route for route in function.routes if route.api.door == "rest"]
+    other = next((route for route in rest if route.streaming is not streams), None)
+    if other is None:
+        return
+    if not streams:
+        yield problem("template", JSON_INSTEAD.format("REST API has ResponseTransferMode STREAM"))
+    elif "rest" in sources:
+        yield problem(
+            "template",
+            f"ASGI_INVOKE_MODE is response_stream, but {other.method} {other.path} of the REST "
+            "API does not stream: it would lose the body. Give its event ResponseTransferMode: "
+            "RESPONSE_STREAM, or set ASGI_STREAM_SOURCES=url.",
+        )
 
 
 def permissions(target: Target) -> Iterator[Finding]:
