@@ -13,9 +13,13 @@ from lamella.errors import SettingError
 from lamella.importer import AppName, import_app
 from lamella.types import ASGIApp
 
-EAGER = ("lamella", "sqlalchemy")
-"""Packages whose own imports stay as they are. SQLAlchemy's are for their effect: its modules
-register events when they are loaded."""
+EAGER = (
+    "beartype",  # FastMCP's; its import hook would have to import while it serves an import
+    "lamella",
+    "sanic.touchup",  # whose steps register themselves when they are loaded
+    "sqlalchemy",  # whose modules register events when they are loaded
+)
+"""Packages whose own imports stay as they are: what breaks otherwise [run on 3.15]."""
 
 
 def import_lazily(name: AppName, excepted: tuple[str, ...]) -> ASGIApp:
@@ -33,8 +37,13 @@ def import_lazily(name: AppName, excepted: tuple[str, ...]) -> ASGIApp:
             f"{sys.version_info[1]}: choose a newer runtime, or remove the variable."
         )
 
-    def is_lazy(importer: str, imported: str, _names: Any) -> bool:
-        return not (_within(importer, EAGER + excepted) or _within(imported, excepted))
+    def is_lazy(importer: str | None, imported: str, names: tuple[str, ...] | None) -> bool:
+        # A template's code, which Jinja executes, has no name.
+        return not (
+            _within(importer or "", EAGER + excepted)
+            or _within(imported, excepted)
+            or _is_hidden(importer, imported, names or ())
+        )
 
     python.set_lazy_imports_filter(is_lazy)
     python.set_lazy_imports("all")
@@ -43,3 +52,13 @@ def import_lazily(name: AppName, excepted: tuple[str, ...]) -> ASGIApp:
 
 def _within(module: str, packages: tuple[str, ...]) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+def _is_hidden(importer: str | None, imported: str, names: tuple[str, ...]) -> bool:
+    """Whether a package gives a submodule's name to what is in it, as graphql does.
+
+    `from graphql.validation.validate import validate` in graphql/validation/__init__.py: loading
+    the submodule later would put the module where the function belongs.
+    """
+    package, _, name = imported.rpartition(".")
+    return package == importer and name in names
