@@ -88,6 +88,9 @@ def test_the_container_image_in_one_line(
 ) -> None:
     """AWS's base image, the package, and a CMD: no layer, no entry point, no variable."""
     (handler,) = client.images.get(one_line_image).attrs["Config"]["Cmd"]
+    listing = ["-c", "import os; print(os.listdir('/var/task/__pycache__'))"]
+    held = client.containers.run(one_line_image, listing, entrypoint=["python3"], remove=True)
+    assert b"main.cpython-3" in held, held
     function = start(own_image=one_line_image, own_entry=False, wrapper="", handler=handler)
     page = (EXAMPLES.parent / "docs" / "deploy" / "container.md").read_text()
     (documented,) = re.findall(r"--data '(.*?)'\n", page, re.DOTALL)
