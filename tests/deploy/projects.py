@@ -10,12 +10,29 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from lamella.local.bytecode import State, states
+from lamella.local.interpreter import inspected
+from layer import pythons
+
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "examples" / "deploy"
 TOOLS = ("sam", "cdk", "terraform", "serverless")
 
 WITH_PIP = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 """A PATH with the tests' own environment first: it has pip, which Debian's Python lacks, and uv."""
+
+PYTHON_3_13 = next((each.path for each in pythons.find() if each.minor == "3.13"), None)
+"""The interpreter that compiles the projects: they are for python3.13."""
+
+WITH_3_13 = f"{WITH_PIP}:{Path(PYTHON_3_13).parent}" if PYTHON_3_13 else WITH_PIP
+"""WITH_PIP, and that interpreter after it."""
+
+needs_python_3_13 = pytest.mark.skipif(
+    PYTHON_3_13 is None,
+    reason="no python3.13, which compiles the projects: uv python install 3.13",
+)
 
 STREAMING = {
     "AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap",
@@ -29,6 +46,17 @@ def copied(tool: str, folder: Path) -> Path:
     """A copy of the tool's project, to build in."""
     ignore = shutil.ignore_patterns("build", ".aws-sam", "cdk.out", ".terraform*", "*.zip")
     return shutil.copytree(DEPLOY / tool, folder / tool, ignore=ignore)
+
+
+def assert_compiled(function: Path) -> None:
+    """Whether every module has bytecode for Lambda's Python 3.13 that nothing can make stale."""
+    assert (function / "main.py").is_file()
+    found = states(function, inspected(str(PYTHON_3_13)))
+    assert set(found) == {State.UNCHECKED}, found
+    assert found.total() > 100
+    natives = [path.name for path in function.rglob("*.so")]
+    assert natives
+    assert all("cpython-313-aarch64-linux-gnu" in name for name in natives)
 
 
 def run(*command: object, cwd: Path, **environ: str) -> str:

@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from lamella.templates import Url, find_function, read
-from tests.deploy.projects import ROOT, STREAMING, copied, run
+from tests.deploy.projects import (
+    ROOT,
+    STREAMING,
+    WITH_3_13,
+    assert_compiled,
+    copied,
+    needs_python_3_13,
+    run,
+)
 
 PYTHON = ROOT / ".venv-cdk" / "bin" / "python"
 CFN_LINT = ROOT / ".venv-sam" / "bin" / "cfn-lint"
@@ -18,6 +26,7 @@ CFN_LINT = ROOT / ".venv-sam" / "bin" / "cfn-lint"
 STREAM = "RESPONSE_STREAM"
 
 pytestmark = [
+    needs_python_3_13,
     pytest.mark.skipif(
         shutil.which("node") is None, reason="CDK needs Node.js: apt-get install nodejs"
     ),
@@ -30,8 +39,7 @@ pytestmark = [
 def template(tmp_path_factory: pytest.TempPathFactory, layer_package: Path) -> Path:
     """The CloudFormation template that `cdk synth` makes."""
     project = copied("cdk", tmp_path_factory.mktemp("cdk"))
-    shutil.copytree(project / "app", project / "build")
-    run(PYTHON, "app.py", cwd=project, CDK_OUTDIR=str(project / "out"),
+    run(PYTHON, "app.py", cwd=project, CDK_OUTDIR=str(project / "out"), PATH=WITH_3_13,
         PYTHONPATH=str(layer_package),
         JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION="1")  # fmt: skip
     return project / "out" / "Api.template.json"
@@ -56,7 +64,7 @@ def test_the_layer_of_the_package_is_attached(template: Path, layer_package: Pat
 def test_lamella_reads_what_cdk_has_made(template: Path) -> None:
     function = find_function(read(template))
     assert function.code is not None
-    assert (function.code / "main.py").is_file(), "the asset, beside the template"
+    assert_compiled(function.code)
     assert function.url == Url(function.url.name if function.url else "", "AWS_IAM", STREAM)
     assert function.variables == STREAMING
     [layer] = function.layers

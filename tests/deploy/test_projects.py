@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from lamella.local.bytecode import modules
-from layer import pythons
 from tests.deploy.projects import (
     DEPLOY,
+    PYTHON_3_13,
     ROOT,
     STREAMING,
     TOOLS,
+    WITH_3_13,
     WITH_PIP,
+    assert_compiled,
     copied,
     hcl,
+    needs_python_3_13,
     parsed_hcl,
     run,
 )
 
 TERRAFORM = shutil.which("terraform")
-PYTHON_3_13 = next((each.path for each in pythons.find() if each.minor == "3.13"), None)
+NODE = shutil.which("node")
 
 
 @pytest.mark.parametrize("name", ["app/main.py", "app/requirements.txt"])
@@ -59,22 +63,41 @@ def test_nobodys_account_is_written_down() -> None:
             assert not re.search(r"\b\d{12}\b", path.read_text()), path
 
 
+@needs_python_3_13
 @pytest.mark.timeout(300)
-def test_the_build_script_makes_a_function_for_arm64(tmp_path: Path) -> None:
-    """Wheels for Lambda's platform, whatever machine builds; and only those."""
+def test_terraform_builds_and_compiles_in_its_plan(tmp_path: Path) -> None:
+    """The program of its data source, whose only output is the JSON that Terraform wants."""
     project = copied("terraform", tmp_path)
-    run("sh", "build.sh", cwd=project, PATH=WITH_PIP)
-    natives = [path.name for path in (project / "build").rglob("*.so")]
-    assert natives
-    assert all("cpython-313-aarch64-linux-gnu" in name for name in natives)
-    assert (project / "build" / "main.py").exists()
-    assert len(list(modules(project / "build"))) > 100
+    data = parsed_hcl(project / "main.tf")["data"]
+    external = {name: body for each in data for name, body in each.get("external", {}).items()}
+    build = external["build"]
+    (archive,) = (each["archive_file"] for each in data if "archive_file" in each)
+    assert archive["function"]["depends_on"] == ["${data.external.build}"]
+    assert archive["function"]["source_dir"] == "${path.module}/build"
+    assert build["working_dir"] == "${path.module}"
+    done = subprocess.run(
+        build["program"], cwd=project, env={**os.environ, "PATH": WITH_3_13}, stdout=subprocess.PIPE
+    )
+    assert json.loads(done.stdout) == {}
+    assert_compiled(project / "build")
 
 
-@pytest.mark.skipif(
-    PYTHON_3_13 is None,
-    reason="no python3.13, for which the uv project is built: uv python install 3.13",
-)
+@needs_python_3_13
+@pytest.mark.skipif(NODE is None, reason="a plugin of the framework needs Node.js")
+@pytest.mark.timeout(300)
+def test_the_hook_of_serverless_builds_and_compiles(tmp_path: Path) -> None:
+    """The plugin that serverless.yml names, called as the framework calls it."""
+    project = copied("serverless", tmp_path)
+    service = yaml.safe_load((project / "serverless.yml").read_text())
+    (plugin,) = service["plugins"]
+    hook = "before:package:createDeploymentArtifacts"
+    script = f"new (require({json.dumps(plugin)}))().hooks[{json.dumps(hook)}]()"
+    run(NODE, "-e", script, cwd=project, PATH=WITH_3_13)
+    shutil.unpack_archive(project / service["package"]["artifact"], tmp_path / "function")
+    assert_compiled(tmp_path / "function")
+
+
+@needs_python_3_13
 @pytest.mark.timeout(300)
 def test_the_uv_project_is_built_from_its_lock(layer_package: Path, tmp_path: Path) -> None:
     """With the packages from a local index: the function gets no layer and no development tool."""
@@ -88,9 +111,7 @@ def test_the_uv_project_is_built_from_its_lock(layer_package: Path, tmp_path: Pa
     build = project / "build"
     assert {"main.py", "fastapi", "lamella"} <= {path.name for path in build.iterdir()}
     assert not (build / "lamella_layer").exists()
-    natives = [path.name for path in build.rglob("*.so")]
-    assert natives
-    assert all("cpython-313-aarch64-linux-gnu" in name for name in natives)
+    assert_compiled(build)
 
 
 @pytest.mark.skipif(
@@ -108,7 +129,7 @@ def test_terraform_attaches_the_layer(layer_package: Path, tmp_path: Path) -> No
     function = resources["aws_lambda_function"]["function"]
     assert function["layers"] == ["${aws_lambda_layer_version.lamella.arn}"]
     layer = resources["aws_lambda_layer_version"]["lamella"]
-    (external,) = (entry["external"] for entry in parsed["data"] if "external" in entry)
+    external = {k: v for entry in parsed["data"] for k, v in entry.get("external", {}).items()}
     zip_file = layer["filename"].removeprefix("${").removesuffix("}")
     assert zip_file == "data.external.lamella_layer.result.zip"
     assert layer["source_code_hash"] == f"${{filebase64sha256({zip_file})}}"
@@ -130,7 +151,7 @@ def test_terraform_attaches_the_layer(layer_package: Path, tmp_path: Path) -> No
 def test_serverless_attaches_the_layer() -> None:
     """Its schema is in an npm package; these are the keys and values that it allows there."""
     service = yaml.safe_load((DEPLOY / "serverless" / "serverless.yml").read_text())
-    assert service.keys() == {"service", "provider", "package", "layers", "functions"}
+    assert service.keys() == {"service", "provider", "plugins", "package", "layers", "functions"}
     provider, function = service["provider"], service["functions"]["api"]
     assert provider["name"] == "aws"
     assert provider["runtime"] == "python3.13"

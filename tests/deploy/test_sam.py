@@ -12,7 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.projects import DEPLOY, ROOT, WITH_PIP, copied, run
+from tests.deploy.projects import (
+    DEPLOY,
+    ROOT,
+    WITH_3_13,
+    WITH_PIP,
+    assert_compiled,
+    copied,
+    needs_python_3_13,
+    run,
+)
 from tests.local.functions import lamella
 
 SAM = shutil.which("sam", path=f"{ROOT}/.venv-sam/bin:{os.environ.get('PATH', '')}")
@@ -78,6 +87,17 @@ def test_one_line_is_built_from_the_package(tmp_path: Path) -> None:
     assert (function / "lamella" / "serve.py").exists()
     assert (function / "lamella" / "_awslambdaric" / "lambda_context.py").exists()
     assert not (function / "awslambdaric").exists()
+
+
+@needs_python_3_13
+def test_the_makefile_compiles_what_sam_builds(tmp_path: Path) -> None:
+    """For the template's runtime and architecture, whatever machine builds."""
+    dist = tmp_path / "dist"
+    run(sys.executable, "-m", "hatchling", "build", "-d", dist, "-t", "wheel", cwd=ROOT)
+    project = copied("sam", tmp_path)
+    options = {"PATH": WITH_3_13, "PIP_FIND_LINKS": str(dist)}
+    run(SAM, "build", "--template", "compiled.yaml", cwd=project, **options)
+    assert_compiled(project / ".aws-sam" / "build" / "Function")
 
 
 def test_the_layer_is_unpacked_from_the_package(layer_package: Path, tmp_path: Path) -> None:
