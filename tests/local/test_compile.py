@@ -82,10 +82,14 @@ def test_check_finds_what_is_missing_or_old(task: Path) -> None:
 
 
 def test_on_every_python(task: Path, python: Python) -> None:
-    done = lamella("compile", task, "--runtime", f"python{python.minor}", "--python", python.path,
-                  "--no-measure")  # fmt: skip
+    of_it = ("--runtime", f"python{python.minor}", "--python", python.path)
+    done = lamella("compile", task, *of_it, "--no-measure")
     assert done.status == 0, done.output
     assert compiled_at_start(task, python.path) == 0
+    assert lamella("compile", task, *of_it, "--check").status == 0
+    (task / "pkg" / "part.py").write_text("changed = True")
+    done = lamella("compile", task, *of_it, "--check")
+    assert "1 of them have that of an older source" in done.output
 
 
 def test_again_it_changes_nothing(task: Path) -> None:

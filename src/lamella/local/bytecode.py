@@ -7,11 +7,11 @@ anew. What is compared with a hash of the source, or with nothing (PEP 552), is 
 
 from __future__ import annotations
 
+import _imp
 import os
 from collections import Counter
 from collections.abc import Iterator
 from enum import Enum
-from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
 
 from lamella.local.interpreter import Interpreter
@@ -46,7 +46,7 @@ def states(folder: Path, interpreter: Interpreter) -> Counter[State]:
 def state(module: Path, interpreter: Interpreter) -> State:
     """Look at the head of the module's bytecode: magic number, flags, hash of the source (PEP 552).
 
-    Pythons hash differently, so only bytecode of the Python that runs this is compared.
+    Pythons hash alike, each with its own magic number as the key; only `_imp` takes another's.
     """
     path = module.parent / "__pycache__" / f"{module.stem}.{interpreter.tag}.pyc"
     try:
@@ -57,10 +57,11 @@ def state(module: Path, interpreter: Interpreter) -> State:
     if header[:4] != interpreter.magic or len(header) < 8:
         return State.OTHER_MAGIC
     flags = int.from_bytes(header[4:8], "little")
-    if flags == 0b01 and interpreter.magic == MAGIC_NUMBER:
-        is_same = header[8:] == source_hash(module.read_bytes())
+    if flags == 0b01:
+        key = int.from_bytes(interpreter.magic, "little")
+        is_same = header[8:] == _imp.source_hash(key, module.read_bytes())
         return State.UNCHECKED if is_same else State.CHANGED
-    return {0b01: State.UNCHECKED, 0b11: State.CHECKED}.get(flags, State.TIMESTAMP)
+    return State.CHECKED if flags == 0b11 else State.TIMESTAMP
 
 
 def changed(folder: Path, interpreter: Interpreter) -> list[str]:
