@@ -1,4 +1,4 @@
-"""An init that takes longer than Lambda gives it; here Lambda gives two seconds instead of ten."""
+"""An init that takes longer than Lambda gives it: here mostly two seconds instead of ten."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from lamella.local.config import FunctionConfig
-from tests.e2e.conftest import StartJudge, StartLocal
+from tests.e2e.conftest import FUNCTION, StartJudge, StartLocal
+from tests.e2e.judges import LocalJudge
+from tests.e2e.packages import USUAL
 from tests.events import SQS_EVENT, url_event
 
 pytestmark = pytest.mark.anyio
@@ -32,6 +34,18 @@ async def test_the_import_is_paid_for_once(start: StartJudge, marks: Path, phase
         second = await judge.invoke(url_event("/second"))
     assert [first.content["path"], second.content["path"]] == ["/first", "/second"]
     assert first.content["pid"] == second.content["pid"]
+    assert marks.read_text() == "import\n"
+
+
+async def test_with_lambda_s_own_ten_seconds(opt: Path, tmp_path: Path) -> None:
+    """By default, and on one Python: it takes as long as it says."""
+    marks = tmp_path / "marks"
+    variables = {"ASGI_APP": "sluggish:app", "TAKES": "10.5", "MARKS": str(marks)}
+    async with LocalJudge(opt, USUAL.path, FUNCTION, variables) as judge:
+        assert judge.environment.init_error is None
+        outcome = await judge.invoke(url_event("/first"))
+        assert "The application is not ready 9 s after its start." in judge.log
+    assert outcome.content["path"] == "/first"
     assert marks.read_text() == "import\n"
 
 
