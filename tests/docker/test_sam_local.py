@@ -20,6 +20,9 @@ import pytest
 
 import lamella
 from layer.build import ROOT
+from tests.contract.__main__ import run
+from tests.contract.checks import Target
+from tests.contract.judges import WHOLE
 from tests.docker import engine, standin
 from tests.e2e.packages import USUAL
 from tests.events import SQS_EVENT, url_event
@@ -114,8 +117,11 @@ def environ(project: Path) -> dict[str, str]:
 
 
 @contextmanager
-def serving(project: Path, what: str) -> Iterator[httpx.Client]:
-    """Run `sam local start-api` or `start-lambda`, whose containers stay between requests."""
+def serving(project: Path, what: str, fails: bool = False) -> Iterator[httpx.Client]:
+    """Run `sam local start-api` or `start-lambda`, whose containers stay between requests.
+
+    `fails`: the application raises what is to be seen in the log.
+    """
     port, log = free_port(), project / "log"
     words = [what, "--port", str(port), "--warm-containers", "LAZY"]
     with log.open("w") as output:
@@ -137,7 +143,7 @@ def serving(project: Path, what: str) -> Iterator[httpx.Client]:
             yield http
         said = log.read_text()
         assert "Asking again" not in said, "a connection that is closed while idle is no fault"
-        assert "Traceback" not in said, said
+        assert fails or "Traceback" not in said, said
     finally:
         process.send_signal(signal.SIGINT)  # it removes its containers
         try:
@@ -166,6 +172,22 @@ def test_the_front_doors_of_the_templates(project: Path, door: str) -> None:
         kind = {"content-type": "application/octet-stream"}
         answer = http.post("/binary", content=body, headers=kind).content
         assert answer == bytes(range(256)) + body
+
+
+def test_the_contract_behind_a_rest_api(project: Path) -> None:
+    shutil.copy(ROOT / "tests" / "contract" / "function" / "main.py", project / "app")
+    write(project, (ROOT / "examples" / "deploy" / "sam" / "rest-api.yaml").read_text())
+    with serving(project, "start-api", fails=True) as http:
+        target = Target(
+            str(http.base_url).rstrip("/"),
+            streams=False,
+            background=False,
+            root_path=None,
+            max_answer=WHOLE,
+            challenge="",
+        )
+        results = run(target)
+    assert {name: why for name, why in results.items() if why} == {}
 
 
 def test_the_one_line_of_the_readme_in_two_functions(project: Path) -> None:
