@@ -18,8 +18,8 @@ from benchmarks.ways import BOOTSTRAP, Site
 
 PACKAGES = (
     *("annotated_doc", "annotated_types", "anyio", "asgiref", "django", "fastapi", "idna"),
-    *("pydantic", "pydantic_core", "sniffio", "sqlparse", "starlette", "typing_extensions.py"),
-    "typing_inspection",
+    *("opentelemetry", "pydantic", "pydantic_core", "sniffio", "sqlparse", "starlette"),
+    *("typing_extensions.py", "typing_inspection"),
 )
 """What the two applications import: modules of the interpreter's site-packages."""
 
