@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,8 @@ def lamella_run(door: str, *options: str, **promises: Any) -> Judge:
             if door == "websocket":
                 yield Target("", websocket=url)
             else:
-                target = Target(url, invoke=invoker(url))
-                yield replace(target, **promises)
+                with invoker(url) as invoke:
+                    yield replace(Target(url, invoke=invoke), **promises)
         finally:
             cli.process.terminate()
             cli.process.wait(20)
@@ -72,21 +72,23 @@ def lamella_run(door: str, *options: str, **promises: Any) -> Judge:
     return run
 
 
-def invoker(url: str, name: str = "local") -> Callable[[dict[str, Any]], tuple[Any, bool]]:
-    """Lambda's Invoke API at this address, for boto3."""
+@contextmanager
+def invoker(url: str) -> Iterator[Callable[[dict[str, Any]], tuple[Any, bool]]]:
+    """Sends events to Lambda's Invoke API at this address, with boto3."""
     client = boto3.client(
         "lambda",
         "us-east-1",
-        endpoint_url=httpx.URL(url).join("/").__str__(),
+        endpoint_url=str(httpx.URL(url).join("/")),
         aws_access_key_id="any",
         aws_secret_access_key="any",
     )
 
     def invoke(event: dict[str, Any]) -> tuple[Any, bool]:
-        answer = client.invoke(FunctionName=name, Payload=json.dumps(event))
+        answer = client.invoke(FunctionName="local", Payload=json.dumps(event))
         return json.load(answer["Payload"]), "FunctionError" in answer
 
-    return invoke
+    with closing(client):
+        yield invoke
 
 
 REMAPPED = "x-amzn-remapped-www-authenticate"

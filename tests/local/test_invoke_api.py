@@ -71,6 +71,9 @@ class Api:
             await self.invoke(payload, **options)
         return caught.value
 
+    def close(self) -> None:
+        self._client.close()
+
     async def _call(self, function: Callable[..., Any], **options: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(None, partial(function, **options))
 
@@ -85,7 +88,8 @@ async def served(config: FunctionConfig, concurrency: int = 10) -> AsyncIterator
             door = InvokeApi(gateway, function, lines.append, log.append)
             server = LocalServer(door, listening)
             serving = asyncio.ensure_future(server.serve())
-            yield Api(server.origin, log, lines)
+            with contextlib.closing(Api(server.origin, log, lines)) as api:
+                yield api
             await door.close()
             server.stop()
             await serving

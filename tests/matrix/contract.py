@@ -131,12 +131,14 @@ def sse_data(client: Client, reply: Reply) -> list[bytes]:
 async def check_background(client: Client) -> None:
     """Work after the answer is done before the next request, and the client waits only if
     the way in cannot do without."""
-    before = (await client.get("/background")).json()["done"]
-    reply = await client.request("POST", "/background")
-    assert reply.status == 202
-    assert (await client.get("/background")).json() == {"done": before + 1}
-    if client.early:
-        assert reply.result.finished_at - reply.result.response_at > PAUSE / 2
+    for _ in range(3):  # a busy machine may hear of the answer when the work is nearly done
+        before = (await client.get("/background")).json()["done"]
+        reply = await client.request("POST", "/background")
+        assert reply.status == 202
+        assert (await client.get("/background")).json() == {"done": before + 1}
+        if not client.early or reply.result.finished_at - reply.result.response_at > PAUSE / 2:
+            return
+    raise AssertionError("the client waited for the work")
 
 
 async def check_static(client: Client) -> None:

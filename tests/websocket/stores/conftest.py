@@ -71,6 +71,7 @@ def moto() -> Iterator[Front]:
             service, region_name="eu-west-1", endpoint_url=f"http://{host}:{port}", **KEYS
         )
         client.list_tables() if service == "dynamodb" else client.list_buckets()
+        client.close()
     with Front((host, port)) as front:
         yield front
     server.stop()
