@@ -54,6 +54,11 @@ class FunctionConfig:
             raise ValueError("managed instances (max_concurrency) know no SnapStart: choose one")
 
     @property
+    def freezes(self) -> bool:
+        """Whether environments are frozen between events; on managed instances none is."""
+        return self.freeze and not self.managed
+
+    @property
     def managed(self) -> bool:
         """Whether the function runs on Lambda Managed Instances."""
         return self.max_concurrency is not None

@@ -150,11 +150,10 @@ class RuntimeProcess:
     def max_memory_mb(self) -> int | None:
         """The main process's peak of resident memory in MB; None where /proc does not tell."""
         try:
-            status = Path(f"/proc/{self.pid}/status").read_text()
+            peak = status_kb(self.pid, "VmHWM")
         except OSError:
             return self._peak or None
-        peak = next((row for row in status.splitlines() if row.startswith("VmHWM:")), None)
-        return None if peak is None else int(peak.split()[1]) // 1024
+        return None if peak is None else peak // 1024
 
     async def _watch_memory(self, limit: int) -> None:
         """Kill what uses more than `limit` MB, as the kernel does on Lambda."""
@@ -187,6 +186,14 @@ class RuntimeProcess:
         # The group may be gone already; macOS says PermissionError of one that is all zombies.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
+
+
+def status_kb(pid: int, name: str) -> int | None:
+    """A figure of a process in KB, as /proc/PID/status names it: VmRSS. None where it has none;
+    raises OSError where there is no such process, or no /proc."""
+    rows = Path(f"/proc/{pid}/status").read_text().splitlines()
+    row = next((row for row in rows if row.startswith(f"{name}:")), None)
+    return None if row is None else int(row.split()[1])
 
 
 def memory_mb(pid: int) -> int:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from lamella.front_doors.answer import Answer
 from lamella.local.environment import Environment
 from lamella.local.function import LocalFunction
+from lamella.local.process import status_kb
 
 MAX_RECORDS = 200
 MAX_SAMPLES = 300
@@ -144,7 +144,7 @@ class Journal:
                 del self.watched[gone]
             for environment, watched in self.watched.items():
                 state = environment.state.value
-                if state == "idle" and environment.config.freeze and not environment.config.managed:
+                if state == "idle" and environment.config.freezes:
                     state = "frozen"
                 watched.samples.append(Sample(time.time(), state, resident_mb(environment.pid)))
             await asyncio.sleep(1)
@@ -169,8 +169,7 @@ class Journal:
 def resident_mb(pid: int | None) -> float | None:
     """The process's resident memory; None where there is no process, or no /proc."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
+        used = None if pid is None else status_kb(pid, "VmRSS")
     except OSError:
         return None
-    row = next((row for row in status.splitlines() if row.startswith("VmRSS:")), None)
-    return None if row is None else int(row.split()[1]) / 1024
+    return None if used is None else used / 1024

@@ -163,8 +163,7 @@ class Console:
         """What the environment is since then."""
         if not record.is_done:
             return "running"
-        config = record.function.config
-        return "frozen" if config.freeze and not config.managed else "idle"
+        return "frozen" if record.function.config.freezes else "idle"
 
     def _page(self, name: str, status_code: int = 200, **values: Any) -> Response:
         html = TEMPLATES.get_template(name).render(functions=self._names, **values)

@@ -6,8 +6,7 @@ import base64
 import json
 from typing import Any, NamedTuple
 
-PRELUDE_END = b"\0" * 8
-"""Between the head of a streamed HTTP answer and its body."""
+from lamella.front_doors.prelude import END
 
 
 class Text(NamedTuple):
@@ -38,13 +37,13 @@ def summary(event: bytes) -> str:
 
 def status(result: bytes) -> int | None:
     """The HTTP status of a result, if it is one."""
-    code = _object(result.partition(PRELUDE_END)[0]).get("statusCode")
+    code = _object(result.partition(END)[0]).get("statusCode")
     return code if isinstance(code, int) else None
 
 
 def shown(data: bytes) -> list[Text]:
     """An event or a result, indented; and its body apart, if it has one that is text."""
-    head, mark, body = data.partition(PRELUDE_END)
+    head, mark, body = data.partition(END)
     value = _object(head)
     texts = [Text("", json.dumps(value, indent=2, ensure_ascii=False) if value else _text(head))]
     encoded = value.get("body")
