@@ -103,12 +103,17 @@ def to_words(value: Any) -> tuple[str, ...]:
     return tuple(word for word in words if word)
 
 
-def to_names(value: Any) -> tuple[str, ...]:
-    """The names of modules."""
+def _listed(value: Any, kind: str) -> tuple[str, ...]:
+    """The words of a comma-separated string, or of an iterable of strings, as they are written."""
     words = value.split(",") if isinstance(value, str) else value
     if not isinstance(words, Iterable) or not all(isinstance(word, str) for word in words):
-        raise ValueError("use a comma-separated list of modules")
-    names = tuple(word.strip() for word in words if word.strip())
+        raise ValueError(f"use a comma-separated list of {kind}")
+    return tuple(word.strip() for word in words if word.strip())
+
+
+def to_names(value: Any) -> tuple[str, ...]:
+    """The names of modules."""
+    names = _listed(value, "modules")
     if not all(part.isidentifier() for name in names for part in name.split(".")):
         raise ValueError("use the names of modules, for example app.models,blinker")
     return names
@@ -169,10 +174,7 @@ def to_events_path(value: Any) -> str:
 
 def to_targets(value: Any) -> tuple[str, ...]:
     """Paths, and URLs with a path, as a client writes them into its request."""
-    words = value.split(",") if isinstance(value, str) else value
-    if not isinstance(words, Iterable) or not all(isinstance(word, str) for word in words):
-        raise ValueError("use a comma-separated list of paths")
-    targets = tuple(word.strip() for word in words if word.strip())
+    targets = _listed(value, "paths")
     for target in targets:
         scheme, url, rest = target.partition("://")
         host, slash, _ = rest.partition("/") if url else ("-", target[:1], "")
