@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from lamella.local.layer import LayerError
+from lamella.local.machine.layer import LayerError
 from lamella.tools.layer import contents
 from lamella.tools.layer.contents import Contents
 from layer import BuildError, archive, build, comparison, containers, pythons

@@ -6,6 +6,7 @@ Type-only imports count: a room whose types another one needs is known to it.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -106,6 +107,19 @@ def test_the_layer_knows_nothing_that_is_not_in_it() -> None:
 
 def test_the_local_lambda_knows_nothing_of_the_layer() -> None:
     assert ROOMS["local"] | ROOMS["front_doors"] <= BELOW
+
+
+def test_the_folders_of_the_local_lambda_know_what_their_table_says() -> None:
+    local = SRC / "local"
+    known: dict[str, set[str]] = {}
+    for path in local.rglob("*.py"):
+        folder = path.relative_to(local).with_suffix("").parts[0]
+        inside = {name.split(".")[2] for name in imports(path) if name.startswith("lamella.local.")}
+        known.setdefault(folder, set()).update(inside - {folder})
+    del known[FACE]
+    rows = re.findall(r"^\| `local/(\w+)` \|[^|]*\|([^|]*)\|$", PAGE, re.MULTILINE)
+    assert known == {name: set(re.findall(r"`(\w+)`", cell)) for name, cell in rows}
+    tuple(TopologicalSorter(known).static_order())  # raises CycleError
 
 
 def test_rooms_know_each_other_in_one_direction() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import lamella
 from lamella.events import Batch, each_record
-from lamella.local.retries import records_of, verdict
+from lamella.local.events.retries import records_of, verdict
 from lamella.testing import LambdaContext, events
 from lamella.types import Receive, Scope, Send
 

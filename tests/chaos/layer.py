@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from lamella.front_doors.answer import InvokeResult
 from lamella.local.config import FunctionConfig
-from lamella.local.environment import Environment
+from lamella.local.execution.environment import Environment
 from tests.chaos.attack import Attack, Broken
 
 FUNCTION = Path(__file__).with_name("function")

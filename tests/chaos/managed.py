@@ -12,7 +12,7 @@ import os
 import signal
 from collections import Counter
 
-from lamella.local.environment import Environment
+from lamella.local.execution.environment import Environment
 from lamella.testing import events
 from tests.chaos.attack import Attack, Broken
 from tests.chaos.layer import Layer

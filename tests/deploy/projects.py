@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from lamella.local.bytecode import State, states
-from lamella.local.interpreter import inspected
+from lamella.local.machine.bytecode import State, states
+from lamella.local.machine.interpreter import inspected
 from layer import pythons
 
 ROOT = Path(__file__).resolve().parents[2]

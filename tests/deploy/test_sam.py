@@ -22,7 +22,7 @@ from tests.deploy.projects import (
     needs_python_3_13,
     run,
 )
-from tests.local.functions import lamella
+from tests.tools.functions import lamella
 
 SAM = shutil.which("sam", path=f"{ROOT}/.venv-sam/bin:{os.environ.get('PATH', '')}")
 THIS_MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lamella.local.sandbox import ManagedSandbox, Sandbox
+from lamella.local.execution.sandbox import ManagedSandbox, Sandbox
 from layer.pythons import Python
 from tests.e2e.judges import Judge, LocalJudge, RieJudge, find_rie, managed_rie_refusal
 

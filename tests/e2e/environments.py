@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from lamella.local.environment import EnvironmentState
-from lamella.local.function import LocalFunction
+from lamella.local.execution.environment import EnvironmentState
+from lamella.local.execution.function import LocalFunction
 from tests.waiting import until
 
 LIMIT = 30.0

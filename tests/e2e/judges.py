@@ -31,7 +31,7 @@ from typing import Any, NamedTuple, Protocol
 import httpx
 
 from lamella.local.config import FunctionConfig
-from lamella.local.environment import Environment
+from lamella.local.execution.environment import Environment
 from tests.ports import free_port
 from tests.waiting import PATIENCE, until
 

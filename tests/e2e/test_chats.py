@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from lamella.local.config import FunctionConfig
-from lamella.local.websockets.api import WebSocketApi
+from lamella.local.endpoints.websockets.api import WebSocketApi
 from tests.e2e.environments import served
 from tests.e2e.packages import USUAL, installed
 from tests.local.websocket_client import serving

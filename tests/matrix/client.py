@@ -18,7 +18,7 @@ from lamella.front_doors import (
 )
 from lamella.front_doors.answer import InvokeResult
 from lamella.front_doors.prelude import read_prelude
-from lamella.local.environment import Environment
+from lamella.local.execution.environment import Environment
 
 DOMAIN = "app.example.com"
 """What clients type: an alias of a load balancer, a custom domain elsewhere."""

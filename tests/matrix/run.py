@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from lamella.local.environment import Environment
+from lamella.local.execution.environment import Environment
 from tests.matrix.client import NAMED_STAGE, SOURCES, Client, Source
 from tests.matrix.function import BASE_PATH, WAYS, Function, Way
 from tests.matrix.sockets import socket_client

@@ -19,11 +19,11 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
 from lamella.local.config import FunctionConfig
-from lamella.local.event_line import EventLine
-from lamella.local.function import LocalFunction
-from lamella.local.server import LocalServer, bound_socket, origin_of
-from lamella.local.websockets.api import WebSocketApi, credentials_of, with_websockets
-from lamella.local.websockets.gateway import WebSocketGateway
+from lamella.local.endpoints.event_line import EventLine
+from lamella.local.endpoints.server import LocalServer, bound_socket, origin_of
+from lamella.local.endpoints.websockets.api import WebSocketApi, credentials_of, with_websockets
+from lamella.local.endpoints.websockets.gateway import WebSocketGateway
+from lamella.local.execution.function import LocalFunction
 from tests.waiting import until
 
 LEFT = "the client left"

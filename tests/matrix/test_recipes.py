@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lamella.local.environment import Environment
+from lamella.local.execution.environment import Environment
 from tests.e2e.packages import USUAL
 from tests.matrix import table
 from tests.matrix.client import SOURCES, Client

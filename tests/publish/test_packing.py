@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from lamella.local.layer import LayerError
+from lamella.local.machine.layer import LayerError
 from lamella.tools.layer import contents
 from layer import verify
 from tests.publish.conftest import write_layer

@@ -12,7 +12,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from lamella.local.layer import LayerError
+from lamella.local.machine.layer import LayerError
 from lamella.tools.layer.publishing import (
     PublishError,
     access,

@@ -5,5 +5,6 @@
         result = await environment.invoke({"hello": "world"})
 
 Never part of the layer. Each name is imported from its own module (`local.config`,
-`local.environment`), so that `local.layer` needs no package.
+`local.execution.environment`), so that `local.machine.layer` needs no package.
+docs/design.md, section 6, has a table of the folders.
 """

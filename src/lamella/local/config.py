@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lamella.front_doors.door import ACCOUNT_ID
-from lamella.local.limits import Limits
+from lamella.local.machine.limits import Limits
 
 
 @dataclass(frozen=True)

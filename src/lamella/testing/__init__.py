@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lamella.front_doors import Lattice as Lattice
     from lamella.front_doors import LoadBalancer as LoadBalancer
     from lamella.front_doors import RestApi as RestApi
-    from lamella.local.websockets.api import WebSocketApi as WebSocketApi
+    from lamella.local.endpoints.websockets.api import WebSocketApi as WebSocketApi
     from lamella.testing.transports import AsyncLambdaTransport as AsyncLambdaTransport
     from lamella.testing.transports import LambdaTransport as LambdaTransport
     from lamella.testing.websockets import WebSocketServer as WebSocketServer
@@ -42,7 +42,7 @@ _HOMES = {
     "Lattice": _DOORS,
     "LoadBalancer": _DOORS,
     "RestApi": _DOORS,
-    "WebSocketApi": "lamella.local.websockets.api",
+    "WebSocketApi": "lamella.local.endpoints.websockets.api",
     "WebSocketServer": "lamella.testing.websockets",
 }
 

@@ -5,7 +5,7 @@
     events.sqs(bodies=["one", "two"])
 
 The local Lambda's front doors make the HTTP ones, so paths, queries, header maps and base64 are
-as AWS encodes them for that source. `lamella.local.samples` makes the others.
+as AWS encodes them for that source. `lamella.local.events.samples` makes the others.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from lamella.front_doors import (
     LoadBalancer,
     RestApi,
 )
-from lamella.local.samples import bedrock_agent as bedrock_agent
-from lamella.local.samples import cloudwatch_logs as cloudwatch_logs
-from lamella.local.samples import cognito as cognito
-from lamella.local.samples import documentdb as documentdb
-from lamella.local.samples import dynamodb as dynamodb
-from lamella.local.samples import event_bridge as event_bridge
-from lamella.local.samples import iot as iot
-from lamella.local.samples import kafka as kafka
-from lamella.local.samples import kinesis as kinesis
-from lamella.local.samples import mq as mq
-from lamella.local.samples import other as other
-from lamella.local.samples import s3 as s3
-from lamella.local.samples import scheduler as scheduler
-from lamella.local.samples import sns as sns
-from lamella.local.samples import sqs as sqs
-from lamella.local.samples import step_functions as step_functions
-from lamella.local.websockets import events as websocket
+from lamella.local.endpoints.websockets import events as websocket
+from lamella.local.events.samples import bedrock_agent as bedrock_agent
+from lamella.local.events.samples import cloudwatch_logs as cloudwatch_logs
+from lamella.local.events.samples import cognito as cognito
+from lamella.local.events.samples import documentdb as documentdb
+from lamella.local.events.samples import dynamodb as dynamodb
+from lamella.local.events.samples import event_bridge as event_bridge
+from lamella.local.events.samples import iot as iot
+from lamella.local.events.samples import kafka as kafka
+from lamella.local.events.samples import kinesis as kinesis
+from lamella.local.events.samples import mq as mq
+from lamella.local.events.samples import other as other
+from lamella.local.events.samples import s3 as s3
+from lamella.local.events.samples import scheduler as scheduler
+from lamella.local.events.samples import sns as sns
+from lamella.local.events.samples import sqs as sqs
+from lamella.local.events.samples import step_functions as step_functions
 from lamella.types import Event
 
 if TYPE_CHECKING:

@@ -24,10 +24,15 @@ from lamella.types import AnyASGIApp
 from lamella.websocket import hub
 
 try:
-    from lamella.local.event_line import EventLine
-    from lamella.local.server import LocalServer, bound_socket, origin_of
-    from lamella.local.websockets.api import LOCAL, WebSocketApi, credentials_of, path_header
-    from lamella.local.websockets.gateway import CLOSING_GRACE, WebSocketGateway
+    from lamella.local.endpoints.event_line import EventLine
+    from lamella.local.endpoints.server import LocalServer, bound_socket, origin_of
+    from lamella.local.endpoints.websockets.api import (
+        LOCAL,
+        WebSocketApi,
+        credentials_of,
+        path_header,
+    )
+    from lamella.local.endpoints.websockets.gateway import CLOSING_GRACE, WebSocketGateway
 except ImportError as error:
     raise ImportError(
         f"The WebSocket server of lamella.testing needs {error.name}: pip install lamella[local]."

@@ -23,7 +23,7 @@ class Row(NamedTuple):
 
 
 COMMANDS = {
-    "run": Row("lamella.local.run", "run", "local"),
+    "run": Row("lamella.local.run.command", "run", "local"),
     "invoke": Row("lamella.tools.invoke", "invoke", "local"),
     "check": Row("lamella.tools.check.command", "check", "local"),
     "compile": Row("lamella.tools.compile", "compile_command", "local"),

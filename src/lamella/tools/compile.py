@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from lamella.local.bytecode import State, modules, states
+from lamella.local.machine.bytecode import State, modules, states
 from lamella.tools import bytecode_writer
 from lamella.tools.check.command import FOLDER, target_options
 from lamella.tools.check.target import Request, Target, TargetError, resolved

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from lamella.commands import CLIENT_CONTEXT, COMMAND
-from lamella.local.retries import MAPPED, records_of, verdict
-from lamella.local.samples import SAMPLES
+from lamella.local.events.retries import MAPPED, records_of, verdict
+from lamella.local.events.samples import SAMPLES
 from lamella.sources.registry import find
 from lamella.sources.services import service_of
 

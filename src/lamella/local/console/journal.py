@@ -14,9 +14,9 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from lamella.front_doors.answer import Answer
-from lamella.local.environment import Environment
-from lamella.local.function import LocalFunction
-from lamella.local.process import status_kb
+from lamella.local.execution.environment import Environment
+from lamella.local.execution.function import LocalFunction
+from lamella.local.execution.process import status_kb
 
 MAX_RECORDS = 200
 MAX_SAMPLES = 300

@@ -23,8 +23,8 @@ from lamella.front_doors.delivery import Throttled
 from lamella.front_doors.door import MAX_EVENT
 from lamella.local.console.journal import Journal, Record, Watched
 from lamella.local.console.reading import shown, status, summary
-from lamella.local.gateway import body_of
-from lamella.local.samples import SAMPLES
+from lamella.local.endpoints.gateway import body_of
+from lamella.local.events.samples import SAMPLES
 
 TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("lamella.local.console"), autoescape=True, trim_blocks=True,

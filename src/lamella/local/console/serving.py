@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Sequence
 
 from lamella.local.console.journal import Journal
 from lamella.local.console.pages import Console
-from lamella.local.function import LocalFunction
-from lamella.local.guard import Guard
-from lamella.local.process import LineCallback
-from lamella.local.server import LocalServer, bound_socket
+from lamella.local.endpoints.guard import Guard
+from lamella.local.endpoints.server import LocalServer, bound_socket
+from lamella.local.execution.function import LocalFunction
+from lamella.local.execution.process import LineCallback
 
 
 @contextlib.asynccontextmanager

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
-from lamella.local import bytecode
-from lamella.local.bytecode import State
-from lamella.local.interpreter import Interpreter
+from lamella.local.machine import bytecode
+from lamella.local.machine.bytecode import State
+from lamella.local.machine.interpreter import Interpreter
 from lamella.tools.check.findings import Finding, ok, problem, warning
 from lamella.tools.check.probe import RUNTIME_PACKAGES
 from lamella.tools.check.target import Target

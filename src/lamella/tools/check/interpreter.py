@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from lamella.local.interpreter import Interpreter, InterpreterError, inspected
+from lamella.local.machine.interpreter import Interpreter, InterpreterError, inspected
 
 SUPPORTED = ("python3.11", "python3.12", "python3.13", "python3.14", "python3.15")
 """The runtimes that the layer is built for."""

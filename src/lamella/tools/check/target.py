@@ -9,9 +9,9 @@ from pathlib import Path
 import lamella
 from lamella.importer import ONE_LINE
 from lamella.local.config import FunctionConfig
-from lamella.local.interpreter import Interpreter, InterpreterError
-from lamella.local.layer import LayerError, unpack
-from lamella.local.variables import process_variables
+from lamella.local.execution.variables import process_variables
+from lamella.local.machine.interpreter import Interpreter, InterpreterError
+from lamella.local.machine.layer import LayerError, unpack
 from lamella.templates import (
     Function,
     Template,

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from lamella.local.layer import LayerError, find_layer, unpack
+from lamella.local.machine.layer import LayerError, find_layer, unpack
 from lamella.tools.layer import contents
 from lamella.tools.layer.contents import Contents
 from lamella.tools.layer.publishing.command import publish

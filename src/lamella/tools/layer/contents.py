@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lamella.local.layer import LayerError
+from lamella.local.machine.layer import LayerError
 from lamella.tools.layer import packing
 
 MANIFEST = "lamella/manifest.json"

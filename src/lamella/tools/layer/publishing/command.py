@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lamella.local.layer import LayerError, find_layer
+from lamella.local.machine.layer import LayerError, find_layer
 from lamella.tools import MISSING
 from lamella.tools.layer.publishing import PublishError, access
 from lamella.tools.layer.publishing.access import Access

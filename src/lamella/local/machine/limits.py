@@ -1,0 +1,58 @@
+"""What of Lambda's limits this machine can enforce, and how a function's command is put under them.
+
+Memory is measured while the function runs, and what is over its limit is killed. A limit of the
+kernel's own (a control group) would need the administrator's leave, and one of the address space
+(RLIMIT_AS) would count what no page of memory stands behind.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamella.local.machine import isolation
+
+TMP_MB = 512
+"""Lambda's default for /tmp."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`mounts`: the file system is read-only but for `writable` folders and a /tmp of `tmp_mb` MB.
+
+    `memory`: what uses more than the function has is killed.
+    """
+
+    mounts: bool = True
+    memory: bool = True
+    tmp_mb: int = TMP_MB
+    writable: tuple[Path, ...] = ()
+
+    def command(self, kept: list[Path], argv: list[str]) -> list[str]:
+        """`argv` under these limits; it finds the folders `kept` where they are."""
+        folders = ("\n".join(map(str, each)) for each in (kept, self.writable))
+        asked = [str(self.tmp_mb if self.mounts else 0), *folders]
+        return [sys.executable, "-I", "-S", isolation.__file__, *asked, *argv]
+
+
+def enforceable(limits: Limits) -> tuple[Limits, list[str]]:
+    """As much of `limits` as this machine can enforce, and a sentence for all that it cannot."""
+    on_linux, missing = Path("/proc/self/statm").exists(), []
+    reason = "this system has no mount namespaces"
+    if on_linux:
+        command = limits.command([], [])
+        try:
+            subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+            reason = ""
+        except subprocess.CalledProcessError as error:
+            reason = (error.stderr.splitlines() or [f"exit status {error.returncode}"])[-1]
+        except subprocess.TimeoutExpired:
+            reason = "a mounted file system does not answer"
+    if reason:
+        missing.append(f"the read-only file system and a /tmp of its own ({reason})")
+    if not on_linux:
+        missing.append("the memory limit (this system has no /proc)")
+    known = Limits(not reason, on_linux, limits.tmp_mb, limits.writable)
+    return known, missing
