@@ -25,6 +25,11 @@ PAUSE = 0.4
 PATIENCE = 60.0
 
 CHALLENGE = "www-authenticate"
+REMAPPED = f"x-amzn-remapped-{CHALLENGE}"
+"""As a Function URL and a REST API name it: docs/front-doors.md."""
+
+WHOLE = 6_000_000
+"""Bytes of a buffered answer that fit into Lambda's 6 MB, as plain text."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Target:
     after the answer. `max_answer` is the most bytes of a body that reach the client.
     Where it does not have `repeats`, the last of several headers or parameters of a name counts.
     `challenge` is the name under which WWW-Authenticate arrives, "" where either may be.
+    `transport` makes httpx's transport where the way to `url` is not a plain connection.
     """
 
     url: str
@@ -49,10 +55,17 @@ class Target:
     challenge: str = CHALLENGE
     websocket: str = ""
     invoke: Callable[[dict[str, Any]], tuple[Any, bool]] | None = None
+    transport: Callable[[], httpx.BaseTransport] | None = None
+
+    def client(self) -> httpx.Client:
+        """A client that keeps its connections, until it is closed."""
+        transport = self.transport() if self.transport else None
+        return httpx.Client(base_url=self.url, transport=transport, timeout=PATIENCE)
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         """One request on a connection of its own."""
-        return httpx.request(method, self.url + path, timeout=PATIENCE, **options)
+        with self.client() as client:
+            return client.request(method, path, **options)
 
     def seen(self, method: str, path: str, **options: Any) -> Any:
         """What the application saw of a request."""
@@ -136,7 +149,7 @@ def binary_answers(target: Target) -> None:
     response = target.ask("GET", "/binary", headers={"accept": "image/png"})
     assert response.content == bytes(range(256))
     assert response.headers["content-type"] == "image/png"
-    with httpx.stream("GET", f"{target.url}/compressed", timeout=PATIENCE) as raw:
+    with target.client() as client, client.stream("GET", "/compressed") as raw:
         data = b"".join(raw.iter_raw())
         assert raw.headers["content-encoding"] == "gzip"
     assert gzip.decompress(data) == b"compressed by the application"
@@ -182,7 +195,7 @@ def sizes(target: Target) -> None:
 def streams(target: Target) -> None:
     """Pieces arrive whole and in order; as they are sent where the target streams."""
     arrived: list[float] = []
-    with httpx.stream("GET", f"{target.url}/stream", timeout=PATIENCE) as response:
+    with target.client() as client, client.stream("GET", "/stream") as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         lines = []
         for line in response.iter_lines():
@@ -217,7 +230,7 @@ def challenges(target: Target) -> None:
     """WWW-Authenticate arrives, under the name that the front door gives it."""
     response = target.ask("GET", "/unauthorized")
     assert response.status_code == 401
-    names = [target.challenge] if target.challenge else [CHALLENGE, f"x-amzn-remapped-{CHALLENGE}"]
+    names = [target.challenge] if target.challenge else [CHALLENGE, REMAPPED]
     assert 'Basic realm="contract"' in [response.headers.get(name) for name in names]
 
 
@@ -244,11 +257,11 @@ def background_work(target: Target) -> None:
 
 def keeps_connections(target: Target) -> None:
     """Ten requests on one connection; a request that is no HTTP costs the others nothing."""
-    with httpx.Client(timeout=PATIENCE) as client:
+    with target.client() as client:
         for _ in range(10):
-            assert client.get(f"{target.url}/text").status_code == 200
+            assert client.get("/text").status_code == 200
     where = urlsplit(target.url)
-    if where.scheme == "http":
+    if where.scheme == "http" and target.transport is None:
         with socket.create_connection((where.hostname or "", where.port or 80), 10) as odd:
             odd.sendall(b"this is no HTTP\r\n\r\n")
             odd.recv(1000)
@@ -257,8 +270,6 @@ def keeps_connections(target: Target) -> None:
 
 def websockets(target: Target) -> None:
     """Messages and their answers, in order."""
-    if not target.websocket:
-        return
     with connect(target.websocket, open_timeout=PATIENCE) as socket_:
         for word in ("one", "zwei", "três"):
             socket_.send(word)
@@ -267,8 +278,7 @@ def websockets(target: Target) -> None:
 
 def invoked_events(target: Target) -> None:
     """An event that is not HTTP reaches the application; its failure is the invocation's."""
-    if target.invoke is None:
-        return
+    assert target.invoke is not None
     event = {"Records": [{"eventSource": "aws:sqs", "messageId": "1", "body": "é"}]}
     assert target.invoke(event) == ({"got": event}, False)
     _, failed = target.invoke({"fail": True})
@@ -296,3 +306,12 @@ CHECKS: tuple[Check, ...] = (
     invoked_events,
 )
 CONTRACT: Mapping[str, Check] = {check.__name__.replace("_", " "): check for check in CHECKS}
+
+
+def contract_of(target: Target) -> dict[str, Check]:
+    """The part of the contract that the target can be asked for."""
+    missing = {websockets} if not target.websocket else set()
+    missing |= {invoked_events} if target.invoke is None else set()
+    if not target.url:
+        missing |= set(CHECKS) - {websockets}
+    return {name: check for name, check in CONTRACT.items() if check not in missing}

@@ -15,13 +15,11 @@ from typing import Any
 import boto3
 import httpx
 
-from tests.contract.checks import Target
+from tests.contract.checks import REMAPPED, WHOLE, Target
 from tests.local.command import Cli
 from tests.ports import free_port
 
 FUNCTION = Path(__file__).parent / "function"
-WHOLE = 6_000_000
-"""Bytes of a buffered answer that fit into Lambda's 6 MB, as plain text."""
 
 Judge = Callable[[Path], AbstractContextManager[Target]]
 
@@ -90,8 +88,6 @@ def invoker(url: str) -> Iterator[Callable[[dict[str, Any]], tuple[Any, bool]]]:
     with closing(client):
         yield invoke
 
-
-REMAPPED = "x-amzn-remapped-www-authenticate"
 
 LOCAL: dict[str, Judge] = {
     "uvicorn": uvicorn,

@@ -21,8 +21,7 @@ import pytest
 import lamella
 from layer.build import ROOT
 from tests.contract.__main__ import run
-from tests.contract.checks import Target
-from tests.contract.judges import WHOLE
+from tests.contract.checks import WHOLE, Target
 from tests.docker import engine, standin
 from tests.e2e.packages import USUAL
 from tests.events import SQS_EVENT, url_event
