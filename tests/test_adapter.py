@@ -643,6 +643,31 @@ def test_E43_lamella_handler_is_a_plain_function_and_shuts_down_at_exit(tmp_path
     assert ended.stdout == "hello\nshut down\n", ended.stderr
 
 
+@pytest.mark.parametrize("event", [url_event(), http_event(), rest_event()])
+def test_the_first_request_imports_nothing(tmp_path: Any, event: Any) -> None:
+    (tmp_path / "main.py").write_text(APP)
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import lamella\n"
+        "handler, before = lamella.handler, set(sys.modules)\n"
+        f"handler({event!r}, None)\n"
+        "print(sorted(set(sys.modules) - before))"
+    )
+    ended = in_a_fresh_process(code, ASGI_APP="main:app")
+    assert ended.stdout == "[]\nshut down\n", ended.stderr
+
+
+def test_the_usual_names_of_headers_are_known_before_the_first_request() -> None:
+    names = dict.fromkeys(("host", "user-agent", "x-forwarded-for", "x-amzn-trace-id"), "value")
+    code = (
+        "from lamella.sources import headers\n"
+        "before = headers._name.cache_info().misses\n"
+        f"headers.from_single({names!r})\n"
+        "print(headers._name.cache_info().misses - before)"
+    )
+    ended = in_a_fresh_process(code)
+    assert ended.stdout == "0\n", ended.stderr
+
+
 def test_lamella_handler_without_an_application_says_what_to_set() -> None:
     ended = in_a_fresh_process("import lamella; lamella.handler", ASGI_APP="")
     assert (

@@ -63,9 +63,6 @@ class Service:
             from lamella.response.compression import Compression
 
             self._compress = Compression(settings.compression)
-
-    def preload(self) -> None:
-        """Import in init what nearly every first request would have to wait for."""
         preload()
 
     def open(self, invocation: Invocation, outcome: Outcome) -> Cycle | None:

@@ -86,7 +86,6 @@ def _run(thresholds: tuple[int, int, int], words: Iterable[str], one_slot: bool)
             app = import_app(name)
         service = Service(app, settings.speaking(name.interface))
         set_served(service.served)
-        service.preload()
         # Collect garbage again, which runtime.py turned off: nothing that init made is garbage.
         # What was imported stays for good, so later collections need not look at it. Thresholds
         # of the application's own stay as they are.

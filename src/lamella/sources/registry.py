@@ -74,7 +74,7 @@ def load(source: Source) -> Codec:
 def preload() -> None:
     """Import the codecs of the front doors that most functions have, which share their modules.
 
-    In init this costs what it saves in the first request.
+    In init this costs what it saves in the first request, for which somebody waits.
     """
     for source in SOURCES:
         if source.name in ("url", "http", "rest"):
