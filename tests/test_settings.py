@@ -61,6 +61,9 @@ def test_defaults_are_the_same_both_ways() -> None:
             "warmup",
             ("/Health", "https://a.example/b?c=d"),
         ),
+        ("ASGI_DATADOG_EXTENSION", "on", "datadog_extension", "127.0.0.1:8124"),
+        ("ASGI_DATADOG_EXTENSION", "off", "datadog_extension", ""),
+        ("ASGI_DATADOG_EXTENSION", "localhost:9124", "datadog_extension", "localhost:9124"),
         ("ASGI_LIFESPAN", "", "lifespan", "auto"),
     ],
 )
@@ -100,6 +103,8 @@ def test_values(variable: str, value: str, field: str, expected: Any) -> None:
         ("compression", "deflate", "use off, auto, or"),
         ("forwarded_host", "x forwarded host", "a header name"),
         ("base_path", 5, "use a string"),
+        ("datadog_extension", "8124", "use on, off, or host:port, for example 127.0.0.1:8124"),
+        ("datadog_extension", "localhost:70000", "use on, off, or host:port"),
         ("log_access", "perhaps", "use on or off"),
     ],
 )

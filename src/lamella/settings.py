@@ -53,6 +53,7 @@ class Settings(NamedTuple):
     lazy_imports_except: tuple[str, ...]
     flush: bool
     traceparent: bool
+    datadog_extension: str
     warmup: tuple[str, ...]
     warmup_failures: str
     websocket_store: str
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
         lazy_imports_except: Words
         flush: bool | str
         traceparent: bool | str
+        datadog_extension: bool | str
         warmup: Words
         warmup_failures: str
         websocket_store: str
@@ -313,6 +315,13 @@ TABLE = (
         "off",
         values.to_flag,
         "`on`: give the application a W3C `traceparent` header, made of the X-Ray trace",
+    ),
+    Setting(
+        "datadog_extension",
+        "off",
+        values.to_datadog_extension,
+        "`on`: tell Datadog's extension of each invocation, and make its span the parent of the "
+        "application's spans; or the extension's `host:port`",
     ),
     Setting(
         "warmup",

@@ -37,6 +37,18 @@ def to_flag(value: Any) -> bool:
     return found
 
 
+def to_datadog_extension(value: Any) -> str:
+    """`host:port`, or "" for "off". Datadog's extension listens at a port that no variable changes
+    (AGENT_PORT in bottlecap/src/lifecycle/listener.rs of DataDog/datadog-lambda-extension)."""
+    host, _, port = str(value).strip().rpartition(":")
+    if host and port.isdecimal() and 0 < int(port) < 65536:
+        return f"{host}:{port}"
+    try:
+        return "127.0.0.1:8124" if to_flag(value) else ""
+    except ValueError:
+        raise ValueError("use on, off, or host:port, for example 127.0.0.1:8124") from None
+
+
 def to_processes(value: Any) -> int | None:
     """A number of processes, or None for "auto"."""
     if value == "auto":

@@ -26,10 +26,11 @@ ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
 
 class Api(asyncio.Transport):
     """A Runtime API in place of a socket: answers each write in the event loop's next turn, and
-    gives `number` invocations. `turns` has the turns of the loop for each answered invocation."""
+    gives `number` invocations of one event."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, event: Any = None) -> None:
         super().__init__()
+        self.event = json.dumps(event or events.function_url()).encode()
         self.loop = asyncio.get_running_loop()
         self.connection = Connection(self.loop)
         self.connection.connection_made(self)
@@ -43,10 +44,9 @@ class Api(asyncio.Transport):
             self.loop.call_soon(self._reply, ACCEPTED)
         elif self.left:
             self.left -= 1
-            body = json.dumps(events.function_url()).encode()
             head = b"HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: r-1\r\n"
-            length = b"Content-Length: %d\r\n\r\n" % len(body)
-            self.loop.call_soon(self._reply, head + length + body)
+            length = b"Content-Length: %d\r\n\r\n" % len(self.event)
+            self.loop.call_soon(self._reply, head + length + self.event)
         else:
             self.over.set()
 

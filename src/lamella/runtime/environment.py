@@ -137,8 +137,15 @@ class Environment:
         watchdog = Watchdog(self._in_flight)
         watchdog.start()
         concurrent = "AWS_LAMBDA_MAX_CONCURRENCY" in self._environ
+        datadog = None
+        if address := self._service.settings.datadog_extension:
+            from lamella.runtime.datadog import Extension
+
+            datadog = Extension(address)
         slots = [
-            Slot(self._address, self._service, self._in_flight, self.end, concurrent)
+            Slot(
+                self._address, self._service, self._in_flight, self.end, concurrent, datadog=datadog
+            )
             for _ in range(self._slots)
         ]
         self._ready()

@@ -29,6 +29,7 @@ from lamella.types import Result
 
 if TYPE_CHECKING:
     from lamella.ports import Cycle
+    from lamella.runtime.datadog import Extension
 
 logger = logging.getLogger("lamella")
 
@@ -77,12 +78,14 @@ class Slot:
         end: Callable[[BaseException], None],
         concurrent: bool = False,
         connect: Connect = connect,
+        datadog: Extension | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._service = service
         self._in_flight = in_flight
         self._end = end
         self._concurrent = concurrent
+        self._datadog = datadog
         # A wrong order of calls is one slot's affair where there are others.
         fatal = (500,) if concurrent else FATAL_STATUS
         self._client = RuntimeClient(address, end, fatal, connect)
@@ -185,10 +188,14 @@ class Slot:
         context = lambda_context(invocation, deadline_ms)
         current = Invocation(event, context, invocation.trace_id, body)
         set_current(current, alone=not concurrent)
+        datadog = self._datadog
+        span = await datadog.start(invocation.request_id, body) if datadog else None
         seconds_left = deadline_ms / 1000 - time()
         cycle = service.open(current, outcome)
         if cycle is None:
             return
+        if span is not None:
+            span.lead(cycle.scope)
         task = asyncio.current_task()
         assert task is not None
         settings = service.settings
@@ -199,6 +206,8 @@ class Slot:
         try:
             await supervise(cycle, service.app, settings, seconds_left, alarm, not concurrent)
             hooks = [] if concurrent else freeze.hooks(settings.flush)
+            if span is not None:  # first: it is short, and a hook may take all the time there is
+                hooks.insert(0, partial(span.end, cycle, outcome.error))
             if hooks:
                 # After a 504, of all answers, they have half of the margin.
                 left = max(end - margin - monotonic(), margin / 2)
@@ -257,6 +266,8 @@ class PostedOutcome:
         self._answered = answered
         self._stream: StreamedPost | None = None
         self._sent = False
+        self.error: InvocationError | None = None
+        """What the invocation has failed with."""
 
     @property
     def complete(self) -> bool:
@@ -273,6 +284,8 @@ class PostedOutcome:
 
     def fail(self, error: InvocationError) -> None:
         """Post the error; where a stream has begun, end it with the error in its trailers."""
+        if not self.complete:
+            self.error = error
         if self._stream is not None and self._stream.opened:
             if not self._stream.ended:
                 self._stream.end(b"", error)

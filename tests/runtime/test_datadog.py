@@ -1,0 +1,228 @@
+"""ASGI_DATADOG_EXTENSION: what Datadog's extension is told, and what the application gets of it.
+
+The extension here answers as its sources say (`lamella.runtime.datadog`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+import pytest
+
+from lamella.runtime import datadog
+from lamella.runtime.connection import Connection
+from lamella.runtime.datadog import Extension
+from lamella.runtime.loop import Slot
+from lamella.service import Service
+from lamella.settings import from_arguments
+from lamella.testing import events
+from tests.ports import free_port
+from tests.runtime.test_loop import Api
+from tests.waiting import PATIENCE
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine may be busy; one test here is about the patience itself."""
+    monkeypatch.setattr(datadog, "PATIENCE", PATIENCE)
+
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+Headers = dict[str, str]
+
+
+class Call(NamedTuple):
+    """A call that the extension got; `answered`: what the Runtime API had been posted by then."""
+
+    path: str
+    headers: Headers
+    body: Any
+    answered: int
+
+
+class Fake:
+    """Datadog's extension at `address`: keeps its calls, answers the start with `headers`."""
+
+    address: str
+
+    def __init__(self, headers: Headers) -> None:
+        self.calls: list[Call] = []
+        self.api: Api | None = None
+        self._reply = "".join(f"{name}: {text}\r\n" for name, text in headers.items())
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        line, *fields = head.rstrip().split("\r\n")
+        headers = {name.lower(): text for name, text in (f.split(": ", 1) for f in fields)}
+        body = json.loads(await reader.readexactly(int(headers["content-length"])))
+        answered = len(self.api.answers) if self.api else 0
+        self.calls.append(Call(line.split()[1], headers, body, answered))
+        extra = self._reply if "start" in line else ""
+        writer.write(f"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n{extra}\r\n{{}}".encode())
+        writer.close()
+
+
+@asynccontextmanager
+async def extension(headers: Headers | None = None) -> AsyncIterator[Fake]:
+    fake = Fake(headers or {})
+    async with await asyncio.start_server(fake.serve, "127.0.0.1", 0) as server:
+        fake.address = "{}:{}".format(*server.sockets[0].getsockname())
+        yield fake
+
+
+async def invoke(app: App, address: str, event: Any, fake: Fake | None = None) -> Api:
+    """Serve one event in a slot whose invocations the extension at `address` is told of."""
+    api = Api(1, event)
+    if fake is not None:
+        fake.api = api
+
+    async def connect(_address: str) -> Connection:
+        return api.connection
+
+    errors: list[BaseException] = []
+    told = Extension(address)
+    slot = Slot("", Service(app, from_arguments({})), {}, errors.append, False, connect, told)
+    slot.next()
+    await api.over.wait()
+    slot.close()
+    assert not errors
+    return api
+
+
+async def answer(scope: Any, receive: Any, send: Any) -> None:
+    """404, with the request's trace headers as JSON."""
+    names = (*datadog.REPLACED, b"x-kept")
+    seen = {name.decode(): text.decode() for name, text in scope["headers"] if name in names}
+    await send({"type": "http.response.start", "status": 404})
+    await send({"type": "http.response.body", "body": json.dumps(seen).encode()})
+
+
+def seen_by(api: Api) -> Headers:
+    headers: Headers = json.loads(api.answers[0]["body"])
+    return headers
+
+
+CALLER = {
+    "x-datadog-trace-id": "7",
+    "x-datadog-sampling-priority": "2",
+    "x-datadog-tags": "_dd.p.tid=66",
+}
+"""What the extension answers where the event has the trace of a caller."""
+
+
+async def test_a_caller_s_trace_goes_on_below_the_function_s_span() -> None:
+    event = events.function_url(
+        path="/items",
+        headers={
+            "x-datadog-trace-id": "7",
+            "x-datadog-parent-id": "8",
+            "traceparent": f"00-{66:016x}{7:016x}-{8:016x}-01",
+            "tracestate": "dd=s:2",
+            "x-kept": "yes",
+        },
+    )
+    async with extension(CALLER) as fake:
+        api = await invoke(answer, fake.address, event, fake)
+    start, end = fake.calls
+    assert (start.path, start.body) == ("/lambda/start-invocation", event)
+    assert start.headers["lambda-runtime-aws-request-id"] == "r-1"
+    span_id = end.headers["x-datadog-span-id"]
+    assert seen_by(api) == {**CALLER, "x-datadog-parent-id": span_id, "x-kept": "yes"}
+    assert end.path == "/lambda/end-invocation"
+    assert end.headers["lambda-runtime-aws-request-id"] == "r-1"
+    assert end.headers.items() >= CALLER.items()
+    assert end.body == {"statusCode": 404}
+    assert end.answered == 1, "the client does not wait for the end call"
+
+
+async def test_a_new_trace_leaves_the_sampling_to_the_application_s_tracer() -> None:
+    async with extension() as fake:
+        api = await invoke(answer, fake.address, events.function_url(), fake)
+    end = fake.calls[1]
+    trace_id, span_id = end.headers["x-datadog-trace-id"], end.headers["x-datadog-span-id"]
+    assert seen_by(api) == {"x-datadog-trace-id": trace_id, "x-datadog-parent-id": span_id}
+    assert 0 < int(trace_id) < 2**63
+    assert 0 < int(span_id) < 2**63
+    assert "x-datadog-sampling-priority" not in end.headers
+
+
+async def test_a_failed_invocation_is_told_with_its_error() -> None:
+    async with extension() as fake:
+        await invoke(answer, fake.address, events.sqs(bodies=["one"]), fake)
+    end = fake.calls[1]
+    assert end.body == {}, "nobody got the status of an event's POST"
+    assert end.headers["x-datadog-invocation-error"] == "true"
+    assert end.headers["x-datadog-invocation-error-type"] == "Function.Error"
+    message = base64.b64decode(end.headers["x-datadog-invocation-error-msg"]).decode()
+    assert "404" in message
+
+
+async def test_events_of_websockets_are_told_too(caplog: pytest.LogCaptureFixture) -> None:
+    """Their applications get no headers: a handshake is older than the event."""
+    async with extension() as fake:
+        await invoke(answer, fake.address, events.websocket_connect(), fake)
+    assert fake.calls[0].path == "/lambda/start-invocation"
+    assert not [r for r in caplog.records if "Lamella failed" in r.getMessage()]
+
+
+async def test_an_absent_extension_is_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+    told = Extension(f"127.0.0.1:{free_port()}")
+    assert await told.start("r-1", b"{}") is None
+    assert await told.start("r-2", b"{}") is None
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "did not take the start of an invocation (ConnectionRefusedError: " in record.message
+    assert "Add the layer Datadog-Extension, or remove ASGI_DATADOG_EXTENSION." in record.message
+
+
+async def test_without_the_extension_a_request_keeps_its_headers() -> None:
+    event = events.function_url(headers={"x-datadog-trace-id": "7"})
+    api = await invoke(answer, f"127.0.0.1:{free_port()}", event)
+    assert seen_by(api) == {"x-datadog-trace-id": "7"}
+
+
+async def test_a_silent_extension_costs_no_more_than_its_patience(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(datadog, "PATIENCE", 0.01)
+    quiet = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await quiet.wait()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        address = "{}:{}".format(*server.sockets[0].getsockname())
+        assert await Extension(address).start("r-1", b"{}") is None
+        quiet.set()
+    assert "(no answer in 0.01 s)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n", "it answered 500"),
+        (b"", "it closed the connection without an answer"),
+        (b"SSH-2.0-x\r\n\r\n", "where a status line belongs"),
+    ],
+)
+async def test_an_odd_answer_is_named(
+    caplog: pytest.LogCaptureFixture, reply: bytes, reason: str
+) -> None:
+    async def odd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
+        writer.write(reply)
+        writer.close()
+
+    async with await asyncio.start_server(odd, "127.0.0.1", 0) as server:
+        address = "{}:{}".format(*server.sockets[0].getsockname())
+        assert await Extension(address).start("r-1", b"{}") is None
+    assert reason in caplog.text
