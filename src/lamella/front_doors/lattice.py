@@ -1,8 +1,9 @@
 """VPC Lattice with a Lambda target group, event structure V1 or V2.
 
-https://docs.aws.amazon.com/vpc-lattice/latest/ug/lambda-functions.html. UNVERIFIED: the page
+https://docs.aws.amazon.com/vpc-lattice/latest/ug/lambda-functions.html. The page
 leaves open how the query map is encoded; here it is as sent, as a load balancer's is
-(`lamella.sources.lattice` says why, and reads it so).
+(`lamella.sources.lattice` says why, and reads it so): UNVERIFIED
+(verified.md#the-query-map-of-vpc-lattice).
 """
 
 from __future__ import annotations

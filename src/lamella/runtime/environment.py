@@ -24,7 +24,8 @@ logger = logging.getLogger("lamella")
 
 SHUTDOWN_TIME = 0.3
 """Seconds between SIGTERM and SIGKILL that are safe to use (lambda-runtime-environment,
-"Shutdown phase": 500 ms with internal extensions, 300 with external ones)."""
+"Shutdown phase": 500 ms with internal extensions, 300 with external ones). UNVERIFIED
+(verified.md#time-after-sigterm)."""
 
 LAST_STEPS = 0.02
 """Seconds of `SHUTDOWN_TIME` that the interpreter needs to end."""

@@ -15,11 +15,12 @@ def decode(event: Event) -> Request:
     """The request in a Lattice event of either version. Raises `BadEvent`.
 
     Version 1 carries the query whole in raw_path; version 2 as a map, which is read as sent.
-    UNVERIFIED: AWS does not say whether that map is decoded, its samples hold nothing that would
-    tell, no event is published that does, and other readers differ (Powertools hands it on as it
-    is, a patch for Hono's adapter encodes it). Read as sent, like a load balancer's and like the
-    `path` beside it, because that is wrong the least: were it decoded after all, only a literal
-    `+` or `%` in a value would be misread; the other way round, every escape sent.
+    UNVERIFIED (verified.md#the-query-map-of-vpc-lattice): AWS does not say whether that map is
+    decoded, its samples hold nothing that would tell, no event is published that does, and other
+    readers differ (Powertools hands it on as it is, a patch for Hono's adapter encodes it). Read as
+    sent, like a load balancer's and like the `path` beside it, because that is wrong the least:
+    were it decoded after all, only a literal `+` or `%` in a value would be misread; the other way
+    round, every escape sent.
     """
     if "raw_path" in event:
         raw, parameters, flag = "raw_path", "query_string_parameters", "is_base64_encoded"

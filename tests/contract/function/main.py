@@ -6,6 +6,9 @@ import hashlib
 import json
 import uuid
 
+import probes
+from answers import answer, answer_json, lifespan, put, start, whole_body
+
 INSTANCE = uuid.uuid4().hex
 PAUSE = 0.4
 """Seconds between two pieces of a stream, and of work in the background."""
@@ -17,46 +20,12 @@ async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         await lifespan(receive, send)
     elif scope["type"] == "websocket":
-        await echo_messages(receive, send)
+        talk = probes.TALKS.get(scope["query_string"].decode(), echo_messages)
+        await talk(receive, send)
     else:
         path = scope["path"].removeprefix(scope["root_path"])
         route = ROUTES.get(path.split("/")[1])
         await (route or nothing)(scope, receive, send)
-
-
-async def lifespan(receive, send):
-    await receive()
-    await send({"type": "lifespan.startup.complete"})
-    await receive()
-    await send({"type": "lifespan.shutdown.complete"})
-
-
-async def whole_body(receive):
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    return body
-
-
-async def start(send, status, headers):
-    pairs = [(name.encode(), value.encode()) for name, value in headers]
-    await send({"type": "http.response.start", "status": status, "headers": pairs})
-
-
-async def put(send, data, more=False):
-    await send({"type": "http.response.body", "body": data, "more_body": more})
-
-
-async def answer(send, data, content_type, status=200, headers=()):
-    length = ("content-length", str(len(data)))
-    await start(send, status, [("content-type", content_type), length, *headers])
-    await put(send, data)
-
-
-async def answer_json(send, value, status=200):
-    await answer(send, json.dumps(value).encode(), "application/json", status)
 
 
 async def nothing(scope, receive, send):
@@ -184,4 +153,5 @@ ROUTES = {
     "unauthorized": unauthorized,
     "background": background,
     "events": events,
+    **probes.ROUTES,
 }
