@@ -160,6 +160,14 @@ async def test_an_error_after_the_response_is_only_a_log_record(
     ("messages", "error"),
     [
         pytest.param([END], "Expected 'http.response.start'", id="body-first"),
+        pytest.param(
+            [{"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload"]}],
+            "Expected 'http.response.start', but the application sent 'http.response.early_hint'",
+            id="early-hint",
+        ),
+        pytest.param(
+            [{**START, "status": 103}], "send an integer from 200 to 599", id="interim-status"
+        ),
         pytest.param([START, START], "Expected 'http.response.body'", id="start-twice"),
         pytest.param([START, END, END], "Expected nothing more", id="body-after-the-end"),
         pytest.param([{**START, "status": "200"}], "status '200'", id="status-as-text"),

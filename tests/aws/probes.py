@@ -89,6 +89,20 @@ def request_headers(door: str, most: int = 60_000) -> Probe:
     return probe
 
 
+def over_limit(door: str, expected: int, *, headers: int = 0, query: int = 0) -> Probe:
+    """Which status a request gets whose header values or query have so many bytes."""
+
+    def probe(deployed: Deployed) -> str:
+        path = f"/request?q={'x' * query}" if query else "/request"
+        pairs = [(f"x-fill-{number}", "x" * FILL) for number in range(headers // FILL)]
+        status = deployed.targets[door].ask("GET", path, headers=pairs).status_code
+        if status == 200:
+            return f"delivered: {headers or query:,} bytes"
+        return f"status {status}" if status == expected else f"another status: {status}"
+
+    return probe
+
+
 def limit_found(found: int, most: int, refused: str) -> str:
     """The words for a limit of so many bytes."""
     if found == most:

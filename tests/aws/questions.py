@@ -63,6 +63,22 @@ LIMIT = Answer(
     "Write the size into the table of front-doors.md, and let the local door refuse more.",
 )
 
+
+def over(status: str, module: str) -> tuple[Answer, ...]:
+    """The answers where a request is over a limit, and the local door says this status."""
+    return (
+        Answer(f"status {status}", f"Nothing: front-doors.md and front_doors/{module} are right."),
+        Answer(
+            "another status",
+            f"Change the status in front-doors.md, and in TROUBLES of front_doors/{module}.",
+        ),
+        Answer(
+            "delivered",
+            "The limit is another one: correct front-doors.md and front_doors/heads.py.",
+        ),
+    )
+
+
 FRONT_DOORS = (
     Question(
         "WWW-Authenticate behind an HTTP API",
@@ -140,6 +156,27 @@ FRONT_DOORS = (
             ),
         ),
         probes.large_headers("HTTP API"),
+    ),
+    Question(
+        "A request over the limit of an HTTP API",
+        "front-doors.md",
+        "Which status does a client of an HTTP API get for 12,000 bytes of header values?",
+        over("431", "http.py"),
+        probes.over_limit("HTTP API", 431, headers=12_000),
+    ),
+    Question(
+        "A request over the limit of a REST API",
+        "front-doors.md",
+        "Which status does a client of a REST API get for 12,000 bytes of header values?",
+        over("431", "rest.py"),
+        probes.over_limit("REST API", 431, headers=12_000),
+    ),
+    Question(
+        "A URL over the limit of a REST API",
+        "front-doors.md",
+        "Which status does a client of a REST API get for a query of 12,000 bytes?",
+        over("414", "rest.py"),
+        probes.over_limit("REST API", 414, query=12_000),
     ),
     Question(
         "Time to answer behind VPC Lattice",

@@ -105,6 +105,9 @@ HERE: list[tuple[Probe, str, str]] = [
     (probes.answer_headers("door", 20_000), URL, "a limit: 16,"),
     (probes.answer_headers("door", 20_000), HTTP, "a limit: 10,"),
     (probes.request_headers("door", 20_000), URL, "no limit found: 20,000 bytes pass"),
+    (probes.over_limit("door", 431, headers=12_000), HTTP, "status 431"),
+    (probes.over_limit("door", 431, headers=12_000), URL, "delivered: 12,000 bytes"),
+    (probes.over_limit("door", 414, query=12_000), REST, "status 414"),
     (probes.large_headers("door"), HTTP, "status 500"),
     (probes.large_headers("door"), REST, "status 502"),
     (probes.large_headers("door"), URL, "delivered: 11,000 bytes"),
@@ -149,6 +152,11 @@ SAID: list[tuple[Probe, Callable[[httpx.Request], httpx.Response], str]] = [
             else httpx.Response(200, json={"headers": list(request.headers.items())})
         ),
         "a limit: 7,",
+    ),
+    (
+        probes.over_limit("door", 431, headers=12_000),
+        lambda _: httpx.Response(400),
+        "another status: 400",
     ),
     (
         probes.time_to_answer("door", 75),

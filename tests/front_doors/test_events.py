@@ -323,7 +323,7 @@ def test_a_load_balancer_takes_only_the_header_map_of_its_mode() -> None:
         (HttpApi(), {"statusCode": 200, "body": "!", "isBase64Encoded": True}, "not base64"),
         (LoadBalancer(), {"statusCode": 200, "statusDescription": 1}, "statusDescription"),
         (LoadBalancer(), {"statusCode": 200, "body": "x" * 2**20}, "over the limit"),
-        (Lattice(), {"statusCode": 99}, "from 100 to 599"),
+        (Lattice(), {"statusCode": 99}, "from 200 to 599"),
     ],
 )
 def test_results_that_a_source_refuses(door: FrontDoor, result: Any, message: str) -> None:

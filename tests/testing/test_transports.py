@@ -13,12 +13,17 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 import lamella
 from lamella.errors import AppImportError, InvocationError, LifespanError, SettingError
 from lamella.front_doors.names import FRONT_DOORS
 from lamella.testing import (
     AsyncLambdaTransport,
+    FunctionUrl,
     HttpApi,
     LambdaContext,
     LambdaTransport,
@@ -179,6 +184,49 @@ def test_streams_come_as_the_application_sends_them(source: str, library: Any) -
             received.append(piece)
             read.release()
     assert received == [b"0", b"1", b"2"]
+
+
+def test_a_function_url_that_holds_small_chunks() -> None:
+    """An application is found out that waits for the client's answer to what is still held."""
+    read = threading.Event()
+
+    async def script(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, b"question", more=True)
+        was_read = await asyncio.to_thread(read.wait, 0.2)
+        await send({"type": "http.response.body", "body": b"read" if was_read else b"not read"})
+
+    received = []
+    with (
+        client(App(script), FunctionUrl(hold_chunks=True), invoke_mode="response_stream") as http,
+        http.stream("GET", "/") as response,
+    ):
+        for piece in response.iter_bytes():
+            received.append(piece)
+            read.set()
+    assert received == [b"question", b"not read"]
+
+
+def test_headers_over_the_door_s_limit(caplog: pytest.LogCaptureFixture) -> None:
+    app = App(echo)
+    with client(app, "http") as http:
+        response = http.get("/", headers={"cookie": "c" * 11_000})
+    assert (response.status_code, response.json()) == (
+        431,
+        {"message": "Request Header Fields Too Large"},
+    )
+    (record,) = [each for each in caplog.records if each.name == "lamella.testing"]
+    text = record.getMessage()
+    assert "http: 431 for GET /, because the request's headers are too large: the request" in text
+    assert text.endswith(" bytes, over the limit of 10240")
+
+
+def test_code_that_looks_for_extensions_does_nothing_without_them() -> None:
+    async def page(request: Request) -> Response:
+        await request.send_push_promise("/style.css")
+        return Response(str(sorted(request.scope["extensions"])))
+
+    with client(Starlette(routes=[Route("/", page)])) as http:
+        assert http.get("/").text == "['http.response.pathsend']"
 
 
 def test_sources_that_cannot_stream_get_the_whole() -> None:

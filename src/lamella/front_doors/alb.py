@@ -12,12 +12,14 @@ from lamella.front_doors.door import (
     ACCOUNT_ID,
     REGION,
     FrontDoor,
+    HeadLimit,
     HttpRequest,
     HttpResponse,
     Malformed,
     Trouble,
     html_response,
 )
+from lamella.front_doors.heads import OF_LOAD_BALANCER
 from lamella.front_doors.requests import (
     is_text,
     listed,
@@ -46,9 +48,13 @@ TARGET_GROUP = (
 
 TROUBLES = {
     Trouble.TOO_LARGE: (413, "Request Entity Too Large"),
+    Trouble.HEADERS_TOO_LARGE: (400, "Bad Request"),
+    Trouble.URL_TOO_LONG: (414, "URI Too Long"),
     Trouble.THROTTLED: (429, "Too Many Requests"),
 }
-"""Everything else is a 502, a function's timeout too."""
+"""Everything else is a 502, a function's timeout too. For the headers AWS names 400 and 413,
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html;
+a user got the 400 for one of 20,000 bytes, https://qiita.com/fururun02/items/9e9823c9a5c579ee7b86."""
 
 
 @dataclass
@@ -60,6 +66,7 @@ class LoadBalancer(FrontDoor):
     label: ClassVar[str] = "Application Load Balancer"
     host: ClassVar[str] = f"local-1234567890.{REGION}.elb.amazonaws.com"
     max_body: ClassVar[int] = MAX_BYTES
+    head_limits: ClassVar[tuple[HeadLimit, ...]] = OF_LOAD_BALANCER
 
     def event(self, request: HttpRequest) -> dict[str, Any]:
         """Path and query exactly as sent; of duplicates the last, unless `multi_value`."""

@@ -4,8 +4,8 @@
 
 The rules, and where they come from:
 
-- A request whose body is over the door's limit, or whose event is over 6 MB as UTF-8 text, is
-  refused before the function is asked: Lambda's quota for synchronous invocations,
+- A request is refused before the function is asked if its head (`heads.py`) or its body is over the
+  door's limit, or its event over 6 MB as UTF-8 text: Lambda's quota for synchronous invocations,
   https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
 - The door's time limit ends with a whole answer, or with the head of a streamed one. The function
   runs on: AWS stops no invocation when its caller gives up. The start of an environment does not
@@ -16,8 +16,10 @@ The rules, and where they come from:
   https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode-lambda.html.
 - A stream that breaks off has sent its head, so the connection ends early. So does one that is
   silent for longer than the door's limit; the function runs on.
-- Every response has a date. One that is whole has a content-length, but for 1xx, 204 and 304, which
+- Every response has a date. One that is whole has a content-length, but for 204 and 304, which
   have no body either (RFC 9110, sections 6.6.1, 8.6 and 6.4.1); the answer to HEAD has none too.
+- An invocation has one answer. A result with a status of 1xx, which would be an interim one, is
+  malformed. AWS does not say what it makes of it, and Lamella sends none.
 """
 
 from __future__ import annotations
@@ -39,7 +41,15 @@ from lamella.front_doors.door import (
     Refused,
     Trouble,
 )
+from lamella.front_doors.heads import check_head
 from lamella.front_doors.prelude import CONTENT_TYPE, read_prelude
+
+SMALL_CHUNK = 100_000
+"""Bytes from which on a chunk of a Function URL's stream does not wait for the next one. Users
+report 100 KB (https://github.com/aws/aws-lambda-nodejs-runtime-interface-client/issues/102,
+https://betterdev.blog/lambda-response-streaming-flush-content), and some 16 KB (issue 94 there).
+AWS says nothing of it:
+UNVERIFIED (docs/verified.md#small-chunks-through-a-function-url)."""
 
 
 class Throttled(Exception):
@@ -91,6 +101,29 @@ class Rest:
         self._answer.abandon()
 
 
+class Held(Rest):
+    """What follows, with each small chunk as late as users report: it waits for the next one.
+
+    `first` came with the head, which does not wait. What waits when a stream breaks off is lost.
+    """
+
+    def __init__(self, first: bytes, *rest: Any) -> None:
+        super().__init__(*rest)
+        self._first = first
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        held = self._first
+        async for piece in super().__aiter__():
+            if held:
+                yield held
+            held = piece
+            if len(held) >= SMALL_CHUNK:
+                yield held
+                held = b""
+        if held:
+            yield held
+
+
 class Delivered(NamedTuple):
     """What the client gets; with a `rest`, the response's body is only its beginning.
 
@@ -133,6 +166,7 @@ async def deliver(
 
 def event_of(door: FrontDoor, request: HttpRequest) -> bytes:
     """The event of a request as JSON. Raises Refused."""
+    check_head(door.head_limits, request)
     if len(request.body) > door.max_body:
         raise Refused(Trouble.TOO_LARGE, f"the body is over {door.max_body} bytes")
     event = json.dumps(door.event(request), ensure_ascii=False).encode("utf-8", "surrogateescape")
@@ -150,7 +184,7 @@ def whole(response: HttpResponse, request: HttpRequest, added: Pairs) -> HttpRes
 
 
 def _bodiless(response: HttpResponse) -> bool:
-    return response.status < 200 or response.status in (204, 304)
+    return response.status in (204, 304)
 
 
 def _dated(response: HttpResponse) -> HttpResponse:
@@ -183,5 +217,9 @@ async def _received(
     except Malformed as malformed:
         raise Refused(Trouble.BAD_PRELUDE, str(malformed)) from malformed
     silent = _bodiless(start) or request.method == "HEAD"
-    response = HttpResponse(start.status, start.headers + added, b"" if silent else first)
-    return Delivered(_dated(response), Rest(answer, pieces, silent, door.silence), answer)
+    first = b"" if silent else first
+    rest = Rest(answer, pieces, silent, door.silence)
+    if door.hold_chunks and len(first) < SMALL_CHUNK:
+        rest, first = Held(first, answer, pieces, silent, door.silence), b""
+    response = HttpResponse(start.status, start.headers + added, first)
+    return Delivered(_dated(response), rest, answer)

@@ -12,7 +12,7 @@ import enum
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -66,6 +66,8 @@ class Trouble(enum.Enum):
     BAD_PRELUDE = "the streamed answer does not begin with a valid prelude"
     TIMEOUT = "the function did not answer in the source's time limit"
     TOO_LARGE = "the request is too large"
+    HEADERS_TOO_LARGE = "the request's headers are too large"
+    URL_TOO_LONG = "the request's URL is too long"
     THROTTLED = "no environment is free"
     NO_ROUTE = "the path is outside of the stage"
 
@@ -83,22 +85,34 @@ class Refused(Exception):
         self.detail = detail
 
 
+class HeadLimit(NamedTuple):
+    """At most so many bytes of what `measure` counts in a request; `what` says it in words."""
+
+    what: str
+    measure: Callable[[HttpRequest], int]
+    most: int
+    trouble: Trouble = Trouble.HEADERS_TOO_LARGE
+
+
 class FrontDoor(abc.ABC):
     """One event source. `max_body` is bytes; `time_limit` is seconds, and `silence` the seconds
     that a stream may say nothing. None: the source has no such limit of its own.
 
-    `label` is what AWS calls it, `host` the host name that it would have on AWS.
+    `label` is what AWS calls it, `host` the host name that it would have on AWS. With
+    `hold_chunks` a small chunk of a stream waits for the next one.
     """
 
     name: ClassVar[str]
     label: ClassVar[str]
     host: ClassVar[str]
     max_body: ClassVar[int] = MAX_EVENT
+    head_limits: ClassVar[tuple[HeadLimit, ...]] = ()
     needs_prelude: ClassVar[bool] = True
     """Whether a streamed answer must have one."""
     streaming: bool = False
     time_limit: float | None = None
     silence: float | None = None
+    hold_chunks: bool = False
 
     @abc.abstractmethod
     def event(self, request: HttpRequest) -> dict[str, Any]:

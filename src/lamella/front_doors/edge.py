@@ -11,12 +11,14 @@ from typing import Any, ClassVar
 
 from lamella.front_doors.door import (
     FrontDoor,
+    HeadLimit,
     HttpRequest,
     HttpResponse,
     Malformed,
     Trouble,
     html_response,
 )
+from lamella.front_doors.heads import OF_CLOUDFRONT
 from lamella.front_doors.requests import end_to_end, listed, with_length
 from lamella.front_doors.results import as_object, body_bytes, parsed, scalar, sendable
 
@@ -34,6 +36,7 @@ class Edge(FrontDoor):
     name: ClassVar[str] = "edge"
     label: ClassVar[str] = "Lambda@Edge"
     host: ClassVar[str] = DOMAIN
+    head_limits: ClassVar[tuple[HeadLimit, ...]] = OF_CLOUDFRONT
 
     def event(self, request: HttpRequest) -> dict[str, Any]:
         """`uri` and `querystring` as sent; headers as lists of objects; the body base64."""
@@ -82,6 +85,11 @@ class Edge(FrontDoor):
             raise Malformed("headers is not an object of lists of {key, value}") from error
         return HttpResponse(int(status), sendable(headers), body)
 
-    def trouble(self, _trouble: Trouble) -> HttpResponse:
-        """CloudFront's own page: 502 for whatever is the function's fault."""
+    def trouble(self, trouble: Trouble) -> HttpResponse:
+        """CloudFront's own page: 413 for a head that is too large, else 502.
+
+        https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/RequestAndResponseBehaviorCustomOrigin.html
+        """
+        if trouble in (Trouble.HEADERS_TOO_LARGE, Trouble.URL_TOO_LONG):
+            return html_response(413, "Request Entity Too Large")
         return html_response(502, "Bad Gateway")

@@ -11,6 +11,7 @@ from lamella.front_doors.door import (
     API_ID,
     REGION,
     FrontDoor,
+    HeadLimit,
     HttpRequest,
     HttpResponse,
     Pairs,
@@ -18,6 +19,7 @@ from lamella.front_doors.door import (
     Trouble,
     json_response,
 )
+from lamella.front_doors.heads import OF_HTTP_API
 from lamella.front_doors.requests import below, domain_of
 from lamella.front_doors.results import limited
 
@@ -26,10 +28,12 @@ DOMAIN = f"{API_ID}.execute-api.{REGION}.amazonaws.com"
 TROUBLES = {
     Trouble.TIMEOUT: (503, "Service Unavailable"),
     Trouble.TOO_LARGE: (413, "Request Entity Too Large"),
+    Trouble.HEADERS_TOO_LARGE: (431, "Request Header Fields Too Large"),
     Trouble.THROTTLED: (429, "Too Many Requests"),
     Trouble.NO_ROUTE: (404, "Not Found"),
 }
-"""Everything else is a 500: an HTTP API does not say 502 as REST APIs do."""
+"""Everything else is a 500: an HTTP API does not say 502 as REST APIs do. The 431 is
+UNVERIFIED (docs/verified.md#a-request-over-the-limit-of-an-http-api)."""
 
 
 @dataclass
@@ -46,6 +50,7 @@ class HttpApi(FrontDoor):
     name: ClassVar[str] = "http"
     label: ClassVar[str] = "API Gateway HTTP API"
     host: ClassVar[str] = DOMAIN
+    head_limits: ClassVar[tuple[HeadLimit, ...]] = OF_HTTP_API
 
     def event(self, request: HttpRequest) -> dict[str, Any]:
         """rawPath percent-decoded; cookies moved out of the headers."""

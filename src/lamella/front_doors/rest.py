@@ -15,6 +15,7 @@ from lamella.front_doors.door import (
     API_ID,
     REGION,
     FrontDoor,
+    HeadLimit,
     HttpRequest,
     HttpResponse,
     Malformed,
@@ -23,6 +24,7 @@ from lamella.front_doors.door import (
     Trouble,
     json_response,
 )
+from lamella.front_doors.heads import OF_REST_API
 from lamella.front_doors.prelude import END as PRELUDE_END
 from lamella.front_doors.requests import (
     below,
@@ -64,10 +66,14 @@ TROUBLES = {
     Trouble.BAD_PRELUDE: (500, "Internal server error"),
     Trouble.TIMEOUT: (504, "Endpoint request timed out"),
     Trouble.TOO_LARGE: (413, "Request Too Long"),
+    Trouble.HEADERS_TOO_LARGE: (431, "Request Header Fields Too Large"),
+    Trouble.URL_TOO_LONG: (414, "Request URI Too Long"),
     Trouble.THROTTLED: (429, "Too Many Requests"),
     Trouble.NO_ROUTE: (403, "Forbidden"),
 }
-"""Everything else is a 502 "Internal server error"."""
+"""Everything else is a 502 "Internal server error". The 431 is one user's, and
+UNVERIFIED (docs/verified.md#a-request-over-the-limit-of-a-rest-api); the 414 is
+UNVERIFIED (docs/verified.md#a-url-over-the-limit-of-a-rest-api)."""
 
 
 @dataclass
@@ -89,6 +95,7 @@ class RestApi(FrontDoor):
     name: ClassVar[str] = "rest"
     label: ClassVar[str] = "API Gateway REST API"
     host: ClassVar[str] = DOMAIN
+    head_limits: ClassVar[tuple[HeadLimit, ...]] = OF_REST_API
 
     def __post_init__(self) -> None:
         if self.time_limit is None:

@@ -34,14 +34,14 @@ def as_object(value: Any) -> dict[str, Any]:
 
 
 def status_code(result: Mapping[str, Any]) -> int:
-    """`statusCode`, a number or its text. Raises Malformed."""
+    """`statusCode`, a number or its text; 1xx is no answer. Raises Malformed."""
     given = result.get("statusCode")
     try:
         status = int(str(given))
     except ValueError:
         status = 0
-    if not 100 <= status <= 599:
-        raise Malformed(f"statusCode is {given!r}, not a number from 100 to 599")
+    if not 200 <= status <= 599:
+        raise Malformed(f"statusCode is {given!r}, not a number from 200 to 599")
     return status
 
 

@@ -12,12 +12,14 @@ from lamella.front_doors.door import (
     MAX_EVENT,
     REGION,
     FrontDoor,
+    HeadLimit,
     HttpRequest,
     HttpResponse,
     Pairs,
     Trouble,
     json_response,
 )
+from lamella.front_doors.heads import OF_URL
 from lamella.front_doors.requests import domain_of
 
 DOMAIN = f"{API_ID}.lambda-url.{REGION}.on.aws"
@@ -28,12 +30,17 @@ REMAPPED = "www-authenticate"
 
 @dataclass
 class FunctionUrl(FrontDoor):
-    """A Function URL without authorization; `streaming` is InvokeMode RESPONSE_STREAM."""
+    """A Function URL without authorization; `streaming` is InvokeMode RESPONSE_STREAM.
+
+    With `hold_chunks` it hands small chunks on as late as users report: `delivery.Held`.
+    """
 
     streaming: bool = True
+    hold_chunks: bool = False
     name: ClassVar[str] = "url"
     label: ClassVar[str] = "Lambda Function URL"
     host: ClassVar[str] = DOMAIN
+    head_limits: ClassVar[tuple[HeadLimit, ...]] = OF_URL
     needs_prelude: ClassVar[bool] = False
 
     def event(self, request: HttpRequest) -> dict[str, Any]:
@@ -61,9 +68,15 @@ class FunctionUrl(FrontDoor):
         return _remapped(payload_v2.stream_head(prelude))
 
     def trouble(self, trouble: Trouble) -> HttpResponse:
-        """502 "Internal Server Error" for whatever is the function's fault."""
-        if trouble is Trouble.TOO_LARGE:
-            message = f"Request must be smaller than {MAX_EVENT} bytes"
+        """502 "Internal Server Error" for whatever is the function's fault.
+
+        A request whose headers are too large gets the same answer as one whose body is:
+        https://github.com/nextauthjs/next-auth/issues/7215.
+        """
+        if trouble in (Trouble.TOO_LARGE, Trouble.HEADERS_TOO_LARGE):
+            message = (
+                f"Request must be smaller than {MAX_EVENT} bytes for the InvokeFunction operation"
+            )
             return json_response(413, {"Message": message})
         if trouble is Trouble.THROTTLED:
             return json_response(429, {"Message": "Rate Exceeded."})

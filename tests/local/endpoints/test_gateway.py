@@ -142,6 +142,42 @@ async def test_a_request_over_the_limit_starts_nothing(configure: Configure) -> 
     assert got.status_code == 413
 
 
+async def test_headers_over_the_limit_start_nothing(configure: Configure) -> None:
+    """They are more than uvicorn's own limit of 64 KB, so the front door gets to see them."""
+    async with served(configure(), LoadBalancer()) as local:
+        got = await local.client.get("", headers={"x-large": "v" * 100_000})
+        assert local.function.environments == []
+    assert (got.status_code, "<h1>400 Bad Request</h1>" in got.text) == (400, True)
+    assert any(
+        "the request's headers are too large: the largest header has 100009 bytes, over the limit "
+        "of 16384" in line
+        for line in local.log
+    ), local.log
+
+
+async def test_a_client_that_expects_a_100_gets_it_before_its_body(configure: Configure) -> None:
+    async with served(configure(), HttpApi()) as local:
+        url = local.client.base_url
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        head = f"POST / HTTP/1.1\r\nHost: {url.netloc.decode()}\r\nContent-Length: 4\r\n"
+        writer.write(f"{head}Connection: close\r\nExpect: 100-continue\r\n\r\n".encode())
+        interim = await reader.readuntil(b"\r\n\r\n")
+        assert local.function.environments == [], "the event cannot be there without its body"
+        writer.write(b"body")
+        answer = await reader.read()
+        writer.close()
+    assert interim.startswith(b"HTTP/1.1 100 ")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"body" in answer
+
+
+async def test_an_interim_status_is_no_answer(configure: Configure) -> None:
+    async with served(configure(), HttpApi()) as local:
+        got = await local.wish("result", result={"statusCode": 103, "headers": {"link": "</a>"}})
+    assert got.status_code == 500
+    assert any("statusCode is 103, not a number from 200" in line for line in local.log)
+
+
 async def test_paths_outside_of_the_stage(configure: Configure) -> None:
     async with served(configure(), RestApi("prod")) as local:
         assert local.client.base_url.path == "/prod/"

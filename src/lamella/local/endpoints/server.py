@@ -18,6 +18,9 @@ from starlette.types import Receive, Scope, Send
 GRACE = 1
 """Seconds that requests in flight get when the server stops."""
 
+MAX_HEAD = 2 * 1024 * 1024
+"""Bytes of a request's line and headers: more than any front door takes, which then answers."""
+
 MAX_MESSAGE = 128 * 1024
 MAX_FRAME = 32 * 1024
 """Bytes of a client's message, and of each of its frames."""
@@ -77,6 +80,7 @@ class LocalServer:
         config = uvicorn.Config(
             gateway.app,
             http="h11",  # it keeps what the client sent as it was
+            h11_max_incomplete_event_size=MAX_HEAD,
             loop="asyncio",
             lifespan="off",
             interface="asgi3",

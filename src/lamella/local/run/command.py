@@ -125,6 +125,10 @@ NAMES = [*(name for name in FRONT_DOORS if name != "edge"), "websocket"]
 @click.option("--base", default="", help="Base path of a custom domain, for rest and http.")
 @click.option("--stream/--no-stream", default=None, help="Streamed answers: url (on), rest (off).")
 @click.option(
+    "--hold-chunks", is_flag=True,
+    help="url: a small chunk of a stream waits for the next one, as users report of AWS.",
+)  # fmt: skip
+@click.option(
     "--binary", multiple=True, default=["*/*"], show_default=True, metavar="TYPE",
     help="rest: one of the API's binaryMediaTypes.",
 )  # fmt: skip
@@ -246,6 +250,7 @@ def check_options(options: Options) -> None:
         "--stage": (options.stage is not None, ("rest", "http", "http-v1", "websocket")),
         "--route": (bool(options.routes), ("websocket",)),
         "--stream": (options.stream is not None, ("url", "rest")),
+        "--hold-chunks": (options.hold_chunks, ("url",)),
     }
     for option, (is_given, names) in given.items():
         if is_given and (options.front_door or "url") not in names:

@@ -32,6 +32,7 @@ class Options:
     stage: str | None
     base: str
     stream: bool | None
+    hold_chunks: bool
     binary: tuple[str, ...]
     routes: tuple[str, ...]
     spread: int | None

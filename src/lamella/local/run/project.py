@@ -92,7 +92,7 @@ def of_template(options: Options, path: Path, layer: Path) -> tuple[list[Served]
     given = given_variables(options)
     for function in known:
         alone = len(known) == 1
-        entrances = tuple(_entrances(template, function))
+        entrances = tuple(_entrances(template, function, options))
         if alone and (door := _only_door(options, function)) is not None:
             entrances = (Entrance(door),)
         if why := _unserved(function, entrances):
@@ -129,7 +129,8 @@ def chosen_door(options: Options) -> Door:
         return WebSocketApi(options.stage or "prod", options.routes, header)
     door, prefix = FRONT_DOORS[name](), f"/{base}" if base else ""
     if isinstance(door, FunctionUrl):
-        return replace(door, streaming=options.stream is not False)
+        streaming = options.stream is not False
+        return replace(door, streaming=streaming, hold_chunks=options.hold_chunks)
     if isinstance(door, RestApi):
         return RestApi(options.stage or "prod", prefix, bool(options.stream), options.binary)
     if isinstance(door, HttpApi):
@@ -202,12 +203,12 @@ def _only_door(options: Options, function: Function) -> Door | None:
     return WebSocketApi(stage, keys, path_header(function.variables))
 
 
-def _entrances(template: Template, function: Function) -> Iterator[Entrance]:
+def _entrances(template: Template, function: Function, options: Options) -> Iterator[Entrance]:
     """The URL of a function, and each API with its routes to it."""
     if function.url is not None:
         streaming = function.url.mode == "RESPONSE_STREAM"
         cors = cors_of("url", function.url.cors)
-        yield Entrance(FunctionUrl(streaming=streaming), function.name, cors=cors)
+        yield Entrance(FunctionUrl(streaming, options.hold_chunks), function.name, cors=cors)
     for api in dict.fromkeys(route.api for route in function.routes):
         of_this = [route for route in function.routes if route.api == api]
         streaming = any(route.streaming for route in of_this)
