@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from pathlib import Path
@@ -72,3 +73,52 @@ def test_a_folder_that_cannot_be_made(layer_zip: Path) -> None:
         1,
         f"Error: {below_a_file} cannot be made: Not a directory. Name another folder.\n",
     )
+
+
+def layer_of(path: Path, files: dict[str, bytes]) -> Path:
+    """A zip with these files, and the manifest that lists them."""
+    listed = {name: {"sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()}
+    manifest = json.dumps({"version": "1.2.3", "bytecode": {}, "files": listed})
+    archive.write({**files, "lamella/manifest.json": manifest.encode()}, path)
+    return path
+
+
+def unpacked(zip_file: Path, folder: Path) -> Result:
+    arguments = ["layer", "unpack", str(folder), "--layer", str(zip_file)]
+    return CliRunner().invoke(main, arguments)
+
+
+def test_a_newer_layer_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
+    opt = tmp_path / "opt"
+    files = {"bootstrap": b"1", "python/lamella/old/a.py": b"a", "python/lamella/b.py": b"b"}
+    assert unpacked(layer_of(tmp_path / "older.zip", files), opt).exit_code == 0
+    (opt / "python" / "mine.py").write_text("mine")
+    (opt / "python" / "lamella" / "b.py").write_text("changed")
+    done = unpacked(layer_of(tmp_path / "newer.zip", {"bootstrap": b"2"}), opt)
+    assert (done.exit_code, done.output) == (
+        0,
+        f"unpacked into {opt}\n"
+        "removed what only the older layer had: python/lamella/old/a.py\n"
+        "kept, because they were changed since: python/lamella/b.py. Remove them unless they are "
+        "yours\n",
+    )
+    found = {path.relative_to(opt).as_posix() for path in opt.rglob("*")}
+    assert found == {
+        *("bootstrap", "lamella", "lamella/manifest.json"),
+        *("python", "python/mine.py", "python/lamella", "python/lamella/b.py"),
+    }
+    assert (opt / "bootstrap").read_bytes() == b"2"
+
+
+@pytest.mark.parametrize("name", ["../mine.py", "{}/mine.py"])
+def test_an_older_manifest_leads_to_nothing_outside_of_the_folder(
+    tmp_path: Path, name: str
+) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_bytes(b"mine")
+    older = {name.format(tmp_path): {"sha256": hashlib.sha256(b"mine").hexdigest()}}
+    (tmp_path / "opt" / "lamella").mkdir(parents=True)
+    (tmp_path / "opt" / "lamella" / "manifest.json").write_text(json.dumps({"files": older}))
+    done = unpacked(layer_of(tmp_path / "newer.zip", {"bootstrap": b"2"}), tmp_path / "opt")
+    assert (done.exit_code, done.output) == (0, f"unpacked into {tmp_path / 'opt'}\n")
+    assert mine.read_bytes() == b"mine"

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from lamella.local.machine.layer import LayerError, find_layer, unpack
-from lamella.tools.layer import contents
+from lamella.local.machine.layer import LayerError, find_layer
+from lamella.tools.layer import contents, unpacking
 from lamella.tools.layer.contents import Contents
 from lamella.tools.layer.publishing.command import publish
 
@@ -41,6 +41,8 @@ def path_command(given: Path | None) -> None:
 def unpack_command(directory: Path, given: Path | None) -> None:
     """Unpack the layer into DIR, which then holds what Lambda has at /opt.
 
+    Files of an older layer in DIR that this one does not have are removed; no others are.
+
     For a makefile build of SAM: lamella layer unpack "$(ARTIFACTS_DIR)".
     """
     try:
@@ -50,10 +52,18 @@ def unpack_command(directory: Path, given: Path | None) -> None:
             f"{directory} cannot be made: {error.strerror}. Name another folder."
         ) from error
     try:
-        unpack(_found(given), directory)
+        done = unpacking.replace(_found(given), directory)
     except LayerError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"unpacked into {directory}", err=True)
+    if done.removed:
+        click.echo(f"removed what only the older layer had: {', '.join(done.removed)}", err=True)
+    if done.kept:
+        names = ", ".join(done.kept)
+        click.echo(
+            f"kept, because they were changed since: {names}. Remove them unless they are yours",
+            err=True,
+        )
 
 
 @layer.command("info")

@@ -1,0 +1,61 @@
+"""A layer unpacked into a folder that may hold an older one, as a deploy tool's folder does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from lamella.local.machine.layer import unpack
+from lamella.tools.layer.contents import MANIFEST
+
+
+class Replaced(NamedTuple):
+    """What became of the older layer's files that the new layer does not have, by name."""
+
+    removed: list[str]
+    kept: list[str]
+    """Those that somebody has changed since: no file of the older layer any more."""
+
+
+def replace(layer: Path, directory: Path) -> Replaced:
+    """Unpack `layer` into `directory`, and remove what is left there of an older one.
+
+    Only files that the older layer's manifest lists, and as it lists them, are removed.
+    Raises LayerError.
+    """
+    older = _listed(directory)
+    unpack(layer, directory)
+    newer = _listed(directory)
+    done = Replaced([], [])
+    for name in sorted(older.keys() - newer.keys()):
+        path = directory / name
+        if not path.is_file() or path.is_symlink():
+            continue
+        if hashlib.sha256(path.read_bytes()).hexdigest() != older[name]:
+            done.kept.append(name)
+            continue
+        path.unlink()
+        done.removed.append(name)
+        for folder in path.relative_to(directory).parents[:-1]:
+            if any((directory / folder).iterdir()):
+                break
+            (directory / folder).rmdir()
+    return done
+
+
+def _listed(directory: Path) -> dict[str, str]:
+    """The sha256 of each file by name, as the manifest in `directory` has it; {} without one."""
+    try:
+        files = json.loads((directory / MANIFEST).read_bytes())["files"]
+        hashes = {name: entry["sha256"] for name, entry in files.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+    # The manifest may come from anywhere, and leads to nothing outside of the folder.
+    paths = {name: PurePosixPath(name) for name in hashes}
+    return {
+        name: hashes[name]
+        for name, path in paths.items()
+        if not path.is_absolute() and ".." not in path.parts
+    }
