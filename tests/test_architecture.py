@@ -117,7 +117,7 @@ def test_the_folders_of_the_local_lambda_know_what_their_table_says() -> None:
         inside = {name.split(".")[2] for name in imports(path) if name.startswith("lamella.local.")}
         known.setdefault(folder, set()).update(inside - {folder})
     del known[FACE]
-    rows = re.findall(r"^\| `local/(\w+)` \|[^|]*\|([^|]*)\|$", PAGE, re.MULTILINE)
+    rows = re.findall(r"^\| `local/(\w+)(?:\.py)?` \|[^|]*\|([^|]*)\|$", PAGE, re.MULTILINE)
     assert known == {name: set(re.findall(r"`(\w+)`", cell)) for name, cell in rows}
     tuple(TopologicalSorter(known).static_order())  # raises CycleError
 

@@ -320,8 +320,8 @@ TABLE = (
         "datadog_extension",
         "off",
         values.to_datadog_extension,
-        "`on`: tell Datadog's extension of each invocation, and make its span the parent of the "
-        "application's spans; or the extension's `host:port`",
+        "`on`: tell Datadog's extension of each invocation, and its span becomes the parent of "
+        "the application's spans; or the extension's `host:port`",
     ),
     Setting(
         "warmup",

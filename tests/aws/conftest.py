@@ -112,7 +112,7 @@ def aws(moto: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Client:
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(stack, "PAUSE", 0.01)
     monkeypatch.setattr(aws_command, "SETTLE", 0.0)
-    session = boto3.Session()
+    session: Any = boto3.Session()
     return lambda service: session.client(service, REGION)
 
 

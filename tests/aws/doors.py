@@ -11,8 +11,8 @@ from typing import Any
 from tests.aws.transports import HashingTransport, InvokeTransport
 from tests.contract.checks import REMAPPED, WHOLE, Target
 
-BUFFERED = {"streams": False, "max_answer": WHOLE}
-URL = {"challenge": REMAPPED}
+BUFFERED: dict[str, Any] = {"streams": False, "max_answer": WHOLE}
+URL: dict[str, Any] = {"challenge": REMAPPED}
 
 DOORS: dict[str, tuple[str, dict[str, Any]]] = {
     "Function URL": ("UrlBuffered", BUFFERED | URL),

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -94,7 +95,7 @@ def test_without_a_terminal_it_says_how_to_say_yes(
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     ran = run()
     assert ran.status == 2
-    assert "There is no terminal to ask at. YES=1 says yes: make aws YES=1" in ran.output
+    assert "Nobody can be asked without a terminal: make aws YES=1 says yes." in ran.output
     assert left() == []
 
 
@@ -145,7 +146,7 @@ def test_without_a_region_it_asks_for_one(aws: Client, capsys: pytest.CaptureFix
 
 def test_refused_credentials_say_what_to_renew(run: Run, at: At) -> None:
     def refuse() -> None:
-        why = {"Code": "ExpiredToken", "Message": "The security token is expired"}
+        why: Any = {"Code": "ExpiredToken", "Message": "The security token is expired"}
         raise ClientError({"Error": why}, "GetCallerIdentity")
 
     at["before GetCallerIdentity 1"] = refuse

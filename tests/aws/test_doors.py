@@ -84,7 +84,7 @@ def test_cloudformation_takes_the_template_without_a_bucket() -> None:
 
 
 def test_lattice_is_asked_from_inside() -> None:
-    asked = []
+    asked: list[str] = []
     outputs = {"LatticeAddress": "https://x.vpc-lattice-svcs.eu-west-1.on.aws/"}
     functions = {"Lattice": "l", "LatticeClient": "c"}
     (target,) = doors.targets(outputs, functions, asked.append).values()

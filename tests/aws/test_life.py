@@ -32,7 +32,10 @@ PHASES: dict[str, Callable[[], object]] = {
 }
 """Where a run is stopped before the contract begins, and how."""
 
-ENDED = {INTERRUPT: 128 + signal.SIGINT, TERMINATE: 128 + signal.SIGTERM}
+ENDED: dict[Callable[[], object], int] = {
+    INTERRUPT: 128 + signal.SIGINT,
+    TERMINATE: 128 + signal.SIGTERM,
+}
 
 
 def test_a_run_leaves_nothing(run: Run, at: At, left: Left) -> None:

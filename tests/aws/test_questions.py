@@ -28,6 +28,7 @@ import httpx
 import pytest
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from lamella.front_doors.url import FunctionUrl
 from lamella.testing import LambdaTransport
@@ -211,7 +212,7 @@ def websocket_server(**options: Any) -> Iterator[Target]:
         for _ in connection:
             pass
 
-    with serve(silent, "127.0.0.1", 0, subprotocols=["lamella"], **options) as server:
+    with serve(silent, "127.0.0.1", 0, subprotocols=[Subprotocol("lamella")], **options) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield Target("", websocket=f"ws://127.0.0.1:{server.socket.getsockname()[1]}/prod")
