@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -10,6 +9,7 @@ from typing import Any
 
 from tests.aws.transports import HashingTransport, InvokeTransport
 from tests.contract.checks import REMAPPED, WHOLE, Target
+from tests.contract.invoking import invoke
 
 BUFFERED: dict[str, Any] = {"streams": False, "max_answer": WHOLE}
 URL: dict[str, Any] = {"challenge": REMAPPED}
@@ -52,15 +52,10 @@ def targets(
         if address.startswith(("ws:", "wss:")):
             found[name] = Target("", websocket=address)
         elif address:
-            invoke = partial(_invoke, client("lambda"), functions[function], ALIASES.get(function))
-            found[name] = Target(address, invoke=invoke, **promises)
+            alias = f":{ALIASES[function]}" if function in ALIASES else ""
+            send = partial(invoke, client("lambda"), functions[function] + alias)
+            found[name] = Target(address, invoke=send, **promises)
         if name in found and function == "Lattice":  # its address is known only there
             transport = partial(InvokeTransport, client("lambda"), functions[CLIENT])
             found[name] = replace(found[name], transport=transport)
     return found
-
-
-def _invoke(client: Any, function: str, alias: str | None, event: Any) -> tuple[Any, bool]:
-    name = f"{function}:{alias}" if alias else function
-    answer = client.invoke(FunctionName=name, Payload=json.dumps(event))
-    return json.load(answer["Payload"]), "FunctionError" in answer

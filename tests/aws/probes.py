@@ -20,6 +20,7 @@ from websockets.typing import Subprotocol
 
 from tests.aws.deployed import Deployed
 from tests.contract.checks import CHALLENGE, PATIENCE
+from tests.contract.invoking import invoke
 
 Probe = Callable[[Deployed], str]
 
@@ -69,12 +70,8 @@ def request_headers(door: str, most: int = 60_000) -> Probe:
 
         def passes(size: int) -> bool:
             nonlocal refused
-            pairs = [
-                (f"x-fill-{number}", "x" * min(size - sent, FILL))
-                for number, sent in enumerate(range(0, size, FILL))
-            ]
             try:
-                response = deployed.targets[door].ask("GET", "/request", headers=pairs)
+                response = deployed.targets[door].ask("GET", "/request", headers=filling(size))
             except httpx.HTTPError as error:
                 refused = f"the connection ends ({type(error).__name__})"
                 return False
@@ -89,13 +86,20 @@ def request_headers(door: str, most: int = 60_000) -> Probe:
     return probe
 
 
+def filling(size: int) -> list[tuple[str, str]]:
+    """Headers whose values have so many bytes together."""
+    return [
+        (f"x-fill-{number}", "x" * min(size - sent, FILL))
+        for number, sent in enumerate(range(0, size, FILL))
+    ]
+
+
 def over_limit(door: str, expected: int, *, headers: int = 0, query: int = 0) -> Probe:
     """Which status a request gets whose header values or query have so many bytes."""
 
     def probe(deployed: Deployed) -> str:
         path = f"/request?q={'x' * query}" if query else "/request"
-        pairs = [(f"x-fill-{number}", "x" * FILL) for number in range(headers // FILL)]
-        status = deployed.targets[door].ask("GET", path, headers=pairs).status_code
+        status = deployed.targets[door].ask("GET", path, headers=filling(headers)).status_code
         if status == 200:
             return f"delivered: {headers or query:,} bytes"
         return f"status {status}" if status == expected else f"another status: {status}"
@@ -243,12 +247,9 @@ def sandbox(door: str) -> Probe:
 
 def invoked(deployed: Deployed, function: str, event: Mapping[str, Any], **options: Any) -> Any:
     """The result of an invocation. Raises RuntimeError where it failed."""
-    client = deployed.client("lambda")
-    answer = client.invoke(
-        FunctionName=deployed.functions[function], Payload=json.dumps(event), **options
-    )
-    result = json.load(answer["Payload"])
-    if "FunctionError" in answer:
+    name = deployed.functions[function]
+    result, failed = invoke(deployed.client("lambda"), name, event, **options)
+    if failed:
         raise RuntimeError(f"the invocation failed: {result}")
     return result
 

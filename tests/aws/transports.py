@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import zlib
 from typing import Any
 
 import httpx
+
+from tests.contract.invoking import invoke
 
 
 class InvokeTransport(httpx.BaseTransport):
@@ -31,9 +32,8 @@ class InvokeTransport(httpx.BaseTransport):
             "headers": [[n.decode("latin-1"), v.decode("latin-1")] for n, v in request.headers.raw],
             "body": base64.b64encode(request.read()).decode(),
         }
-        got = self._client.invoke(FunctionName=self._function, Payload=json.dumps(event))
-        result = json.load(got["Payload"])
-        if "FunctionError" in got:
+        result, failed = invoke(self._client, self._function, event)
+        if failed:
             raise httpx.ReadError(f"{self._function}: {result['errorMessage']}", request=request)
         headers = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in result["headers"]]
         body = zlib.decompress(base64.b64decode(result["body"]))

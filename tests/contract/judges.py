@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import boto3
 import httpx
 
 from tests.contract.checks import REMAPPED, WHOLE, Target
+from tests.contract.invoking import invoke
 from tests.local.command import Cli
 from tests.ports import free_port
 
@@ -59,8 +60,8 @@ def lamella_run(door: str, *options: str, **promises: Any) -> Judge:
             if door == "websocket":
                 yield Target("", websocket=url)
             else:
-                with invoker(url) as invoke:
-                    yield replace(Target(url, invoke=invoke), **promises)
+                with invoker(url) as send:
+                    yield replace(Target(url, invoke=send), **promises)
         finally:
             cli.process.terminate()
             cli.process.wait(20)
@@ -81,12 +82,8 @@ def invoker(url: str) -> Iterator[Callable[[dict[str, Any]], tuple[Any, bool]]]:
         aws_secret_access_key="any",
     )
 
-    def invoke(event: dict[str, Any]) -> tuple[Any, bool]:
-        answer = client.invoke(FunctionName="local", Payload=json.dumps(event))
-        return json.load(answer["Payload"]), "FunctionError" in answer
-
     with closing(client):
-        yield invoke
+        yield partial(invoke, client, "local")
 
 
 LOCAL: dict[str, Judge] = {

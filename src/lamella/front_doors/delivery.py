@@ -218,8 +218,8 @@ async def _received(
         raise Refused(Trouble.BAD_PRELUDE, str(malformed)) from malformed
     silent = _bodiless(start) or request.method == "HEAD"
     first = b"" if silent else first
-    rest = Rest(answer, pieces, silent, door.silence)
-    if door.hold_chunks and len(first) < SMALL_CHUNK:
-        rest, first = Held(first, answer, pieces, silent, door.silence), b""
-    response = HttpResponse(start.status, start.headers + added, first)
+    held = door.hold_chunks and len(first) < SMALL_CHUNK
+    parts = (answer, pieces, silent, door.silence)
+    rest = Held(first, *parts) if held else Rest(*parts)
+    response = HttpResponse(start.status, start.headers + added, b"" if held else first)
     return Delivered(_dated(response), rest, answer)

@@ -26,6 +26,11 @@ def values(request: HttpRequest) -> int:
     return sum(len(value.encode()) for _, value in request.headers)
 
 
+def line_and_values(request: HttpRequest) -> int:
+    """Bytes of both."""
+    return line(request) + values(request)
+
+
 def largest(request: HttpRequest) -> int:
     """Bytes of the largest header, as `name: value`."""
     return max(_header_lines(request), default=0)
@@ -42,12 +47,12 @@ def _header_lines(request: HttpRequest) -> Iterable[int]:
 
 LINE_AND_VALUES = "the request line and the header values have"
 
-OF_URL = (HeadLimit(LINE_AND_VALUES, lambda each: line(each) + values(each), 2**20),)
+OF_URL = (HeadLimit(LINE_AND_VALUES, line_and_values, 2**20),)
 """1 MB, https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html. Users report a
 limit of 10 KB of cookies, https://github.com/anomalyco/sst/issues/5705, so it is
 UNVERIFIED (docs/verified.md#headers-of-a-request-to-a-function-url)."""
 
-OF_HTTP_API = (HeadLimit(LINE_AND_VALUES, lambda each: line(each) + values(each), 10_240),)
+OF_HTTP_API = (HeadLimit(LINE_AND_VALUES, line_and_values, 10_240),)
 """https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
 
 OF_REST_API = (
