@@ -174,7 +174,7 @@ def test_the_front_doors_of_the_templates(project: Path, door: str) -> None:
 
 
 def test_the_contract_behind_a_rest_api(project: Path) -> None:
-    shutil.copy(ROOT / "tests" / "contract" / "function" / "main.py", project / "app")
+    shutil.copytree(ROOT / "tests" / "contract" / "function", project / "app", dirs_exist_ok=True)
     write(project, (ROOT / "examples" / "deploy" / "sam" / "rest-api.yaml").read_text())
     with serving(project, "start-api", fails=True) as http:
         target = Target(
