@@ -122,13 +122,13 @@ Resources:
     Properties: {CodeUri: other/, Handler: main.handler}
 """
 
-CORS_HTTP = Api("ServerlessHttpApi", "http", "$default", has_cors=True)
-OLD = Api("Old", "http-v1", "dev", has_cors=True)
+IMPLICIT = Api("ServerlessHttpApi", "http", "$default")
+OLD = Api("Old", "http-v1", "dev")
 FRONT = Api("Front", "rest", "v1", base="shop", binary=("image/png",))
 CHAT = Api("Chat", "websocket", "default")
 
 ROUTES = {
-    Route(CORS_HTTP, "$default"),
+    Route(IMPLICIT, "$default"),
     Route(OLD, "/old/{proxy+}"),
     Route(Api("ServerlessRestApi", "rest", "Prod"), "/items/{id}", "GET"),
     Route(FRONT, "/live", "POST", streaming=True),
@@ -166,6 +166,10 @@ def written(folder: Path, text: str, name: str = "template.yaml") -> Path:
     return path
 
 
+def with_cors(found: Function) -> set[str]:
+    return {route.api.name for route in found.routes if route.api.cors}
+
+
 def function(path: Path, **parameters: str) -> Function:
     return find_function(read(path, parameters))
 
@@ -175,6 +179,7 @@ def test_everything_that_a_sam_template_says(tmp_path: Path) -> None:
     assert found.code == tmp_path / "shop"
     assert found.layers == (Layer("Lamella"), Layer("Own", tmp_path / "layer"))
     assert set(found.routes) == ROUTES
+    assert with_cors(found) == {"ServerlessHttpApi", "Old"}
     assert dict(found.variables) == SHOP.variables
     for name in ("runtime", "handler", "architecture", "timeout", "memory", "unknown", "url"):
         assert getattr(found, name) == getattr(SHOP, name), name
@@ -207,6 +212,7 @@ def test_what_aws_makes_of_a_sam_template_says_the_same(tmp_path: Path) -> None:
     ours = function(written(tmp_path, WHOLE))
     theirs = function(written(tmp_path, done.stdout, "out.json"))
     assert set(theirs.routes) == set(ours.routes)
+    assert with_cors(theirs) == with_cors(ours)
     assert ours.url
     assert theirs.url == replace(ours.url, name="ShopUrl")
     for name in ("runtime", "handler", "architecture", "timeout", "memory", "variables", "unknown"):

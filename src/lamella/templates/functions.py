@@ -52,8 +52,8 @@ class Api:
     door: str
     stage: str = ""  # "" where only CloudFormation knows
     base: str = ""  # the base path of its custom domain, without slashes
-    has_cors: bool = False
     binary: tuple[str, ...] = ()
+    cors: Any = field(default=None, compare=False)  # as written: a mapping, an origin, or true
 
 
 @dataclass(frozen=True)
@@ -113,21 +113,19 @@ def find_function(
 
 def functions(template: Template) -> dict[str, Function]:
     """Every function of `template`, by logical id."""
-    of_template = {each.name: each for each in apis(template)}
-    return {
-        name: _function(template, name, own, of_template) for name, own in template.of(*FUNCTIONS)
-    }
+    routes = list(_routes(template))
+    return {name: _function(template, name, own, routes) for name, own in template.of(*FUNCTIONS)}
 
 
 def _function(
-    template: Template, name: str, own: Mapping[str, Any], known: Mapping[str, Api]
+    template: Template, name: str, own: Mapping[str, Any], routes: list[tuple[Any, Route]]
 ) -> Function:
     given = mapping(mapping(own.get("Environment")).get("Variables"))
     variables = {key: text(value) for key, value in given.items() if is_known(value)}
     architectures = own.get("Architectures")
     first = architectures[0] if isinstance(architectures, list) and architectures else "x86_64"
     layers = own.get("Layers") if isinstance(own.get("Layers"), list) else [own.get("Layers")]
-    routes = _routes(template, name, own, known)
+    to_it = (route for target, route in routes if template.mentions(target, name))
     return Function(
         name,
         template.path,
@@ -142,7 +140,7 @@ def _function(
         unknown=tuple(sorted(given.keys() - variables.keys())),
         layers=tuple(_layer(template, each) for each in layers or () if each is not None),
         url=_url(template, name, own),
-        routes=tuple(dict.fromkeys(routes)),
+        routes=tuple(dict.fromkeys(to_it)),
         properties=own,
     )
 
@@ -189,26 +187,29 @@ def _url(template: Template, name: str, own: Mapping[str, Any]) -> Url | None:
 def apis(template: Template) -> Iterator[Api]:
     """Every API, with its stage, its base path and what it does with CORS."""
     for name, own in template.of(*REST):
-        body = mapping(own.get("DefinitionBody", own.get("Body")))
-        types = own.get("BinaryMediaTypes") or body.get("x-amazon-apigateway-binary-media-types")
+        of_body = _openapi(own).get("x-amazon-apigateway-binary-media-types")
+        types = own.get("BinaryMediaTypes") or of_body
         yield Api(
             name,
             "rest",
             stage=_stage(template, name, own) or ("Prod" if name in IMPLICIT else ""),
             base=_base(template, name, own),
-            has_cors=bool(own.get("Cors")),
             binary=tuple(known_text(each).replace("~1", "/") for each in types or ()),
+            cors=own.get("Cors"),
         )
     for name, own in template.of(*HTTP, WEBSOCKET):
-        body = mapping(own.get("DefinitionBody", own.get("Body")))
         sockets = "Routes" in own or own.get("ProtocolType") == "WEBSOCKET"
         yield Api(
             name,
             "websocket" if sockets else "http",
             stage=_stage(template, name, own) or ("default" if "Routes" in own else "$default"),
             base=_base(template, name, own),
-            has_cors=bool(own.get("CorsConfiguration") or body.get("x-amazon-apigateway-cors")),
+            cors=own.get("CorsConfiguration") or _openapi(own).get("x-amazon-apigateway-cors"),
         )
+
+
+def _openapi(own: Mapping[str, Any]) -> Mapping[str, Any]:
+    return mapping(own.get("DefinitionBody", own.get("Body")))
 
 
 def _stage(template: Template, api: str, own: Mapping[str, Any]) -> str:
@@ -234,35 +235,21 @@ def _is_of(template: Template, resource: Mapping[str, Any], api: str) -> bool:
     return template.mentions(resource.get("RestApiId", resource.get("ApiId")), api)
 
 
-def _routes(
-    template: Template, name: str, own: Mapping[str, Any], known: Mapping[str, Api]
-) -> Iterator[Route]:
-    """Every route that leads to the function `name`, in whichever way it is declared."""
-    for event in mapping(own.get("Events")).values():
-        yield from _of_event(mapping(event), known)
+def _routes(template: Template) -> Iterator[tuple[Any, Route]]:
+    """Every route with what it leads to, in whichever way it is declared."""
+    known = {each.name: each for each in apis(template)}
+    for name, own in template.of(*FUNCTIONS):
+        for event in mapping(own.get("Events")).values():
+            yield from _of_event(name, mapping(event), known)
     for api in known.values():
-        properties = template.resources[api.name].properties
-        body = mapping(properties.get("DefinitionBody", properties.get("Body")))
-        for path, item in mapping(body.get("paths")).items():
-            for method, operation in mapping(item).items():
-                integration = mapping(mapping(operation).get(INTEGRATION))
-                if template.mentions(integration.get("uri"), name):
-                    yield Route(
-                        _with_payload(api, integration.get("payloadFormatVersion", "1.0")),
-                        "$default" if path == "/$default" else path,
-                        "ANY" if method.startswith("x-") else method.upper(),
-                        integration.get("responseTransferMode") == "STREAM",
-                    )
-        for key, route in mapping(properties.get("Routes")).items():  # of a WebSocketApi
-            if template.mentions(mapping(route).get("FunctionArn"), name):
-                yield Route(api, key)
-        if template.mentions(properties.get("Target"), name):  # an HTTP API of one resource
-            yield Route(api, "$default")
-    yield from _of_resources(template, name, known)
+        yield from _of_api(api, template.resources[api.name].properties)
+    yield from _of_resources(template, known)
 
 
-def _of_event(event: Mapping[str, Any], known: Mapping[str, Api]) -> Iterator[Route]:
-    """The route of an event of SAM (`Type: Api` or `HttpApi`)."""
+def _of_event(
+    function: str, event: Mapping[str, Any], known: Mapping[str, Api]
+) -> Iterator[tuple[Any, Route]]:
+    """The route of a function's event (`Type: Api` or `HttpApi`), as SAM has it."""
     properties = mapping(event.get("Properties"))
     if event.get("Type") not in IMPLICIT.values():
         return
@@ -270,41 +257,58 @@ def _of_event(event: Mapping[str, Any], known: Mapping[str, Api]) -> Iterator[Ro
     names = mentioned(properties.get("RestApiId" if is_rest else "ApiId"))
     implicit = "ServerlessRestApi" if is_rest else "ServerlessHttpApi"
     api = known.get(next(names, implicit)) or Api("", "rest" if is_rest else "http")
-    yield Route(
+    route = Route(
         _with_payload(api, properties.get("PayloadFormatVersion", "2.0")),
         known_text(properties.get("Path")) or "$default",
         known_text(properties.get("Method")).upper() or "ANY",
         properties.get("ResponseTransferMode") == "RESPONSE_STREAM",
     )
+    yield {"Ref": function}, route
 
 
-def _of_resources(template: Template, name: str, known: Mapping[str, Api]) -> Iterator[Route]:
+def _of_api(api: Api, own: Mapping[str, Any]) -> Iterator[tuple[Any, Route]]:
+    """The routes that an API's own resource declares."""
+    for path, item in mapping(_openapi(own).get("paths")).items():
+        for method, operation in mapping(item).items():
+            if integration := mapping(mapping(operation).get(INTEGRATION)):
+                route = Route(
+                    _with_payload(api, integration.get("payloadFormatVersion", "1.0")),
+                    "$default" if path == "/$default" else path,
+                    "ANY" if method.startswith("x-") else method.upper(),
+                    integration.get("responseTransferMode") == "STREAM",
+                )
+                yield integration.get("uri"), route
+    for key, given in mapping(own.get("Routes")).items():  # of a WebSocketApi
+        yield mapping(given).get("FunctionArn"), Route(api, key)
+    yield own.get("Target"), Route(api, "$default")  # of an HTTP API of one resource
+
+
+def _of_resources(template: Template, known: Mapping[str, Api]) -> Iterator[tuple[Any, Route]]:
     """The routes that CloudFormation's own resources make."""
     for _, method in template.of("AWS::ApiGateway::Method"):
-        integration = mapping(method.get("Integration"))
-        api = known.get(next(mentioned(method.get("RestApiId")), ""))
-        if api and template.mentions(integration.get("Uri"), name):
+        if api := known.get(next(mentioned(method.get("RestApiId")), "")):
+            integration = mapping(method.get("Integration"))
             streaming = integration.get("ResponseTransferMode") == "STREAM"
             path = _path(template, method.get("ResourceId"))
-            yield Route(api, path, known_text(method.get("HttpMethod")), streaming)
+            route = Route(api, path, known_text(method.get("HttpMethod")), streaming)
+            yield integration.get("Uri"), route
     integrations = dict(template.of("AWS::ApiGatewayV2::Integration"))
-    for _, route in template.of("AWS::ApiGatewayV2::Route"):
-        api = known.get(next(mentioned(route.get("ApiId")), ""))
-        integration = mapping(integrations.get(next(mentioned(route.get("Target")), "")))
-        if api and template.mentions(integration.get("IntegrationUri"), name):
-            verb, _, path = known_text(route.get("RouteKey")).rpartition(" ")
-            payload = integration.get("PayloadFormatVersion", "1.0")
-            yield Route(_with_payload(api, payload), path, verb or "ANY")
-    for group_name, group in template.of("AWS::ElasticLoadBalancingV2::TargetGroup"):
-        if template.mentions(group.get("Targets"), name):
-            several = {"Key": "lambda.multi_value_headers.enabled", "Value": "true"}
-            attributes = group.get("TargetGroupAttributes")
-            has_several = isinstance(attributes, list) and several in attributes
-            yield Route(Api(group_name, "alb-multi-value" if has_several else "alb"), "$default")
-    for group_name, group in template.of("AWS::VpcLattice::TargetGroup"):
-        if template.mentions(group.get("Targets"), name):
-            version = mapping(group.get("Config")).get("LambdaEventStructureVersion")
-            yield Route(Api(group_name, "lattice-v1" if version == "V1" else "lattice"), "$default")
+    for _, own in template.of("AWS::ApiGatewayV2::Route"):
+        if api := known.get(next(mentioned(own.get("ApiId")), "")):
+            integration = mapping(integrations.get(next(mentioned(own.get("Target")), "")))
+            api = _with_payload(api, integration.get("PayloadFormatVersion", "1.0"))
+            verb, _, path = known_text(own.get("RouteKey")).rpartition(" ")
+            yield integration.get("IntegrationUri"), Route(api, path, verb or "ANY")
+    several = {"Key": "lambda.multi_value_headers.enabled", "Value": "true"}
+    for name, group in template.of("AWS::ElasticLoadBalancingV2::TargetGroup"):
+        attributes = group.get("TargetGroupAttributes")
+        has_several = isinstance(attributes, list) and several in attributes
+        api = Api(name, "alb-multi-value" if has_several else "alb")
+        yield group.get("Targets"), Route(api, "$default")
+    for name, group in template.of("AWS::VpcLattice::TargetGroup"):
+        version = mapping(group.get("Config")).get("LambdaEventStructureVersion")
+        api = Api(name, "lattice-v1" if version == "V1" else "lattice")
+        yield group.get("Targets"), Route(api, "$default")
 
 
 def _path(template: Template, resource: Any) -> str:

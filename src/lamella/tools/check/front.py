@@ -236,7 +236,7 @@ def origin(target: Target) -> str:
 
 
 def _with_cors(function: Function) -> list[str]:
-    return [route.api.name for route in function.routes if route.api.has_cors]
+    return [route.api.name for route in function.routes if route.api.cors]
 
 
 def cors(target: Target, probe: Probe) -> Iterator[Finding]:
