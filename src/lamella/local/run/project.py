@@ -17,7 +17,7 @@ from lamella.local.machine.limits import TMP_MB, Limits
 from lamella.local.run import env_file
 from lamella.local.run.env_file import EnvFileError
 from lamella.local.run.options import Options
-from lamella.templates import Function, Template, TemplateError, find_function, functions, read
+from lamella.templates import Api, Function, TemplateError, find_function, functions, read
 
 DAY = 86_400
 """Seconds: no deadline that a debugger meets."""
@@ -87,35 +87,24 @@ def of_template(options: Options, path: Path, layer: Path) -> tuple[list[Served]
             known = [find_function(template, name=options.function)]
     except TemplateError as error:
         raise ProjectError(str(error)) from error
+    alone = len(known) == 1
+    served: list[Served] = []
     notes: list[str] = []
-    served = []
     given = given_variables(options)
     for function in known:
-        alone = len(known) == 1
-        entrances = tuple(_entrances(template, function, options))
-        if alone and (door := _only_door(options, function)) is not None:
-            entrances = (Entrance(door),)
-        if why := _unserved(function, entrances):
-            if alone:
-                raise ProjectError(f"{function.name} of {path} {why}")
+        entrances = tuple(_entrances(function, options, alone))
+        why = _unserved(function, entrances)
+        if why and alone:
+            raise ProjectError(f"{function.name} of {path} {why}")
+        if why:
             notes.append(f"{function.name} is left out: it {why}")
             continue
-        if unknown := [name for name in function.unknown if name not in given]:
-            names = ", ".join(unknown)
-            notes.append(
-                f"{function.name}: only CloudFormation knows {names}: give values with --env"
-            )
         streaming = any(each.door.streaming for each in entrances)
         config = _configured(_described(function), options, layer, streaming)
-        minor, wanted = inspected(config.python).minor, function.runtime.removeprefix("python")
-        if wanted and minor != wanted:
-            notes.append(
-                f"{function.name} runs on Python {minor} here ({config.python}), and its Runtime "
-                f"is {function.runtime}: name another with --python"
-            )
         layers = tuple(each.content for each in function.layers if each.content is not None)
         app = config.environment.get("ASGI_APP") or function.name
         served.append(Served(app, config, entrances, layers))
+        notes += _differences(function, config, given)
     if not served:
         raise ProjectError(f"no function of {path} can be served: {'; '.join(notes)}")
     return served, notes
@@ -123,19 +112,15 @@ def of_template(options: Options, path: Path, layer: Path) -> tuple[list[Served]
 
 def chosen_door(options: Options) -> Door:
     """The front door of the command line with its options. Raises ProjectError."""
-    name, base = options.front_door or "url", options.base.strip("/")
+    name = options.front_door or "url"
     if name == "websocket":
         header = path_header(given_variables(options))
         return WebSocketApi(options.stage or "prod", options.routes, header)
-    door, prefix = FRONT_DOORS[name](), f"/{base}" if base else ""
-    if isinstance(door, FunctionUrl):
-        streaming = options.stream is not False
-        return replace(door, streaming=streaming, hold_chunks=options.hold_chunks)
-    if isinstance(door, RestApi):
-        return RestApi(options.stage or "prod", prefix, bool(options.stream), options.binary)
-    if isinstance(door, HttpApi):
-        return replace(door, stage=options.stage or door.stage, base=prefix)
-    return door
+    if name == "url":
+        return FunctionUrl(options.stream is not False, options.hold_chunks)
+    stage = options.stage or ("prod" if name == "rest" else "")
+    api = Api("", name, stage, options.base.strip("/"), options.binary)
+    return _door(api, bool(options.stream))
 
 
 def without_deadline(door: Door) -> Door:
@@ -181,13 +166,26 @@ def _unserved(function: Function, entrances: tuple[Entrance, ...]) -> str:
         or any(name in function.variables for name in WAYS_IN)
         or function.variables.get("AWS_LAMBDA_EXEC_WRAPPER") == "/opt/bootstrap"
     )
-    return (
-        ""
-        if leads
-        else (
+    if not leads:
+        return (
             f"does not lead to Lamella: its Handler is {function.handler!r}, and it has no ASGI_APP"
         )
-    )
+    return ""
+
+
+def _differences(
+    function: Function, config: FunctionConfig, given: Mapping[str, str]
+) -> Iterator[str]:
+    """What is not as the template says: variables that nobody has `given`, another Python."""
+    if unknown := [name for name in function.unknown if name not in given]:
+        names = ", ".join(unknown)
+        yield f"{function.name}: only CloudFormation knows {names}: give values with --env"
+    minor, wanted = inspected(config.python).minor, function.runtime.removeprefix("python")
+    if wanted and minor != wanted:
+        yield (
+            f"{function.name} runs on Python {minor} here ({config.python}), and its Runtime "
+            f"is {function.runtime}: name another with --python"
+        )
 
 
 def _only_door(options: Options, function: Function) -> Door | None:
@@ -203,32 +201,32 @@ def _only_door(options: Options, function: Function) -> Door | None:
     return WebSocketApi(stage, keys, path_header(function.variables))
 
 
-def _entrances(template: Template, function: Function, options: Options) -> Iterator[Entrance]:
-    """The URL of a function, and each API with its routes to it."""
+def _entrances(function: Function, options: Options, alone: bool) -> Iterator[Entrance]:
+    """The URL of a function, and each API with its routes to it; `alone`: no other is served."""
+    if alone and (only := _only_door(options, function)) is not None:
+        yield Entrance(only)
+        return
     if function.url is not None:
-        streaming = function.url.mode == "RESPONSE_STREAM"
-        cors = cors_of("url", function.url.cors)
-        yield Entrance(FunctionUrl(streaming, options.hold_chunks), function.name, cors=cors)
+        url = FunctionUrl(function.url.mode == "RESPONSE_STREAM", options.hold_chunks)
+        yield Entrance(url, function.name, cors=cors_of("url", function.url.cors))
     for api in dict.fromkeys(route.api for route in function.routes):
-        of_this = [route for route in function.routes if route.api == api]
-        streaming = any(route.streaming for route in of_this)
-        base = f"/{api.base}" if api.base else ""
-        door: FrontDoor
         if api.door == "websocket":
             continue  # see _only_door
-        if api.door == "rest":
-            door = RestApi(api.stage or "Prod", base, streaming, api.binary)
-        else:
-            door = FRONT_DOORS[api.door]()
-            if isinstance(door, HttpApi):
-                door = replace(door, stage=api.stage or "$default", base=base)
-        resource = template.resources.get(api.name)
-        properties = resource.properties if resource else {}
-        body = properties.get("DefinitionBody", properties.get("Body"))
-        of_body = body.get("x-amazon-apigateway-cors") if isinstance(body, dict) else None
-        given = properties.get("Cors" if api.door == "rest" else "CorsConfiguration") or of_body
+        of_this = [route for route in function.routes if route.api == api]
+        door = _door(api, any(route.streaming for route in of_this))
         routes = tuple(Route(each.method, each.path) for each in of_this)
-        yield Entrance(door, api.name, routes, cors_of(api.door, given))
+        yield Entrance(door, api.name, routes, cors_of(api.door, api.cors))
+
+
+def _door(api: Api, streaming: bool) -> FrontDoor:
+    """An API, as a template or the command line describes it."""
+    door = FRONT_DOORS[api.door]()
+    base = f"/{api.base}" if api.base else ""
+    if isinstance(door, RestApi):
+        return RestApi(api.stage or "Prod", base, streaming, api.binary)
+    if isinstance(door, HttpApi):
+        return replace(door, stage=api.stage or door.stage, base=base)
+    return door
 
 
 def _described(function: Function) -> _Described:
