@@ -42,39 +42,48 @@ def routes_of(folder: Path, app: str) -> list[Route]:
 
 def _routes(tree: ast.AST, attribute: str) -> Iterator[tuple[int, Route]]:
     """Each route, with its place in the order."""
+    for call in _calls(tree):
+        named = {each.arg: each.value for each in call.keywords}
+        method = _method(call.func, _strings(named.get("methods")), attribute)
+        for path in _strings(call.args[0] if call.args else named.get("path"))[:1]:
+            if method and path.startswith("/"):
+                filled = _PARAMETER.sub("1", path)
+                yield (path != "/") + (filled != path), Route(method, filled)
+
+
+def _calls(tree: ast.AST) -> Iterator[ast.Call]:
+    """The calls that may make a route: those of decorators, and Starlette's `Route`."""
     for node in ast.walk(tree):
-        calls: list[ast.expr] = []
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            if _NO_JSON.search(ast.unparse(node.args)):
-                continue  # a request to it needs more than a line
-            calls = node.decorator_list
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            calls = [node] if node.func.id == "Route" else []  # Starlette's
-        for call in calls:
-            if isinstance(call, ast.Call) and (method := _method(call, attribute)):
-                given = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "path")]
-                for value in (each.value for each in given if isinstance(each, ast.Constant)):
-                    if isinstance(value, str) and value.startswith("/"):
-                        path = _PARAMETER.sub("1", value)
-                        yield (value != "/") + (path != value), Route(method, path)
+        match node:
+            case ast.FunctionDef(args=args) | ast.AsyncFunctionDef(args=args):
+                if not _NO_JSON.search(ast.unparse(args)):  # a request to it needs more than a line
+                    yield from (each for each in node.decorator_list if isinstance(each, ast.Call))
+            case ast.Call(ast.Name("Route")):
+                yield node
 
 
-def _method(call: ast.Call, attribute: str) -> str | None:
-    """The method of a call that makes a route; None for another call."""
-    function = call.func
-    if isinstance(function, ast.Attribute):
-        owner = function.value
-        if not (isinstance(owner, ast.Name) and owner.id in ("app", attribute)):
-            return None  # a router, whose prefix may be anywhere
-        name = function.attr
-    else:
-        name = function.id if isinstance(function, ast.Name) else ""
+def _method(function: ast.expr, methods: list[str], attribute: str) -> str:
+    """The method of the route that a call of `function` makes, "" where it makes none."""
+    match function:
+        case ast.Attribute(ast.Name(owner), name):
+            if owner not in ("app", attribute):
+                return ""  # a router, whose prefix may be anywhere
+        case ast.Name(name):
+            pass
+        case _:
+            return ""
     if name in VERBS:
         return name.upper()
     if name not in ("route", "Route"):
-        return None
-    for keyword in call.keywords:
-        if keyword.arg == "methods" and isinstance(keyword.value, (ast.List, ast.Tuple)):
-            named = [each.value for each in keyword.value.elts if isinstance(each, ast.Constant)]
-            return "GET" if "GET" in named or not named else str(named[0])
-    return "GET"
+        return ""
+    return "GET" if "GET" in methods or not methods else methods[0]
+
+
+def _strings(node: ast.expr | None) -> list[str]:
+    """The strings that an expression spells out, alone or in a list."""
+    match node:
+        case ast.Constant(str(text)):
+            return [text]
+        case ast.List(elements) | ast.Tuple(elements):
+            return [text for each in elements for text in _strings(each)]
+    return []
