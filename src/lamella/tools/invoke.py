@@ -74,33 +74,34 @@ def invoke(
 
     COMMAND runs in the function, which needs ASGI_COMMANDS=on. Its exit status is this one's.
     """
-    command: list[str] = ctx.obj or []
-    if bool(event) + bool(sample) + bool(command) != 1:
-        raise click.UsageError("give one of --event FILE, --sample NAME and -- COMMAND")
-    if function and port:
-        endpoint_url = endpoint_url or f"http://127.0.0.1:{port}"
-    if not function and not endpoint_url:
-        endpoint_url = f"http://127.0.0.1:{port or 3000}"
-    if command:
-        payload: Any = {COMMAND: command}
-    elif sample:
-        payload = SAMPLES[sample]()
-    else:
-        try:
-            payload = json.load(event)
-        except ValueError as error:
-            raise click.UsageError(f"--event: the file is not JSON: {error}") from None
+    payload = _payload(event, sample, ctx.obj)
     if only_print:
         click.echo(json.dumps(payload, indent=2))
         return
+    if not endpoint_url and (port or not function):
+        endpoint_url = f"http://127.0.0.1:{port or 3000}"
     target = _Target(_client(endpoint_url, profile, region), function or "local", endpoint_url)
-    if command:
+    if ctx.obj:
         ctx.exit(_run_command(target, payload))
     if queued:
         target.invoke(payload, InvocationType="Event")
         click.echo("Lambda has the event, and tries it three times at most: see the log.", err=True)
         return
     ctx.exit(_play(target, payload, once))
+
+
+def _payload(event: Any, sample: str | None, command: list[str] | None) -> Any:
+    """The event that the command line asks for. Raises click.UsageError."""
+    if bool(event) + bool(sample) + bool(command) != 1:
+        raise click.UsageError("give one of --event FILE, --sample NAME and -- COMMAND")
+    if command:
+        return {COMMAND: command}
+    if sample:
+        return SAMPLES[sample]()
+    try:
+        return json.load(event)
+    except ValueError as error:
+        raise click.UsageError(f"--event: the file is not JSON: {error}") from None
 
 
 class _Answer(NamedTuple):
