@@ -15,6 +15,7 @@ from lamella.templates.functions import (
     apis,
     find_function,
     functions,
+    route_keys,
 )
 from lamella.templates.template import Resource, Template, TemplateError, beside, read
 
@@ -32,4 +33,5 @@ __all__ = [
     "find_function",
     "functions",
     "read",
+    "route_keys",
 ]

@@ -89,6 +89,10 @@ class Function:
     routes: tuple[Route, ...] = ()
     properties: Mapping[str, Any] = field(default_factory=dict)  # all that the template says
 
+    def has(self, variable: str) -> bool:
+        """Whether the template sets the variable, even if only CloudFormation knows its value."""
+        return variable in self.variables or variable in self.unknown
+
 
 def find_function(
     template: Template, *, name: str | None = None, folder: Path | None = None
@@ -109,6 +113,15 @@ def find_function(
         names = ", ".join(each.name for each in chosen)
         raise TemplateError(f"{path} has several functions: choose with --function: {names}.")
     return chosen[0]
+
+
+def route_keys(template: Template, api: Api) -> set[str]:
+    """The keys of a WebSocket API's routes, whatever they lead to."""
+    keys = set(mapping(template.resources[api.name].properties.get("Routes")))
+    routes = template.of("AWS::ApiGatewayV2::Route")
+    return keys | {
+        known_text(r.get("RouteKey")) for _, r in routes if _is_of(template, r, api.name)
+    }
 
 
 def functions(template: Template) -> dict[str, Function]:

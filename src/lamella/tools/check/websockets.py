@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lamella.templates import apis, functions
+from lamella.templates import apis, functions, route_keys
 from lamella.tools.check.findings import Finding, ok, problem, warning
 from lamella.tools.check.probing import Probe
 from lamella.tools.check.target import Target
@@ -43,23 +43,16 @@ def store(probe: Probe) -> Iterator[Finding]:
 
 def routes(target: Target) -> Iterator[Finding]:
     """Does the template have what a WebSocket API needs?"""
-    if target.template is None:
+    template, function = target.template, target.function
+    sockets = [each for each in apis(template) if each.door == "websocket"] if template else []
+    if template is None or not sockets:
         return
-    template = target.template
-    names = [api.name for api in apis(template) if api.door == "websocket"]
-    if not names:
-        return
-    of_sam = (template.resources[name].properties.get("Routes", ()) for name in names)
-    keys = {key for each in of_sam for key in each}
-    for _, each in template.of("AWS::ApiGatewayV2::Route"):
-        if any(template.mentions(each.get("ApiId"), name) for name in names):
-            keys.add(each.get("RouteKey"))
-    known = functions(template).values()
-    if not any(STORE in (*each.variables, *each.unknown) for each in known):
+    if not any(each.has(STORE) for each in functions(template).values()):
         message = f"The template has a WebSocket API, and no function in it has {STORE}: set it."
         yield warning("websockets", message)
-    if target.function and STORE not in (*target.function.variables, *target.function.unknown):
+    if function and not function.has(STORE):
         return  # its events go to another function
+    keys = set[str]().union(*(route_keys(template, each) for each in sockets))
     for route, effect in WITHOUT.items():
         if route not in keys:
             message = f"The template's WebSocket API has no route {route}: {effect}."
