@@ -110,6 +110,18 @@ def test_all_functions_that_an_http_client_reaches_are_served(begin: Start) -> N
     cli.line("^INVOKE Site 200 ")
 
 
+def test_each_front_door_is_shown_with_all_its_routes(begin: Start, project: Path) -> None:
+    handler = "Handler: lamella.handler\n"
+    with_url = f"{handler}      FunctionUrlConfig: {{AuthType: NONE}}\n"
+    project.write_text(TEMPLATE.replace(handler, with_url))
+    cli = begin()
+    cli.line("^Api behind an API Gateway HTTP API")
+    cli.line(r"^  ANY /\{rest\+\} -> Other$")
+    assert not any("behind a Lambda" in line for line in cli.seen), "the API's routes are not a URL's"
+    cli.line("^Other behind a Lambda Function URL")
+    cli.line(r"^  ANY \$default -> Other$")
+
+
 def test_one_function_as_the_template_has_it(begin: Start, tmp_path: Path) -> None:
     cli = begin("--function", "Items", "--env", "TABLE=arn")
     url = cli.url()

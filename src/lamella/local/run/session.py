@@ -107,7 +107,7 @@ class Session:
         guard = Guard(self, self._options.public_hosts, self._terminal.note, addresses)
         websockets = any(isinstance(way.door, WebSocketApi) for way in ways)
         server = LocalServer(guard, self._listening, websockets=websockets)
-        self._greet(hosts, ways)
+        self._greet(hosts)
         if looking_on:
             self._terminal.show(f"{looking_on}   shows each invocation\n")
         serving = asyncio.ensure_future(server.serve())
@@ -139,31 +139,28 @@ class Session:
         credentials = credentials_of(config.environment)
         return WebSocketGateway(function, door, report, credentials, config.region)
 
-    def _greet(self, hosts: dict[str, str], ways: list[Way]) -> None:
+    def _greet(self, hosts: dict[str, str]) -> None:
         """Say what is where, and what to try."""
         port = self._listening.getsockname()[1]
-        seen = set[str]()
-        for served in self._served:
-            for entrance in served.entrances:
-                host = hosts[key_of(entrance)]
-                origin = f"http://{host}:{port}" if host else origin_of(self._listening)
-                if len(ways) == 1 or host not in seen:
-                    title = served.app if len(ways) == 1 else entrance.name
-                    for line in welcome(title, entrance.door, origin):
-                        self._terminal.show(line)
-                seen.add(host)
-                if len(ways) > 1:
-                    for route in entrance.routes:
-                        method, path = route
-                        self._terminal.show(escape(f"  {method} {path} -> {served.config.name}"))
+        ways = [(served, each) for served in self._served for each in served.entrances]
+        alone = len(ways) == 1
+        for key, host in hosts.items():
+            here = [(served, each) for served, each in ways if key_of(each) == key]
+            served, entrance = here[0]
+            origin = f"http://{host}:{port}" if host else origin_of(self._listening)
+            for line in welcome(served.app if alone else entrance.name, entrance.door, origin):
+                self._terminal.show(line)
+            for served, entrance in [] if alone else here:
+                for method, path in entrance.routes:
+                    self._terminal.show(escape(f"  {method} {path} -> {served.config.name}"))
         if self._edits is not None:
             watched = ", ".join(map(shown, self._edits.paths))
             self._terminal.show(f"\nwatching {escape(watched)} for changes\n")
-        if len(ways) == 1:
-            (served,) = self._served
+        if alone:
+            ((served, entrance),) = ways
             app = served.config.environment.get("ASGI_APP", served.app)
             routes = routes_of(served.config.task_root, app)
-            door, origin = served.entrances[0].door, origin_of(self._listening)
+            door, origin = entrance.door, origin_of(self._listening)
             for line in to_try(door, origin, self._options.tries, routes):
                 self._terminal.show(escape(line))
         self._terminal.show("")
