@@ -75,8 +75,7 @@ class InvokeApi:
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request: an invocation, or the front door's."""
         path = scope["raw_path"].decode("latin-1") if scope.get("method") == "POST" else ""
-        streamed = STREAMED.fullmatch(path)
-        found = streamed or WHOLE.fullmatch(path)
+        found = STREAMED.fullmatch(path) or WHOLE.fullmatch(path)
         if scope["type"] != "http" or found is None:
             await self._gateway.app(scope, receive, send)
             return
@@ -84,34 +83,8 @@ class InvokeApi:
         line = EventLine("INVOKE", self._function.config.name)
         send, answer = line.counted(send), None
         try:
-            headers = Request(scope).headers
-            if "origin" in headers:
-                raise Refused(
-                    403,
-                    "AccessDeniedException",
-                    "The Invoke API of lamella run answers no browser, and this request has an "
-                    f"Origin header, {headers['origin']!r}: send it with boto3, aws lambda invoke, "
-                    "or lamella invoke.",
-                )
-            self._check_name(unquote(found[1]))
-            body = await body_of(scope, receive, MAX_EVENT)
-            kind = headers.get("x-amz-invocation-type", "RequestResponse")
-            check_payload(kind, body, bool(streamed))
-            options = {**options_of(headers), "request_id": request_id}
-            event = body or b"{}"
-            if kind == "DryRun":
-                await _reply(send, request_id, 204)
-            elif kind == "Event":
-                self._enqueue(event, options)
-                await _reply(send, request_id, 202)
-            else:
-                answer = await self._function.open(event, **options)
-                tail = headers.get("x-amz-log-type", "None") == "Tail"
-                if streamed:
-                    await _stream(send, answer, tail)
-                else:
-                    await _reply_whole(send, answer, tail)
-                line.because = answer.failure if answer.error is not None else ""
+            answer = await self._invoked(Request(scope, receive), found, request_id, send)
+            line.because = answer.failure if answer and answer.error is not None else ""
         except ClientDisconnect:
             line.because = "the client left before it had sent its request"
         except Throttled as throttled:
@@ -122,6 +95,40 @@ class InvokeApi:
             line.because = str(refused)
             await _refuse(send, request_id, refused)
         line.end(answer, self._report)
+
+    async def _invoked(
+        self, request: Request, found: re.Match[str], request_id: str, send: Send
+    ) -> Answer | None:
+        """Answer a request whose path is `found`; the function's answer, if the client waits.
+
+        Raises Refused, Throttled, ClientDisconnect.
+        """
+        headers, streamed = request.headers, found.re is STREAMED
+        if "origin" in headers:
+            raise Refused(
+                403,
+                "AccessDeniedException",
+                "The Invoke API of lamella run answers no browser, and this request has an "
+                f"Origin header, {headers['origin']!r}: send it with boto3, aws lambda invoke, "
+                "or lamella invoke.",
+            )
+        self._check_name(unquote(found[1]))
+        body = await body_of(request.scope, request.receive, MAX_EVENT)
+        kind = headers.get("x-amz-invocation-type", "RequestResponse")
+        check_payload(kind, body, streamed)
+        options = {**options_of(headers), "request_id": request_id}
+        event = body or b"{}"
+        if kind == "DryRun":
+            await _reply(send, request_id, 204)
+            return None
+        if kind == "Event":
+            self._enqueue(event, options)
+            await _reply(send, request_id, 202)
+            return None
+        answer = await self._function.open(event, **options)
+        tail = headers.get("x-amz-log-type", "None") == "Tail"
+        await (_stream if streamed else _reply_whole)(send, answer, tail)
+        return answer
 
     async def close(self) -> None:
         """Forget the events that run or wait for another attempt."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from lamella.front_doors.delivery import whole
@@ -65,13 +66,10 @@ class Router:
             named = [way for way in self._ways if way.function == invoked[1]]
             await (named or self._ways)[0].gateway.app(scope, receive, send)
             return
-        headers: dict[bytes, str] = {
-            name: value.decode("latin-1") for name, value in scope["headers"]
-        }
-        host = headers.get(b"host", "").partition(":")[0].lower()
-        method: str = scope["method"]
+        headers, method = Headers(scope=scope), scope["method"]
+        host = headers.get("host", "").partition(":")[0].lower()
         # With CORS a preflight takes the route of the request that it asks for.
-        asked = headers.get(b"access-control-request-method", method)
+        asked = headers.get("access-control-request-method", method)
         ways = [way for way in self._ways if way.host == host]
         ways = ways or [way for way in self._ways if not way.host]
         ranked = [
@@ -84,11 +82,10 @@ class Router:
             _, way = max(ranked, key=lambda each: each[0])
             await way.gateway.app(scope, receive, send)
             return
-        line = EventLine(scope["method"], path, because=f"no route of {ways[0].door.label} fits")
-        request = request_of(scope, b"")
         door = ways[0].door
+        line = EventLine(method, path, because=f"no route of {door.label} fits")
         if isinstance(door, FrontDoor):
-            response = whole(door.trouble(Trouble.NO_ROUTE), request, [])
+            response = whole(door.trouble(Trouble.NO_ROUTE), request_of(scope, b""), [])
             await respond(response, line.counted(send))
         line.end(None, self._report)
 
