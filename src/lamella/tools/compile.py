@@ -57,45 +57,52 @@ def compile_command(
     Run it between `sam build` and `sam deploy`: compile .aws-sam/build/Function. Without it every
     cold start compiles every module anew, because the zip's dates make ordinary bytecode stale.
     """
-    gain, reason = None, "switched off (--no-measure)."
     try:
         target = resolved(Request(directory, layers=layers, **options))
         if check:
-            found = states(target.folder, target.interpreter)
-            old, minor = found[State.CHANGED], target.interpreter.minor
-            if lacking := found.total() - found[State.UNCHECKED]:
-                raise click.ClickException(
-                    f"{target.folder}: {lacking} of {found.total()} modules have no bytecode of "
-                    f"their own source for Python {minor}. {old} of "
-                    "them have that of an older source. Run lamella compile."
-                )
+            _check(target)
             return
-        before = None
-        if measure:
-            try:
-                before = import_ms(target)
-            except NotMeasured as error:
-                reason = str(error)
-        compiled = compile_folder(target)
-        if before is not None and compiled.written:
-            gain = Gain(before, import_ms(target))
-        elif before is not None:
-            reason = f"nothing changed; the application imports in {before:.0f} ms."
+        compiled, gain = _compiled(target, measure)
     except TargetError as error:
         raise click.UsageError(str(error)) from error
     except CompileError as error:
         raise click.ClickException(str(error)) from error
     if not as_json:
-        _show(target, compiled, gain, reason)
+        _show(target, compiled, gain)
         return
     report = {
         "directory": str(target.folder),
         "python": {"path": target.interpreter.path, "minor": target.interpreter.minor},
         **compiled._asdict(),
-        "import": gain._asdict() if gain else None,
-        "not_measured": None if gain else reason,
+        "import": None if isinstance(gain, str) else gain._asdict(),
+        "not_measured": gain if isinstance(gain, str) else None,
     }
     click.echo(json.dumps(report, indent=1))
+
+
+def _check(target: Target) -> None:
+    """Raises click.ClickException where bytecode lacks."""
+    found, minor = states(target.folder, target.interpreter), target.interpreter.minor
+    if lacking := found.total() - found[State.UNCHECKED]:
+        raise click.ClickException(
+            f"{target.folder}: {lacking} of {found.total()} modules have no bytecode of their own "
+            f"source for Python {minor}. {found[State.CHANGED]} of them have that of an older "
+            "source. Run lamella compile."
+        )
+
+
+def _compiled(target: Target, measure: bool) -> tuple[Compiled, Gain | str]:
+    """Compile the folder, and time the import before and after: the gain, or why there is none."""
+    if not measure:
+        return compile_folder(target), "switched off (--no-measure)."
+    try:
+        before = import_ms(target)
+    except NotMeasured as error:
+        return compile_folder(target), str(error)
+    compiled = compile_folder(target)
+    if not compiled.written:
+        return compiled, f"nothing changed; the application imports in {before:.0f} ms."
+    return compiled, Gain(before, import_ms(target))
 
 
 def compile_folder(target: Target) -> Compiled:
@@ -124,7 +131,7 @@ def _explained(folder: Path, stderr: str) -> str:
     return f"{folder} could not be compiled: {last}"
 
 
-def _show(target: Target, compiled: Compiled, gain: Gain | None, reason: str) -> None:
+def _show(target: Target, compiled: Compiled, gain: Gain | str) -> None:
     python = target.interpreter
     click.echo(
         f"{target.folder}: bytecode for Python {python.minor}: {compiled.written} modules "
@@ -134,11 +141,11 @@ def _show(target: Target, compiled: Compiled, gain: Gain | None, reason: str) ->
         name, why = next(iter(compiled.failed.items()))
         count = len(compiled.failed)
         click.echo(f"{count} skipped, which do not compile, for example {name} ({why}).")
-    if gain:
-        share = gain.after_ms / gain.before_ms
-        click.echo(
-            f"The application imports in {gain.after_ms:.0f} ms instead of {gain.before_ms:.0f} "
-            f"ms ({share:.2f} of it), measured on this machine as from the zip."
-        )
-    else:
-        click.echo(f"The gain was not measured: {reason}")
+    if isinstance(gain, str):
+        click.echo(f"The gain was not measured: {gain}")
+        return
+    share = gain.after_ms / gain.before_ms
+    click.echo(
+        f"The application imports in {gain.after_ms:.0f} ms instead of {gain.before_ms:.0f} "
+        f"ms ({share:.2f} of it), measured on this machine as from the zip."
+    )
