@@ -43,19 +43,8 @@ else:
 logger = logging.getLogger("lamella.testing")
 
 
-class AsyncLambdaTransport(_AsyncTransport):
-    """For an `AsyncClient` of httpx or httpx2: the application runs on the test's own asyncio loop.
-
-    `app` is the application, or its name as in `ASGI_APP`. `source` is a front door's name, as
-    of `lamella run --front-door`, or one with its options, `RestApi(stage="live")`.
-    `context` is the model of each invocation's context, its `timeout` the function's. Every other
-    keyword is a setting, as for `lamella.Adapter`; with `invoke_mode="response_stream"` answers
-    stream where the source streams.
-
-    Lifespan startup runs with the first request, or on entering the client; shutdown on closing
-    it. An error that keeps an environment from starting is raised (`InitError`). A failed
-    invocation is the source's own answer, as on AWS, and a log record.
-    """
+class _Function:
+    """A function behind its front door, which both transports are."""
 
     def __init__(
         self,
@@ -72,6 +61,21 @@ class AsyncLambdaTransport(_AsyncTransport):
     def base_url(self) -> str:
         """Where the application's root is, stage included: the client's `base_url`."""
         return self._door.base_url(f"https://{self._door.host}")
+
+
+class AsyncLambdaTransport(_Function, _AsyncTransport):
+    """For an `AsyncClient` of httpx or httpx2: the application runs on the test's own asyncio loop.
+
+    `app` is the application, or its name as in `ASGI_APP`. `source` is a front door's name, as
+    of `lamella run --front-door`, or one with its options, `RestApi(stage="live")`.
+    `context` is the model of each invocation's context, its `timeout` the function's. Every other
+    keyword is a setting, as for `lamella.Adapter`; with `invoke_mode="response_stream"` answers
+    stream where the source streams.
+
+    Lifespan startup runs with the first request, or on entering the client; shutdown on closing
+    it. An error that keeps an environment from starting is raised (`InitError`). A failed
+    invocation is the source's own answer, as on AWS, and a log record.
+    """
 
     async def invoke(self, event: Event) -> Result:
         """The result of any event, a queue's for example. Raises `InvocationError`."""
@@ -101,28 +105,13 @@ class AsyncLambdaTransport(_AsyncTransport):
         await self._function.close()
 
 
-class LambdaTransport(_Transport):
+class LambdaTransport(_Function, _Transport):
     """For a `Client` of httpx or httpx2: the application runs on a loop in a thread of its own.
 
     Arguments and behaviour as `AsyncLambdaTransport`'s.
     """
 
-    def __init__(
-        self,
-        app: AnyASGIApp | str,
-        *,
-        source: str | FrontDoor = "url",
-        context: LambdaContext | None = None,
-        **settings: Unpack[SettingArguments],
-    ) -> None:
-        self._door = source if isinstance(source, FrontDoor) else front_door(source)
-        self._function = InProcessFunction(app, context or LambdaContext(), settings)
-        self._runner: Runner | None = None
-
-    @property
-    def base_url(self) -> str:
-        """Where the application's root is, stage included: the client's `base_url`."""
-        return self._door.base_url(f"https://{self._door.host}")
+    _runner: Runner | None = None
 
     def invoke(self, event: Event) -> Result:
         """The result of any event, a queue's for example. Raises `InvocationError`."""
