@@ -8,7 +8,6 @@ import sys
 import time
 from base64 import b64decode
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 from benchmarks import BenchmarkError
@@ -73,12 +72,7 @@ class Environment:
         ]
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for process in self._processes:
             process.kill()
             process.wait()

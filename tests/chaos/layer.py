@@ -10,7 +10,6 @@ import asyncio
 import json
 from collections.abc import Coroutine
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 from lamella.front_doors.answer import InvokeResult
@@ -46,12 +45,7 @@ class Layer:
         self.environment = self.wait(self._made())
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.wait(self.environment.stop())
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()

@@ -12,7 +12,6 @@ import logging
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
-from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamella.front_doors.door import REGION
@@ -113,12 +112,7 @@ class WebSocketServer:
             self._running = _Running(self._api.base_url(origin), origin, stack.pop_all())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         running, self._running = self._entered(), None
         await running.stack.aclose()
 
@@ -130,15 +124,10 @@ class WebSocketServer:
             self._runner.close()
             raise
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         assert self._runner is not None
         try:
-            self._runner.run(self.__aexit__(kind, error, traceback))
+            self._runner.run(self.__aexit__())
         finally:
             self._runner.close()
 

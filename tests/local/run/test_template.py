@@ -117,7 +117,9 @@ def test_each_front_door_is_shown_with_all_its_routes(begin: Start, project: Pat
     cli = begin()
     cli.line("^Api behind an API Gateway HTTP API")
     cli.line(r"^  ANY /\{rest\+\} -> Other$")
-    assert not any("behind a Lambda" in line for line in cli.seen), "the API's routes are not a URL's"
+    assert not any("behind a Lambda" in line for line in cli.seen), (
+        "the API's routes are not a URL's"
+    )
     cli.line("^Other behind a Lambda Function URL")
     cli.line(r"^  ANY \$default -> Other$")
 

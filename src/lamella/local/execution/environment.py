@@ -21,7 +21,6 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Coroutine
-from types import TracebackType
 from typing import Any
 
 from lamella.front_doors.answer import Answer, InvokeResult
@@ -88,12 +87,7 @@ class Environment:
         await self.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
     @property

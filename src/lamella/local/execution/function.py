@@ -11,7 +11,6 @@ import contextlib
 import itertools
 import sys
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import Any
 
 from lamella.front_doors.answer import Answer, InvokeResult
@@ -76,12 +75,7 @@ class LocalFunction:
     async def __aenter__(self) -> LocalFunction:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
     @property
