@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 from lamella.local.execution.sandbox import ManagedSandbox, Sandbox
 from layer.pythons import Python
 from tests.e2e.judges import Judge, LocalJudge, RieJudge, find_rie, managed_rie_refusal
+from tests.e2e.observed import Collector
 
 FUNCTION = Path(__file__).parent / "function"
 
@@ -89,3 +90,10 @@ def start_local(opt: Path, python: Python) -> StartLocal:
             yield judge
 
     return start
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    collector = Collector()
+    yield collector
+    collector.close()
