@@ -189,7 +189,7 @@ async def test_a_reply_that_is_no_invocation_is_asked_for_again(
         await until(lambda: len(api.posts) == 1 or process.returncode is not None)
         log = await log_of(process)
     assert [json.loads(body)["body"] for _, body in api.posts] == ["/fine"]
-    assert "Asking again in 0.1 s" in log
+    assert "Asking again in 0.1 s: " in log
 
 
 async def test_connections_that_are_closed_between_requests_are_no_news(tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ class RuntimeClient:
         delay = FIRST_DELAY
         for _ in range(NEXT_TRIES):
             if failure is not None:
-                logger.warning("%s Asking again in %g s.", failure, delay)
+                logger.warning("Asking again in %g s: %s", delay, failure)
                 await asyncio.sleep(delay)
                 delay *= 2
             try:
