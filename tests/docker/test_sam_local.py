@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
 import re
 import shutil
-import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import docker
 import httpx
 import pytest
+from docker.errors import ImageNotFound
 
 import lamella
+from lamella.testing import events
+from lamella.types import Event
 from layer.build import ROOT
 from tests.contract.__main__ import run
 from tests.contract.checks import WHOLE, Target
 from tests.docker import engine, standin
-from tests.e2e.packages import USUAL
-from tests.events import SQS_EVENT, url_event
+from tests.e2e.packages import USUAL, installed
+from tests.events import SQS_EVENT, URL, http_event, url_event
 from tests.ports import free_port
 
 SAM = Path(os.environ.get("LAMELLA_SAM_VENV") or ROOT / ".venv-sam") / "bin" / "sam"
@@ -34,14 +38,16 @@ ARCHITECTURE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
 BUFFERED = {"Parameters": {"ASGI_INVOKE_MODE": "buffered"}}
 """`sam local` takes no streamed answer, as docs/deploy/sam.md says."""
 
-# The layer of this tree, in place of the ARN of a published one.
-LAYER = """Resources:
-  LamellaLayer:
-    Type: AWS::Serverless::LayerVersion
-    Properties:
-      ContentUri: opt
+LAYER = f"arn:aws:lambda:eu-west-1:123456789012:layer:lamella-{os.getpid()}:1"
+"""A published layer, so to speak: the SAM CLI finds it in its cache, and does not ask AWS.
 
+The SAM CLI names its image by the layer's name, so this process has an image of its own.
 """
+CACHED = f"lamella-{os.getpid()}-1-{hashlib.sha256(LAYER.encode()).hexdigest()[:10]}"
+LAYER_IMAGE = (
+    f"samcli/lambda-python:{USUAL.minor}-{ARCHITECTURE}"
+    f"-{hashlib.sha256(CACHED.encode()).hexdigest()[:25]}"
+)
 
 APP = """
 import json
@@ -74,28 +80,33 @@ pytestmark = [
 
 
 @pytest.fixture(scope="session")
-def base(client: docker.DockerClient) -> str:
-    """An image that stands for AWS's base image."""
-    return engine.build(client, f"lamella-sam-{USUAL.minor}", standin.entries(USUAL, TOOLS))
+def base(client: docker.DockerClient) -> Iterator[str]:
+    """An image that stands for AWS's base image. What the SAM CLI adds the layer to is removed."""
+    yield engine.build(client, f"lamella-sam-{USUAL.minor}", standin.entries(USUAL, TOOLS))
+    with suppress(ImageNotFound):  # no template with the layer was tried
+        client.images.remove(LAYER_IMAGE, force=True)
+
+
+def new_project(folder: Path, opt: Path, base: str) -> Path:
+    """A folder with what `sam local` is told of: the layer, the image, the variables."""
+    (folder / "cache").mkdir()
+    (folder / "cache" / CACHED).symlink_to(opt)
+    (folder / "image").write_text(base)
+    (folder / "buffered.json").write_text(json.dumps(BUFFERED))
+    return folder
 
 
 @pytest.fixture
 def project(tmp_path: Path, opt: Path, base: str) -> Path:
-    """A folder with what the templates name: the layer in opt, the application in app."""
-    (tmp_path / "opt").symlink_to(opt)
+    """A project with an application in app."""
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "main.py").write_text(APP)
-    (tmp_path / "image").write_text(base)
-    (tmp_path / "buffered.json").write_text(json.dumps(BUFFERED))
-    return tmp_path
+    return new_project(tmp_path, opt, base)
 
 
 def write(project: Path, text: str) -> None:
-    """Write the template, for this machine's Python and processor and with this tree's layer."""
+    """Write the template, for this machine's Python and processor."""
     text = text.replace("python3.13", f"python{USUAL.minor}").replace("arm64", ARCHITECTURE)
-    if "!Ref LamellaLayerArn" in text:
-        text = text.replace("!Ref LamellaLayerArn", "!Ref LamellaLayer")
-        text = text.replace("Resources:\n", LAYER, 1)
     (project / "template.yaml").write_text(text)
 
 
@@ -104,8 +115,7 @@ def sam_local(project: Path, *words: str) -> list[str]:
     image = (project / "image").read_text()
     local = ["--skip-pull-image", "--invoke-image", image, "--env-vars", "buffered.json"]
     local += ["--layer-cache-basedir", str(project / "cache"), "--region", "eu-west-1"]
-    if "LamellaLayerArn" in (project / "template.yaml").read_text():
-        local += ["--parameter-overrides", "LamellaLayerArn=none"]
+    local += ["--parameter-overrides", f"LamellaLayerArn={LAYER}"]
     return [str(SAM), "local", *words, *local]
 
 
@@ -144,11 +154,18 @@ def serving(project: Path, what: str, fails: bool = False) -> Iterator[httpx.Cli
         assert "Asking again" not in said, "a connection that is closed while idle is no fault"
         assert fails or "Traceback" not in said, said
     finally:
-        process.send_signal(signal.SIGINT)  # it removes its containers
+        process.terminate()  # it removes its containers; a background job's SIGINT is ignored
         try:
             process.wait(60)
-        except subprocess.TimeoutExpired:
+        finally:
             process.kill()
+
+
+def invoke(http: httpx.Client, function: str, event: Event) -> Any:
+    """By the Invoke API of `start-lambda`."""
+    reply = http.post(f"/2015-03-31/functions/{function}/invocations", json=event)
+    assert reply.content, "the function did not start; its log says why"
+    return reply.json()
 
 
 @pytest.mark.parametrize("door", ["http-api", "rest-api"])
@@ -206,8 +223,7 @@ def test_the_one_line_of_the_readme_in_two_functions(project: Path) -> None:
     (project / "other" / "main.py").write_text(APP.replace("201", "202"))
     with serving(project, "start-lambda") as http:
         for name, status in (("Function", 201), ("Other", 202), ("Function", 201)):
-            path = f"/2015-03-31/functions/{name}/invocations"
-            result = http.post(path, json=url_event("/hello")).json()
+            result = invoke(http, name, url_event("/hello"))
             assert (result["statusCode"], json.loads(result["body"])["path"]) == (status, "/hello")
             assert result["cookies"] == ["first=1", "second=2; Path=/"]
     (project / "event.json").write_text(json.dumps(SQS_EVENT))
@@ -221,3 +237,84 @@ def test_the_one_line_of_the_readme_in_two_functions(project: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(json.loads(done.stdout)["body"]) == SQS_EVENT
+
+
+WITH_LAYER = {"LamellaLayerArn": LAYER}
+WITH_SECRET = {**WITH_LAYER, "SecretKey": "a-secret"}
+
+
+class Example(NamedTuple):
+    """What an example is sent, what it answers or (a text) what is in that, its parameters."""
+
+    event: Event
+    answer: Any
+    parameters: Mapping[str, str] = WITH_LAYER
+
+
+HELLO = (url_event("/json"), {"hello": "wörld"})
+ORDERS = events.sqs(bodies=['{"item": "tea", "quantity": 2}', '{"item": "tea", "quantity": 101}'])
+TOO_MANY = {"batchItemFailures": [{"itemIdentifier": ORDERS["Records"][1]["messageId"]}]}
+RUN: dict[str, Any] = {
+    "threadId": "t",
+    "runId": "r",
+    "messages": [{"id": "1", "role": "user", "content": "Rome"}],
+    "state": {},
+    "tools": [],
+    "context": [],
+    "forwardedProps": {},
+}
+POSTED_RUN = url_event(
+    "/agent", method="POST", body=json.dumps(RUN), content_type="application/json"
+)
+
+EXAMPLES = {
+    "fastapi": Example(*HELLO),
+    "starlette": Example(*HELLO),
+    "litestar": Example(*HELLO),
+    "falcon": Example(*HELLO),
+    "flask": Example(*HELLO, WITH_SECRET),
+    "quart": Example(*HELLO, WITH_SECRET),
+    "django": Example(*HELLO, {**WITH_SECRET, "AllowedHosts": f"shop.example,{URL}"}),
+    "chat": Example(http_event("/"), "wss://WebSocketApi.execute-api.eu-west-1."),
+    "events": Example(ORDERS, TOO_MANY),
+    "agent": Example(POSTED_RUN, "RUN_FINISHED", {}),
+}
+
+
+@pytest.fixture(scope="module")
+def examples(
+    tmp_path_factory: pytest.TempPathFactory, opt: Path, base: str
+) -> Iterator[tuple[Path, httpx.Client]]:
+    """All examples in one process: nested applications of one template, each in its folder."""
+    project = new_project(tmp_path_factory.mktemp("examples"), opt, base)
+    nested = {}
+    for name, example in EXAMPLES.items():
+        shutil.copytree(ROOT / "examples" / name, project / name)
+        write(project / name, (project / name / "template.yaml").read_text())
+        place = {"Location": f"{name}/template.yaml", "Parameters": example.parameters}
+        nested[name] = {"Type": "AWS::Serverless::Application", "Properties": place}
+    template = {"Transform": "AWS::Serverless-2016-10-31", "Resources": nested}
+    write(project, json.dumps(template))
+    with serving(project, "start-lambda", fails=True) as http:
+        yield project, http
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_examples_by_their_own_templates(
+    examples: tuple[Path, httpx.Client], name: str
+) -> None:
+    """Ten in about 30 seconds: each is a container and the cold start of a framework."""
+    project, http = examples
+    code = project / name
+    requirements = {*(code / "requirements.txt").read_text().split()}
+    packages = installed(USUAL, f"sam-{name}", *sorted(requirements - {"lamella"}))
+    shutil.copytree(packages, code, dirs_exist_ok=True)
+    if "lamella" in requirements:
+        shutil.copytree(Path(lamella.__file__).parent, code / "lamella")
+    result = invoke(http, f"{name}/Function", EXAMPLES[name].event)
+    assert "errorType" not in result, (project / "log").read_text()
+    answer, expected = result.get("body", ""), EXAMPLES[name].answer
+    if isinstance(expected, str):
+        assert expected in answer
+    else:
+        assert (json.loads(answer) if answer else result) == expected
