@@ -10,6 +10,7 @@ import gzip
 import re
 import threading
 from collections.abc import Mapping
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
@@ -46,6 +47,16 @@ async def stream():
 @app.get("/error")
 async def error():
     raise RuntimeError("the price is wrong")
+
+
+@app.get("/broken")
+async def broken():
+    async def parts():
+        yield "part 0"
+        await asyncio.sleep(0.1)
+        raise RuntimeError("the price is wrong")
+
+    return StreamingResponse(parts())
 """
 
 
@@ -82,11 +93,20 @@ lambda_handler = getattr(import_module(module), name)
 """
 
 
+class Received(NamedTuple):
+    """A request that has come."""
+
+    path: str
+    headers: Message
+    body: bytes
+
+
 class Collector:
-    """Takes every POST and PUT on a port of loopback: `received` has path and body of each."""
+    """Takes every POST and PUT on a port of loopback. `answers` has headers by path."""
 
     def __init__(self) -> None:
-        self.received: list[tuple[str, bytes]] = []
+        self.received: list[Received] = []
+        self.answers: dict[str, dict[str, str]] = {}
         collector = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -95,10 +115,13 @@ class Collector:
                 body = self.rfile.read(length)
                 if self.headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
-                collector.received.append((self.path, body))
+                collector.received.append(Received(self.path, self.headers, body))
                 self.send_response(200)
-                self.send_header("content-length", "0")
+                for name, text in collector.answers.get(self.path, {}).items():
+                    self.send_header(name, text)
+                self.send_header("content-length", "2")
                 self.end_headers()
+                self.wfile.write(b"{}")
 
             do_PUT = do_POST
 
@@ -111,7 +134,11 @@ class Collector:
 
     def count(self, path: str, text: bytes) -> int:
         """How often a text has come to a path."""
-        return sum(body.count(text) for at, body in self.received if at == path)
+        return sum(each.body.count(text) for each in self.at(path))
+
+    def at(self, path: str) -> list[Received]:
+        """What has come to a path."""
+        return [each for each in self.received if each.path == path]
 
     def close(self) -> None:
         self._server.shutdown()

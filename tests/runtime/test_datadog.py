@@ -78,7 +78,9 @@ async def extension(headers: Headers | None = None) -> AsyncIterator[Fake]:
         yield fake
 
 
-async def invoke(app: App, address: str, event: Any, fake: Fake | None = None) -> Api:
+async def invoke(
+    app: App, address: str, event: Any, fake: Fake | None = None, **settings: Any
+) -> Api:
     """Serve one event in a slot whose invocations the extension at `address` is told of."""
     api = Api(1, event)
     if fake is not None:
@@ -89,7 +91,8 @@ async def invoke(app: App, address: str, event: Any, fake: Fake | None = None) -
 
     errors: list[BaseException] = []
     told = Extension(address)
-    slot = Slot("", Service(app, from_arguments({})), {}, errors.append, False, connect, told)
+    service = Service(app, from_arguments(settings))
+    slot = Slot("", service, {}, errors.append, False, connect, told)
     slot.next()
     await api.over.wait()
     slot.close()
@@ -154,15 +157,46 @@ async def test_a_new_trace_leaves_the_sampling_to_the_application_s_tracer() -> 
     assert "x-datadog-sampling-priority" not in end.headers
 
 
+def error_of(end: Call) -> tuple[str, str]:
+    """The type and the message of the error that an end call has."""
+    assert end.headers["x-datadog-invocation-error"] == "true"
+    names = ("x-datadog-invocation-error-type", "x-datadog-invocation-error-msg")
+    kind, message = (base64.b64decode(end.headers[name]).decode() for name in names)
+    return kind, message
+
+
 async def test_a_failed_invocation_is_told_with_its_error() -> None:
     async with extension() as fake:
         await invoke(answer, fake.address, events.sqs(bodies=["one"]), fake)
     end = fake.calls[1]
     assert end.body == {}, "nobody got the status of an event's POST"
-    assert end.headers["x-datadog-invocation-error"] == "true"
-    assert end.headers["x-datadog-invocation-error-type"] == "Function.Error"
-    message = base64.b64decode(end.headers["x-datadog-invocation-error-msg"]).decode()
+    kind, message = error_of(end)
+    assert kind == "Function.Error"
     assert "404" in message
+
+
+WARMER = {"warmer": True}
+MALFORMED = {**events.function_url(), "isBase64Encoded": True, "body": "no base64"}
+
+
+@pytest.mark.parametrize("event", [WARMER, MALFORMED])
+async def test_what_is_answered_without_the_application_has_an_end_too(event: Any) -> None:
+    """Else the extension waits for it, and the invocation has no span."""
+    async with extension() as fake:
+        await invoke(answer, fake.address, event, fake)
+    assert [call.path for call in fake.calls] == [
+        "/lambda/start-invocation",
+        "/lambda/end-invocation",
+    ]
+    assert fake.calls[1].answered == 1
+
+
+async def test_an_event_that_nobody_serves_is_told_with_its_error() -> None:
+    async with extension() as fake:
+        await invoke(answer, fake.address, events.sqs(bodies=["one"]), fake, events_path="")
+    kind, message = error_of(fake.calls[1])
+    assert kind == "Function.Error"
+    assert "ASGI_EVENTS_PATH" in message
 
 
 async def test_events_of_websockets_are_told_too(caplog: pytest.LogCaptureFixture) -> None:

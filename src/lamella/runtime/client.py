@@ -336,6 +336,7 @@ class StreamedPost:
         self._opening: asyncio.Future[None] | None = None  # pending while there is no connection
         self.opened = False
         self.ended = False
+        self.error: BaseException | None = None  # that the trailers have
         self._withdrawn = False
 
     def write(self, data: bytes) -> None:
@@ -356,6 +357,7 @@ class StreamedPost:
     def end(self, data: bytes, error: BaseException | None = None) -> None:
         """Send the last bytes and the end of the body, with an error in the trailers."""
         self.ended = True
+        self.error = error
         self._write(chunk(data) + last_chunk(error))
         self._answered()
 

@@ -14,7 +14,8 @@ Sources: github.com/DataDog/datadog-lambda-extension, folder bottlecap/src/lifec
 - invocation/processor.rs: `aws.lambda` gets its ids from the end call (`x-datadog-trace-id`, where
   the event has no trace, and `x-datadog-span-id`), its status from `statusCode` in the body, its
   error from `x-datadog-invocation-error`, `-type` and `-msg` (base64). It is sent when Lambda
-  reports `platform.runtimeDone`, so the end call has to come before that;
+  reports `platform.runtimeDone`, so the end call has to come before that. An invocation without
+  an end call has no span, and its id stays in the extension's memory;
 - `platform.runtimeDone` follows the runtime's next /next: rapid/handlers.go of
   github.com/aws/aws-lambda-runtime-interface-emulator.
 """
@@ -29,7 +30,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamella.errors import InvocationError, described, message_of
+from lamella.errors import TypedError, described, message_of
 from lamella.http1 import Reply, ReplyReader, request_head
 from lamella.runtime.connection import READ_SIZE
 from lamella.types import Scope
@@ -114,18 +115,23 @@ class Span(NamedTuple):
             scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in REPLACED]
             scope["headers"] += [(name.encode(), text.encode()) for name, text in ours.items()]
 
-    async def end(self, cycle: Cycle, error: InvocationError | None) -> None:
-        """Tell how the invocation has ended: with its client's status, or as failed by `error`."""
+    async def end(self, cycle: Cycle | None, error: BaseException | None) -> None:
+        """Tell how the invocation has ended: with its client's status, or as failed by `error`.
+
+        `cycle` is None where it was answered without the application. A stream that has broken off
+        has both, a status and an error.
+        """
         headers = {"lambda-runtime-aws-request-id": self.request_id, **self.trace}
         headers["x-datadog-span-id"] = self.span_id
         if error is not None:
-            message = message_of(error)[:ERROR_LENGTH].encode()
+            kind = error.error_type if isinstance(error, TypedError) else type(error).__name__
             headers["x-datadog-invocation-error"] = "true"
-            headers["x-datadog-invocation-error-type"] = error.error_type
-            headers["x-datadog-invocation-error-msg"] = base64.b64encode(message).decode()
+            headers["x-datadog-invocation-error-type"] = _in_header(kind)
+            headers["x-datadog-invocation-error-msg"] = _in_header(message_of(error))
+        body = {}
         # The status of an event's POST is no client's.
-        is_request = "lamella.event" not in cycle.scope.get("extensions", {})
-        body = {"statusCode": cycle.status} if is_request and cycle.status else {}
+        if cycle is not None and "lamella.event" not in cycle.scope.get("extensions", {}):
+            body = {"statusCode": cycle.status} if cycle.status else {}
         await self.extension.call("end", headers, json.dumps(body).encode())
 
 
@@ -145,6 +151,11 @@ async def _exchange(address: str, request: bytes) -> Reply:
                 raise ValueError("it closed the connection without an answer")
     finally:
         writer.close()
+
+
+def _in_header(text: str) -> str:
+    """A text as a header has it: in base64, as the extension tries to read each."""
+    return base64.b64encode(text[:ERROR_LENGTH].encode("utf-8", "replace")).decode()
 
 
 def _new_id() -> int:

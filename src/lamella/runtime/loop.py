@@ -193,6 +193,8 @@ class Slot:
         seconds_left = deadline_ms / 1000 - time()
         cycle = service.open(current, outcome)
         if cycle is None:
+            if span is not None:
+                await span.end(None, outcome.error)
             return
         if span is not None:
             span.lead(cycle.scope)
@@ -266,8 +268,12 @@ class PostedOutcome:
         self._answered = answered
         self._stream: StreamedPost | None = None
         self._sent = False
-        self.error: InvocationError | None = None
-        """What the invocation has failed with."""
+        self._error: InvocationError | None = None
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the invocation has failed with, be it after a part of its answer had left."""
+        return self._error or (self._stream.error if self._stream is not None else None)
 
     @property
     def complete(self) -> bool:
@@ -284,13 +290,12 @@ class PostedOutcome:
 
     def fail(self, error: InvocationError) -> None:
         """Post the error; where a stream has begun, end it with the error in its trailers."""
-        if not self.complete:
-            self.error = error
         if self._stream is not None and self._stream.opened:
             if not self._stream.ended:
                 self._stream.end(b"", error)
         elif not self._sent:
             self._sent = True
+            self._error = error
             if self._stream is not None:
                 self._stream.withdraw()
             logger.error("%s", error)
