@@ -49,6 +49,11 @@ class Session:
         self._terminal = terminal
         self._listening = listening
         self._functions = [self._function(each) for each in served]
+        self._ways = [
+            (function, entrance)
+            for each, function in zip(served, self._functions, strict=True)
+            for entrance in each.entrances
+        ]
         folders = [each.config.task_root for each in served]
         self._edits = Edits(folders, options.watched) if options.reload else None
         self._refreshing = asyncio.Lock()
@@ -87,18 +92,17 @@ class Session:
         ways: list[Way] = []
         invocations: list[InvokeApi] = []
         hosts = hosts_of(self._served)
-        for served, function in zip(self._served, self._functions, strict=True):
-            for entrance in served.entrances:
-                gateway = self._gateway(function, entrance)
-                gateways.append(gateway)
-                open_to: AnyGateway = gateway
-                if entrance.cors is not None:
-                    open_to = CorsGateway(gateway, entrance.cors, self._terminal.event)
-                invoked = InvokeApi(open_to, function, self._terminal.event, self._terminal.note)
-                invocations.append(invoked)
-                host = hosts[key_of(entrance)]
-                name, has_cors = function.config.name, entrance.cors is not None
-                ways.append(Way(host, entrance.door, entrance.routes, name, invoked, has_cors))
+        for function, entrance in self._ways:
+            gateway = self._gateway(function, entrance)
+            gateways.append(gateway)
+            open_to: AnyGateway = gateway
+            if entrance.cors is not None:
+                open_to = CorsGateway(gateway, entrance.cors, self._terminal.event)
+            invoked = InvokeApi(open_to, function, self._terminal.event, self._terminal.note)
+            invocations.append(invoked)
+            host, name = hosts[key_of(entrance)], function.config.name
+            has_cors = entrance.cors is not None
+            ways.append(Way(host, entrance.door, entrance.routes, name, invoked, has_cors))
         whole: AnyGateway = Router(ways, self._terminal.event)
         if len(ways) == 1 and EVERYTHING in ways[0].routes:
             whole = invocations[0]
@@ -142,24 +146,23 @@ class Session:
     def _greet(self, hosts: dict[str, str]) -> None:
         """Say what is where, and what to try."""
         port = self._listening.getsockname()[1]
-        ways = [(served, each) for served in self._served for each in served.entrances]
-        alone = len(ways) == 1
+        app, alone = self._served[0].app, len(self._ways) == 1
         for key, host in hosts.items():
-            here = [(served, each) for served, each in ways if key_of(each) == key]
-            served, entrance = here[0]
+            here = [way for way in self._ways if key_of(way[1]) == key]
+            _, first = here[0]
             origin = f"http://{host}:{port}" if host else origin_of(self._listening)
-            for line in welcome(served.app if alone else entrance.name, entrance.door, origin):
+            for line in welcome(app if alone else first.name, first.door, origin):
                 self._terminal.show(line)
-            for served, entrance in [] if alone else here:
+            for function, entrance in here if not alone else ():
                 for method, path in entrance.routes:
-                    self._terminal.show(escape(f"  {method} {path} -> {served.config.name}"))
+                    self._terminal.show(escape(f"  {method} {path} -> {function.config.name}"))
         if self._edits is not None:
             watched = ", ".join(map(shown, self._edits.paths))
             self._terminal.show(f"\nwatching {escape(watched)} for changes\n")
         if alone:
-            ((served, entrance),) = ways
-            app = served.config.environment.get("ASGI_APP", served.app)
-            routes = routes_of(served.config.task_root, app)
+            ((function, entrance),) = self._ways
+            config = function.config
+            routes = routes_of(config.task_root, config.environment.get("ASGI_APP", app))
             door, origin = entrance.door, origin_of(self._listening)
             for line in to_try(door, origin, self._options.tries, routes):
                 self._terminal.show(escape(line))
