@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import boto3
+import httpx
 import pytest
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
@@ -41,8 +42,8 @@ def moto() -> Iterator[tuple[str, int]]:
 @pytest.fixture
 def front(moto: tuple[str, int]) -> Iterator[Front]:
     """The front, before a moto without anything in it."""
+    httpx.post("http://{}:{}/moto-api/reset".format(*moto)).raise_for_status()
     with Front(moto) as front:
-        front.forward("POST", "/moto-api/reset", {}, b"")
         yield front
 
 

@@ -16,8 +16,9 @@ import pytest
 
 from lamella.tools.layer.publishing import trouble
 from lamella.tools.layer.publishing.ledger import Ledger
+from tests.front_of_moto import Answer
 from tests.publish.conftest import Ran, write_layer
-from tests.publish.front import Answer, Front, down, error, garbled, lost, throttled
+from tests.publish.front import Front, down, error, garbled, lost, throttled
 from tests.publish.test_publish import arn
 
 Run = Callable[..., Ran]

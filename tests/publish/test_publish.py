@@ -19,8 +19,9 @@ from lamella.tools.layer.publishing.region import ARCHITECTURES, RUNTIMES, Regio
 from lamella.tools.layer.publishing.release import Upload
 from layer.build import ROOT
 from layer.pythons import SUPPORTED
+from tests.front_of_moto import Answer
 from tests.publish.conftest import ACCOUNT, Ran, write_layer
-from tests.publish.front import Answer, Front
+from tests.publish.front import Front
 
 Run = Callable[..., Ran]
 Versions = Callable[[str], list[int]]

@@ -16,18 +16,9 @@ from lamella.response import compression
 from lamella.response.compression import Compression, negotiate, worth_coding
 from lamella.response.sinks import BufferedSink
 from lamella.types import Headers, Response
+from tests.response.test_filters import keep
 
 pytestmark = pytest.mark.anyio
-
-
-def keep(delivered: list[Response]) -> Callable[[Response], int]:
-    """What delivers into a list."""
-
-    def deliver(response: Response) -> int:
-        delivered.append(response)
-        return response.status
-
-    return deliver
 
 
 TEXT = (b"content-type", b"text/plain")

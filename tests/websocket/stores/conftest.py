@@ -22,7 +22,7 @@ from lamella.tools.cli import main
 from lamella.websocket.store import Store
 from lamella.websocket.stores import open_store
 from tests.websocket.stores.front import Front
-from tests.websocket.stores.servers import PASSWORD, Server, postgresql_server, redis_server
+from tests.websocket.stores.servers import PASSWORD, Proxy, Server, postgresql_server, redis_server
 
 SERVED = ["redis", "valkey", "asyncpg", "psycopg", "dynamodb", "s3"]
 KEYS: Any = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
@@ -101,6 +101,13 @@ async def store(place: Place) -> AsyncIterator[Store]:
     store = open_store(place.url())
     yield store
     await store.close()
+
+
+@pytest.fixture
+async def proxy(place: Place) -> AsyncIterator[Proxy]:
+    """What stands between the store and its server, and counts the connections."""
+    async with Proxy(place.port) as proxy:
+        yield proxy
 
 
 def make_place(

@@ -29,13 +29,6 @@ def later() -> int:
 
 
 @pytest.fixture
-async def proxy(place: Place) -> AsyncIterator[Proxy]:
-    """What stands between the store and its server, and counts the connections."""
-    async with Proxy(place.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 async def store(place: Place, proxy: Proxy) -> AsyncIterator[Store]:
     """A store behind the proxy, which holds several idle connections."""
     store = open_store(place.url(proxy.port))

@@ -17,11 +17,10 @@ import pytest
 from lamella.errors import SettingError, StoreError
 from lamella.websocket.store import Member, Store
 from lamella.websocket.stores import open_store
+from tests.front_of_moto import Answer, Ask, Call
 from tests.ports import free_port
 from tests.websocket.stores.conftest import SERVED, Place, hide, make_place
 from tests.websocket.stores.front import (
-    Answer,
-    Call,
     Fault,
     Front,
     denied,
@@ -55,13 +54,6 @@ OPERATIONS: dict[str, Callable[[Store], Coroutine[Any, Any, Any]]] = {
 }
 
 every_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
-
-
-@pytest.fixture
-async def proxy(place: Place) -> AsyncIterator[Proxy]:
-    """What stands between the store and its server."""
-    async with Proxy(place.port) as proxy:
-        yield proxy
 
 
 @pytest.fixture
@@ -321,22 +313,22 @@ async def test_a_driver_that_does_not_import(
 # What AWS may answer
 
 
-def page(call: Call, ask: Callable[[Call], Answer]) -> Answer:
+def page(call: Call, ask: Ask) -> Answer:
     """What some other server answers."""
     return Answer(200, {"Content-Type": "text/html"}, b"<html><p>hi")
 
 
-def other_json(call: Call, ask: Callable[[Call], Answer]) -> Answer:
+def other_json(call: Call, ask: Ask) -> Answer:
     """What another service answers."""
     return Answer(200, {"Content-Type": "application/json"}, b'{"hello": "world"}')
 
 
-def other_xml(call: Call, ask: Callable[[Call], Answer]) -> Answer:
+def other_xml(call: Call, ask: Ask) -> Answer:
     """What another service answers."""
     return Answer(200, {}, b"<hello/>")
 
 
-def no_xml(call: Call, ask: Callable[[Call], Answer]) -> Answer:
+def no_xml(call: Call, ask: Ask) -> Answer:
     """An error that only looks like one of S3's."""
     return Answer(403, {}, b'<?xml version="1.0" encoding="none"?><Error/>')
 
@@ -406,7 +398,7 @@ async def test_writes_that_dynamodb_leaves_are_written_later(place: Place, front
 
 @pytest.mark.parametrize("kind", ["dynamodb"])
 async def test_writes_that_dynamodb_never_does(place: Place, front: Front) -> None:
-    def undone(call: Call, ask: Callable[[Call], Answer]) -> Answer:
+    def undone(call: Call, ask: Ask) -> Answer:
         rest = {"UnprocessedItems": json.loads(call.body)["RequestItems"]}
         return Answer(200, {}, json.dumps(rest).encode())
 

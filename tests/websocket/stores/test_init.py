@@ -6,7 +6,6 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,9 @@ from lamella.tools import stores
 from lamella.tools.cli import main
 from lamella.websocket.store import Member
 from lamella.websocket.stores import open_store
+from tests.front_of_moto import Answer, Ask, Call
 from tests.websocket.stores.conftest import Place, init, make_place
-from tests.websocket.stores.front import Answer, Call, Front, denied, denied_by_s3
+from tests.websocket.stores.front import Front, denied, denied_by_s3
 from tests.websocket.stores.servers import PASSWORD
 
 
@@ -179,11 +179,11 @@ def test_what_belongs_to_the_rules_is_written_back(bare: Place, front: Front) ->
     name = "x-amz-transition-default-minimum-object-size"
     written: list[dict[str, str]] = []
 
-    def with_header(call: Call, ask: Callable[[Call], Answer]) -> Answer:
+    def with_header(call: Call, ask: Ask) -> Answer:
         answer = ask(call)
         return answer._replace(headers={**answer.headers, name: "varies_by_storage_class"})
 
-    def look(call: Call, ask: Callable[[Call], Answer]) -> Answer:
+    def look(call: Call, ask: Ask) -> Answer:
         if "lifecycle" in call.path:
             written.append({key.lower(): value for key, value in call.headers.items()})
         return ask(call)
@@ -195,7 +195,7 @@ def test_what_belongs_to_the_rules_is_written_back(bare: Place, front: Front) ->
 
 @pytest.mark.parametrize("kind", ["s3"])
 def test_what_failed_half_way_is_done_the_next_time(bare: Place, front: Front) -> None:
-    def not_closed(call: Call, ask: Callable[[Call], Answer]) -> Answer:
+    def not_closed(call: Call, ask: Ask) -> Answer:
         return denied_by_s3(call, ask) if "publicAccessBlock" in call.path else ask(call)
 
     front.fail("PUT", not_closed, times=2)
@@ -313,7 +313,7 @@ def test_a_profile(bare: Place, front: Front, at_home: Path) -> None:
     )
     signed: list[str] = []
 
-    def look(call: Call, ask: Callable[[Call], Answer]) -> Answer:
+    def look(call: Call, ask: Ask) -> Answer:
         signed.append(call.headers["Authorization"])
         return ask(call)
 

@@ -10,8 +10,9 @@ import pytest
 from lamella.errors import StoreError
 from lamella.websocket.store import Member, Store
 from lamella.websocket.stores.common import encoded
+from tests.front_of_moto import Answer, Call
 from tests.websocket.stores.conftest import ALL, Place
-from tests.websocket.stores.front import Answer, Call, Front, denied, denied_by_s3
+from tests.websocket.stores.front import Front, denied, denied_by_s3
 from tests.websocket.stores.test_init import client
 
 pytestmark = pytest.mark.anyio

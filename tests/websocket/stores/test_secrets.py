@@ -14,8 +14,9 @@ from lamella.errors import StoreError
 from lamella.websocket.stores import open_store
 from lamella.websocket.stores.address import parse
 from lamella.websocket.stores.sql import SqlStore, Statement
+from tests.front_of_moto import Answer, Call
 from tests.websocket.stores.conftest import Place
-from tests.websocket.stores.front import Answer, Call, Front
+from tests.websocket.stores.front import Front
 from tests.websocket.stores.servers import PASSWORD, Server
 
 pytestmark = pytest.mark.anyio
