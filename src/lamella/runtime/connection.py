@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import Any, cast
 
 from lamella.errors import RuntimeApiError
 from lamella.http1 import Reply, ReplyReader
@@ -169,7 +169,9 @@ async def connect(address: str) -> Connection:
             # A plain socket, although the event loop waits for it: the Runtime API is on this
             # machine, where a connection is made or refused at once. asyncio's own way costs
             # several turns of the event loop, and each streamed answer needs a new connection.
-            sock = socket.create_connection((host, int(port)), AT_ONCE)
+            # The host as bytes: for text, Python imports its codec of international names.
+            place: Any = (host.encode(), int(port))
+            sock = socket.create_connection(place, AT_ONCE)
             sock.setblocking(False)
             opening = loop.create_connection(lambda: Connection(loop), sock=sock)
         except TimeoutError:  # its queue is full, with hundreds of slots: others go on meanwhile
