@@ -11,6 +11,10 @@ UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._
 """Bytes that never need an escape (RFC 3986, section 2.3)."""
 
 
+PERCENT = ord("%")
+"""A number, which Python finds in bytes much faster than it finds bytes in them."""
+
+
 def encode(data: bytes, safe: bytes) -> bytes:
     """`data` with each byte outside `safe` as `%XX`."""
     if not data.translate(None, safe):  # deletes every safe byte: nothing left, nothing to do
@@ -23,7 +27,7 @@ def decode(raw: bytes) -> str:
 
     A `%` without two hex digits stays as it is, as browsers and servers leave it.
     """
-    if b"%" not in raw:
+    if PERCENT not in raw:
         return raw.decode("utf-8", "replace")
     head, *parts = raw.split(b"%")
     decoded = [head]

@@ -30,6 +30,10 @@ Headers = list[tuple[bytes, bytes]]
 TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """The bytes of a token, which methods and header names are (RFC 9110, section 5.6.2)."""
 
+CR, LF, NUL = b"\r\n\0"
+"""What no header's value may hold, as numbers: Python finds a number in bytes much faster than
+bytes in bytes."""
+
 Event = dict[str, Any]
 """A Lambda event: the JSON object of one invocation, parsed."""
 

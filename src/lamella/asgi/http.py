@@ -21,7 +21,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from lamella.errors import FATAL, ApplicationError, ClientDisconnected, described, message_of
-from lamella.types import TOKEN, ASGIApp, Headers, Message, Scope
+from lamella.types import CR, LF, NUL, TOKEN, ASGIApp, Headers, Message, Scope
 
 if TYPE_CHECKING:
     from lamella.ports import Sink
@@ -214,7 +214,7 @@ def checked_headers(headers: Iterable[Iterable[bytes]] | None) -> Headers:
                 f"Response header {header!r} is not a pair of bytes: send (name, value), both "
                 "encoded."
             )
-        if b"\n" in value or b"\r" in value or b"\0" in value:
+        if LF in value or CR in value or NUL in value:
             raise ApplicationError(
                 f"Response header {name!r} with value {value!r} is refused: "
                 "CR, LF and NUL are not allowed in a header's value."

@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from lamella.sources.fields import is_token, malformed, mapping, strings, text, utf8
-from lamella.types import Event, Headers
+from lamella.types import CR, LF, NUL, Event, Headers
 
 
 def from_single(values: Event) -> Headers:
@@ -74,7 +74,7 @@ for _usual in _USUAL.split():
 def _checked(pairs: Headers) -> Headers:
     """`pairs`, unless a value would write header lines of its own (RFC 9110, section 5.5)."""
     values = b"".join([value for _, value in pairs])
-    if b"\n" in values or b"\r" in values or b"\0" in values:
+    if LF in values or CR in values or NUL in values:
         name, value = next(p for p in pairs if p[1].translate(None, b"\r\n\0") != p[1])
         raise malformed(f"headers.{name.decode()}", "text without CR, LF and NUL", value)
     return pairs
