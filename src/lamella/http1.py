@@ -29,14 +29,6 @@ class Reply(NamedTuple):
     body: bytes
 
 
-class Head(NamedTuple):
-    """Status line and headers; `persistent`: another request may follow on the connection."""
-
-    status: int
-    headers: dict[str, str]
-    persistent: bool
-
-
 def request_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
     """Request line and headers, with the empty line that ends them.
 
@@ -50,8 +42,10 @@ def request_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
     return (text + "\r\n\r\n").encode("latin-1")
 
 
-def read_head(data: bytes) -> Head:
-    """Read a reply's head, without the empty line that ends it. Raises `ValueError`.
+def read_head(data: bytes) -> tuple[int, dict[str, str], bool]:
+    """Status, headers, and whether another request may follow on the connection.
+
+    `data` is a reply's head without the empty line that ends it. Raises `ValueError`.
 
     What is repeated is joined by commas (RFC 9110, section 5.3). A connection ends with a reply
     whose length is told in two ways (RFC 9112, section 6.3).
@@ -73,7 +67,7 @@ def read_head(data: bytes) -> Head:
         persistent = persistent and "close" not in options
     if "transfer-encoding" in headers and "content-length" in headers:
         persistent = False
-    return Head(int(rest[:3]), headers, persistent)
+    return int(rest[:3]), headers, persistent
 
 
 class ReplyReader:
@@ -98,10 +92,10 @@ class ReplyReader:
             # is a tenth of what Lamella costs a warm invocation.
             head_data, end, body = bytes(data).partition(b"\r\n\r\n")
             if end and len(head_data) < LIMIT and not self.to_head:
-                head = read_head(head_data)
-                counted = head.headers.get("content-length") == str(len(body))
-                if counted and head.persistent and head.status in (200, 202):
-                    return Reply(head.status, head.headers, body)
+                status, headers, persistent = read_head(head_data)
+                counted = headers.get("content-length") == str(len(body))
+                if counted and persistent and status in (200, 202):
+                    return Reply(status, headers, body)
             self._reading = self._read()
         self._buffer += data
         self._ended = not data
@@ -115,12 +109,12 @@ class ReplyReader:
 
     def _read(self) -> Generator[None, None, Reply]:
         """One reply. Interim ones (RFC 9110, section 15.2) are passed over."""
-        head = read_head((yield from self._until(b"\r\n\r\n")))
-        while head.status // 100 == 1:
-            head = read_head((yield from self._until(b"\r\n\r\n")))
-        headers = head.headers
-        self.persistent = head.persistent
-        if self.to_head or head.status in (204, 304):
+        while True:
+            head = yield from self._until(b"\r\n\r\n")
+            status, headers, self.persistent = read_head(head)
+            if status // 100 != 1:
+                break
+        if self.to_head or status in (204, 304):
             body = b""
         elif headers.get("transfer-encoding", "").lower() == "chunked":
             body = yield from self._chunks()
@@ -136,7 +130,7 @@ class ReplyReader:
             body = yield from self._exactly(len(self._buffer))
         if self._buffer:  # what follows a reply would be taken for the next one
             self.persistent = False
-        return Reply(head.status, headers, body)
+        return Reply(status, headers, body)
 
     def _chunks(self) -> More:
         body = bytearray()
