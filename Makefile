@@ -27,7 +27,7 @@ FUNCTION = build/functions/fastapi-$(MINOR)
 # Of the environments that are there, the first: its Python has a pip.
 BUILDER = $(firstword $(wildcard $(BIN)/python $(RUN_VENV)/bin/python) $(PYTHON))
 
-.PHONY: help env sam cdk pythons layer wheels function run check format test test-core matrix test-docker test-pythons publish verify bench soak chaos docs pins clean build-LamellaLayer
+.PHONY: help env sam cdk pythons layer wheels function run check format test test-core matrix test-docker test-pythons publish verify aws bench soak chaos docs pins clean build-LamellaLayer
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -142,6 +142,9 @@ publish: env $(if $(ZIP),,layer) ## Publish the layer (REGIONS="eu-west-1 us-eas
 verify: ## Check a zip against a rebuild (ZIP=lamella-layer.zip)
 	@$(call need-python)
 	PYTHONPATH=src $(BUILDER) -m layer.verify "$(or $(ZIP),$(LAYER))" $(BUILD_ARGS)
+
+aws: env layer ## Deploy one stack, ask AWS what the docs ask, write docs/verified.md, delete it (REGION=eu-west-1)
+	$(BIN)/python -m tests.aws --layer $(LAYER) $(if $(REGION),--region "$(REGION)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(filter 1,$(YES)),--yes) $(AWS_ARGS)
 
 bench: env layer ## Measure beside Mangum and others, and write docs/benchmarks.md and docs/charts
 	$(BIN)/python -m benchmarks --json build/bench.json --markdown docs/benchmarks.md $(BENCH_ARGS)

@@ -12,6 +12,9 @@ import pytest
 
 from layer import archive, build, pythons
 
+# Its assertions say what they compared, also where another folder's tests import it first.
+pytest.register_assert_rewrite("tests.contract.checks")
+
 
 @pytest.fixture
 def anyio_backend() -> str:

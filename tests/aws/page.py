@@ -33,14 +33,28 @@ class Facts:
 HEAD = """# Verified on AWS
 
 Some sentences of these pages are marked UNVERIFIED: AWS's documentation leaves a question open.
-A command, `make aws`, is to ask AWS itself, and to write this page. {state}
+`make aws` asks AWS itself, and writes this page. {state}
 
 ## How to ask
 
-The command is not in this version yet. Its parts are in `tests/aws`: the stack with a function
-behind each front door, its deletion, what it costs, and a probe for each question below
-(`tests/aws/probes.py`). On the page that asks a question, the word UNVERIFIED becomes "seen on AWS"
-once AWS has answered, and the link stays.
+```sh
+make aws REGION=eu-west-1
+```
+
+You need an AWS account, and credentials that may make a CloudFormation stack with its roles,
+functions, APIs and network.
+
+1. The command says what the run costs, and asks whether to go on.
+2. It makes one stack: a function behind each front door, on each runtime and both processors,
+   buffered and streamed.
+3. It runs the contract of `tests/contract` through each of them: what an application must see, and
+   what a client must get.
+4. It asks the questions below. Each one has a probe in `tests/aws/probes.py`. A probe that fails
+   costs its own answer only.
+5. It writes this page, and deletes the stack: also after a failure, or after Ctrl-C.
+
+Then read the answers, do what the tables say, and commit the page with these changes. On the page
+that asks a question, the word UNVERIFIED becomes "seen on AWS", and the link stays.
 
 ## The contract
 
