@@ -159,21 +159,35 @@ async def test_a_request_s_span_is_below_the_function_s_in_x_ray(
     assert (span.trace_id, span.parent_id) == (f"{1:08x}{2:024x}", f"{3:016x}")
 
 
+def around_awslambdaric(
+    opt: Path, root: Path, daemon: Daemon, handler: str, **environ: str
+) -> LocalJudge:
+    """A function whose one wrapper script is AWS's, as on the handler way and on the one line."""
+    make_function(root, "fastapi", {"main.py": APPLICATION, "otel_wrapper.py": OTEL_WRAPPER})
+    ric = installed(USUAL, "awslambdaric", "awslambdaric==4.2.2")
+    environ = environ_of(opt, daemon, PYTHONPATH=f"{root}:{ric}", **ON, **environ)
+    start = "import os, awslambdaric.__main__ as ric; ric.main(['', os.environ['_HANDLER']])"
+    return LocalJudge(
+        opt, USUAL.path, root, environ, wrapper=None, timeout=30.0, init_timeout=60.0,
+        handler=handler, command=(environ.pop("ASGI_EXEC_WRAPPER"), USUAL.path, "-c", start),
+    )  # fmt: skip
+
+
 async def test_on_the_handler_way_an_invocation_is_a_span(
     opt: Path, tmp_path: Path, daemon: Daemon
 ) -> None:
     """There its instrumentation of handlers flushes."""
-    make_function(tmp_path, "fastapi", {"main.py": APPLICATION, "otel_wrapper.py": OTEL_WRAPPER})
-    ric = installed(USUAL, "awslambdaric", "awslambdaric==4.2.2")
-    environ = environ_of(opt, daemon, PYTHONPATH=f"{tmp_path}:{ric}", **ON)
-    start = "import os, awslambdaric.__main__ as ric; ric.main(['', os.environ['_HANDLER']])"
-    command = (environ.pop("ASGI_EXEC_WRAPPER"), USUAL.path, "-c", start)
-    judge = LocalJudge(
-        opt, USUAL.path, tmp_path, environ, wrapper=None, command=command, timeout=30.0,
-        init_timeout=60.0,
-    )  # fmt: skip
-    async with judge:
+    async with around_awslambdaric(opt, tmp_path, daemon, "lamella.handler") as judge:
         assert (await judge.invoke(url_event("/items/5"))).content == {"item": "5"}
         await frozen(judge, 1)
         invocation, request = daemon.spans["local"], daemon.spans["GET /items/{item}"]
     assert request.parent_id == invocation.span_id
+
+
+async def test_around_the_one_line(opt: Path, tmp_path: Path, daemon: Daemon) -> None:
+    handler, streamed = "lamella.serve.main:app", {"ASGI_INVOKE_MODE": "response_stream"}
+    async with around_awslambdaric(opt, tmp_path, daemon, handler, **streamed) as judge:
+        payload = (await judge.invoke(url_event("/stream"))).payload
+        assert payload.endswith(b"part 0 part 1 part 2 "), judge.log
+        await frozen(judge, 1)
+        assert "GET /stream" in daemon.spans, judge.log

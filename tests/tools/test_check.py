@@ -203,6 +203,37 @@ def test_a_module_that_a_layer_has_too(tmp_path: Path) -> None:
     assert found["size"]["details"]["layers_bytes"] > 0
 
 
+def opentelemetry(version: str) -> dict[str, str]:
+    """What pip leaves of opentelemetry-api."""
+    metadata = f"Metadata-Version: 2.1\nName: opentelemetry-api\nVersion: {version}\n"
+    return {f"opentelemetry_api-{version}.dist-info/METADATA": metadata}
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ({}, ": --layer FILE compares them."),
+        (opentelemetry("1.44.0"), ": pin opentelemetry-api==1.44.0."),
+        (opentelemetry("1.45.2"), ""),
+    ],
+)
+def test_opentelemetry_in_a_function_is_the_one_of_the_layer(
+    tmp_path: Path, layer: dict[str, str], message: str
+) -> None:
+    """The wrapper script puts the function's folder before the layer's."""
+    write(tmp_path / "task", opentelemetry("1.45.2"))
+    write(tmp_path / "layer" / "python", layer)
+    options: tuple[object, ...] = ("--layer", tmp_path / "layer") if layer else ()
+    assert "opentelemetry" not in findings(tmp_path / "task", *options), "no wrapper script"
+    options += ("--env", "ASGI_EXEC_WRAPPER=/opt/otel-instrument")
+    found = findings(tmp_path / "task", *options)
+    assert bool(message) == ("opentelemetry" in found)
+    if message:
+        assert found["opentelemetry"]["level"] == "warning"
+        assert "opentelemetry-api 1.45.2" in found["opentelemetry"]["message"]
+        assert found["opentelemetry"]["message"].endswith(message)
+
+
 def test_a_layer_of_packages_is_importable(tmp_path: Path) -> None:
     write(tmp_path / "layer" / "python", {"helper.py": ""})
     write(tmp_path / "task", {"main.py": f"import helper\n{APP}"})

@@ -146,6 +146,7 @@ def run_checks(
             *websockets.store(probe),
             *websockets.routes(target),
             *folder.shadows(target, opt),
+            *folder.opentelemetry(target, opt),
             *folder.needless(target),
             folder.size(target, opt),
             folder.compiled(target),

@@ -69,6 +69,38 @@ def shadows(target: Target, opt: Path) -> Iterator[Finding]:
         yield ok("shadows", f"{name} is used in place of the one in Lambda's runtime.", name=name)
 
 
+def opentelemetry(target: Target, opt: Path) -> Iterator[Finding]:
+    """Whether the function's API of OpenTelemetry fits the SDK of a layer with a wrapper script.
+
+    The script puts the function's folder before the layer's (opentelemetry-instrumentation,
+    auto_instrumentation/__init__.py). Of two versions, the SDK may not import, which is one
+    record in the log, and no spans.
+    """
+    names = ("ASGI_EXEC_WRAPPER", "AWS_LAMBDA_EXEC_WRAPPER")
+    scripts = [target.variables[name] for name in names if "otel" in target.variables.get(name, "")]
+    own = _version(target.folder, OTEL_API)
+    in_layer = _version(opt / "python", OTEL_API)
+    if not scripts or own is None or own == in_layer:
+        return
+    message = f"The function has {OTEL_API} {own}, and {scripts[0]} prefers it to the layer's"
+    if in_layer is None:
+        message += (
+            ". Of another version, the layer's SDK may not start: --layer FILE compares them."
+        )
+    else:
+        message += f" {in_layer}, whose SDK may not start then: pin {OTEL_API}=={in_layer}."
+    yield warning("opentelemetry", message, function=own, layer=in_layer)
+
+
+OTEL_API = "opentelemetry-api"
+
+
+def _version(folder: Path, name: str) -> str | None:
+    """The version of an installed package, None where it is not there."""
+    found = metadata.distributions(name=name, path=[str(folder)])
+    return next((each.version for each in found), None)
+
+
 def needless(target: Target) -> Iterator[Finding]:
     """Packages that a function on this layer has no use for."""
     attached = target.layers or target.variables.get("AWS_LAMBDA_EXEC_WRAPPER") == "/opt/bootstrap"
