@@ -155,7 +155,8 @@ def write(request_id: str, event: Event, _headers: dict[str, str]) -> None:
         except OSError as error:
             said[path] = str(error.strerror)
     opened = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    respond(request_id, {"said": said, "descriptors": opened, "tmp": os.listdir("/tmp")})
+    seen = {name: os.listdir(f"/{name}") for name in ("tmp", "opt")}
+    respond(request_id, {"said": said, "descriptors": opened, **seen})
 
 
 def hoard(request_id: str, event: Event, _headers: dict[str, str]) -> None:

@@ -89,9 +89,10 @@ class FunctionConfig:
     @property
     def argv(self) -> list[str]:
         """The command line of the runtime process."""
-        argv, python = list(self.command), Path(self.python)
+        argv, python, opt = list(self.command), Path(self.python), None
         kept = [self.task_root, python.parents[1], python.resolve().parents[1]]
         if self.wrapper is not None:
             argv = [str(self.wrapper), self.python, "/var/runtime/bootstrap.py"]
-            kept.append(self.wrapper.parent)
-        return argv if self.limits is None else self.limits.command(kept, argv)
+            opt = self.wrapper.parent
+            kept.append(opt)
+        return argv if self.limits is None else self.limits.command(kept, argv, opt)

@@ -57,6 +57,22 @@ async def test_only_tmp_can_be_written_and_it_is_a_new_one(
     assert full["said"] == {f"/tmp/{NAME}": "No space left on device"}
 
 
+@namespaces
+async def test_the_layers_lie_in_opt_where_their_scripts_look(
+    configure: Configure, tmp_path: Path
+) -> None:
+    config = configure(limits=Limits())
+    got = await told(config, do="write", paths=["/opt/x"])
+    assert got["opt"] == ["bootstrap"]
+    assert got["said"] == {"/opt/x": "Read-only file system"}
+
+
+@namespaces
+async def test_opt_stays_where_something_in_it_is_needed(configure: Configure) -> None:
+    config = configure(limits=Limits(writable=(Path("/opt"),)))
+    assert (await told(config, do="write", paths=[]))["opt"] == os.listdir("/opt")
+
+
 @pytest.mark.parametrize("children", [0, 2])
 async def test_what_uses_too_much_memory_is_killed(configure: Configure, children: int) -> None:
     config = configure(memory=128, timeout=30.0, limits=Limits(mounts=False))

@@ -1,12 +1,14 @@
 """What a function may do on Lambda and here: run as a program, before the function's own.
 
-    python -I -S isolation.py TMP_MB KEPT WRITABLE COMMAND ...
+    python -I -S isolation.py TMP_MB KEPT WRITABLE OPT COMMAND ...
 
 KEPT and WRITABLE are folders, one a line. With a TMP_MB of 0 nothing is mounted.
 
 In a mount namespace of its own, every file system is read-only. /tmp is a new one of a limited
-size. What lies in the old /tmp and is needed (the code, the layer) is there, read-only. Then
-COMMAND takes this process's place. The limit of open files holds on every system.
+size. What lies in the old /tmp and is needed (the code, the layer) is there, read-only. /opt is the
+folder OPT, because scripts of layers name it; where this machine has no /opt, or one that is needed
+itself, OPT is in its own place only. Then COMMAND takes this process's place. The limit of open
+files holds on every system.
 
 It imports nothing of Lamella, since it starts without any site-packages, and little else, since
 it is part of every cold start. Its exit status is 125 where it fails, with the reason as the last
@@ -38,12 +40,12 @@ DESCRIPTORS = 1024
 FAILED = 125
 
 
-def main(tmp_mb: str, kept: str, writable: str, *command: str) -> None:
+def main(tmp_mb: str, kept: str, writable: str, opt: str, *command: str) -> None:
     """Isolate this process, and become `command`."""
     try:
         descriptors = min(DESCRIPTORS, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
         if tmp_mb != "0":
-            isolate(tmp_mb, kept.splitlines(), writable.splitlines())
+            isolate(tmp_mb, kept.splitlines(), writable.splitlines(), opt)
         resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
         if not command:
             return
@@ -54,9 +56,9 @@ def main(tmp_mb: str, kept: str, writable: str, *command: str) -> None:
     os.execv(command[0], command)
 
 
-def isolate(tmp_mb: str, kept: list[str], writable: list[str]) -> None:
+def isolate(tmp_mb: str, kept: list[str], writable: list[str], opt: str) -> None:
     """Make what can be seen read-only, but for `writable` folders and a new /tmp of `tmp_mb` MB,
-    in which the folders `kept` and `writable` are found again. Raises OSError."""
+    in which the folders `kept` and `writable` are found again; `opt` is /opt. Raises OSError."""
     uid, gid = os.geteuid(), os.getegid()
     try:
         unshare(CLONE_NEWNS)
@@ -72,6 +74,9 @@ def isolate(tmp_mb: str, kept: list[str], writable: list[str]) -> None:
     mount("", "/", "", MS_REC | MS_PRIVATE)
     for folder in writable:
         mount(folder, folder, "", MS_BIND | MS_REC)
+    needed = any(f"{folder}/".startswith("/opt/") for folder in [*kept, *writable])
+    if opt and os.path.isdir("/opt") and not needed:
+        mount(opt, "/opt", "", MS_BIND | MS_REC)
     mount("tmpfs", "/mnt", "tmpfs", MS_NOSUID | MS_NODEV, f"size={tmp_mb}m,mode=1777")
     for folder in (each for each in [*kept, *writable] if each.startswith("/tmp/")):
         place = f"/mnt/{folder[5:]}"

@@ -30,10 +30,11 @@ class Limits:
     tmp_mb: int = TMP_MB
     writable: tuple[Path, ...] = ()
 
-    def command(self, kept: list[Path], argv: list[str]) -> list[str]:
-        """`argv` under these limits; it finds the folders `kept` where they are."""
+    def command(self, kept: list[Path], argv: list[str], opt: Path | None = None) -> list[str]:
+        """`argv` under these limits; it finds the folders `kept` where they are, and `opt` at
+        /opt, too."""
         folders = ("\n".join(map(str, each)) for each in (kept, self.writable))
-        asked = [str(self.tmp_mb if self.mounts else 0), *folders]
+        asked = [str(self.tmp_mb if self.mounts else 0), *folders, str(opt or "")]
         return [sys.executable, "-I", "-S", isolation.__file__, *asked, *argv]
 
 
