@@ -206,16 +206,7 @@ async def _received(
         if answer.error is not None:
             raise Refused(Trouble.FUNCTION_ERROR, answer.failure)
         return Delivered(whole(door.response(payload, request), request, added), None, answer)
-    try:
-        if head.content_type.partition(";")[0].strip() == CONTENT_TYPE:
-            prelude, first = await read_prelude(pieces)
-        elif door.needs_prelude:
-            raise Malformed(f"the content type is {head.content_type!r}, not {CONTENT_TYPE!r}")
-        else:
-            prelude, first = {"headers": {"content-type": head.content_type}}, b""
-        start = door.stream_head(prelude)
-    except Malformed as malformed:
-        raise Refused(Trouble.BAD_PRELUDE, str(malformed)) from malformed
+    start, first = await _begun(door, head.content_type, pieces)
     silent = _bodiless(start) or request.method == "HEAD"
     first = b"" if silent else first
     held = door.hold_chunks and len(first) < SMALL_CHUNK
@@ -223,3 +214,18 @@ async def _received(
     rest = Held(first, *parts) if held else Rest(*parts)
     response = HttpResponse(start.status, start.headers + added, b"" if held else first)
     return Delivered(_dated(response), rest, answer)
+
+
+async def _begun(
+    door: FrontDoor, content_type: str, pieces: AsyncIterator[bytes]
+) -> tuple[HttpResponse, bytes]:
+    """The head of a streamed response, and the first bytes of its body. Raises Refused."""
+    try:
+        if content_type.partition(";")[0].strip() == CONTENT_TYPE:
+            prelude, first = await read_prelude(pieces)
+            return door.stream_head(prelude), first
+        if door.needs_prelude:
+            raise Malformed(f"the content type is {content_type!r}, not {CONTENT_TYPE!r}")
+        return door.stream_head({"headers": {"content-type": content_type}}), b""
+    except Malformed as malformed:
+        raise Refused(Trouble.BAD_PRELUDE, str(malformed)) from malformed
