@@ -15,10 +15,9 @@ from pathlib import Path
 from layer.pythons import Python
 from tests.docker.context import Entry, data, folder, link, tree
 from tests.e2e.judges import find_rie
-from tests.e2e.packages import installed
+from tests.e2e.packages import awslambdaric
 
 IMAGE = Path(__file__).parent / "image"
-RIC = "awslambdaric==4.2.2"
 
 # Big, and of no use to a function.
 LEFT_OUT = re.compile(
@@ -81,7 +80,7 @@ def _interpreter(python: Python, executable: Path, library: Path) -> Iterator[En
 
 
 def _runtime(python: Python) -> Iterator[Entry]:
-    packages = tree(installed(python, "awslambdaric", RIC), "var/runtime")
+    packages = tree(awslambdaric(python), "var/runtime")
     yield from (entry for entry in packages if "/__pycache__/" not in entry.name)
     for name in ("var/runtime/bootstrap", "var/runtime/bootstrap.py", "lambda-entrypoint.sh"):
         text = (IMAGE / Path(name).name).read_text().replace("@VERSION@", python.minor)

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from layer.pythons import Python
-from tests.docker import standin
 from tests.docker.conftest import FUNCTIONS, StartFunction
 from tests.docker.function import Function
-from tests.e2e.packages import installed
+from tests.e2e.packages import awslambdaric
 from tests.events import url_event
 
 
@@ -64,7 +63,7 @@ def test_another_layer(
 def test_a_function_gets_its_own_awslambdaric_and_simplejson(
     start: StartFunction, task: Path, python: Python
 ) -> None:
-    packages = installed(python, "awslambdaric", standin.RIC)
+    packages = awslambdaric(python)
     shutil.copytree(packages, task, dirs_exist_ok=True)
     names = ["awslambdaric", "awslambdaric.bootstrap", "simplejson", "snapshot_restore_py"]
     files = ask(start(task=task, ASGI_APP="main:app"), *names)["modules"]

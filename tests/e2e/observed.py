@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.e2e.judges import LocalJudge
-from tests.e2e.packages import USUAL, installed
+from tests.e2e.packages import USUAL, awslambdaric
 from tests.events import url_event
 from tests.waiting import until
 
@@ -185,7 +185,7 @@ async def under_awslambdaric(
     opt: Path, root: Path, packages: Path, handler: str, **environ: str
 ) -> str:
     """The log after one request on the handler way."""
-    ric = installed(USUAL, "awslambdaric", "awslambdaric==4.2.2")
+    ric = awslambdaric(USUAL)
     variables = {
         "ASGI_APP": "main:app",
         "PYTHONPATH": f"{root}:{packages}:{opt}/python:{ric}",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from layer import pythons
+from layer import pythons, vendor
 from layer.pythons import Python
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +36,12 @@ def installed(python: Python, name: str, *requirements: str) -> Path:
         if not folder.exists():
             _install(python, folder, requirements)
     return folder
+
+
+def awslambdaric(python: Python) -> Path:
+    """The folder that holds AWS's runtime, in the version of which the layer has parts."""
+    version, _ = vendor.pin(ROOT / "layer" / "requirements.txt")
+    return installed(python, "awslambdaric", f"awslambdaric=={version}")
 
 
 def uvloop(python: Python) -> Path:

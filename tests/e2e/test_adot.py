@@ -24,7 +24,7 @@ from tests.e2e.observed import (
     spans_in,
     write,
 )
-from tests.e2e.packages import USUAL, installed
+from tests.e2e.packages import USUAL, awslambdaric, installed
 from tests.events import url_event
 
 pytestmark = pytest.mark.anyio
@@ -164,7 +164,7 @@ def around_awslambdaric(
 ) -> LocalJudge:
     """A function whose one wrapper script is AWS's, as on the handler way and on the one line."""
     make_function(root, "fastapi", {"main.py": APPLICATION, "otel_wrapper.py": OTEL_WRAPPER})
-    ric = installed(USUAL, "awslambdaric", "awslambdaric==4.2.2")
+    ric = awslambdaric(USUAL)
     environ = environ_of(opt, daemon, PYTHONPATH=f"{root}:{ric}", **ON, **environ)
     start = "import os, awslambdaric.__main__ as ric; ric.main(['', os.environ['_HANDLER']])"
     return LocalJudge(

@@ -12,7 +12,7 @@ import pytest
 from layer.pythons import Python
 from tests.e2e.conftest import FUNCTION
 from tests.e2e.judges import LocalJudge
-from tests.e2e.packages import installed
+from tests.e2e.packages import awslambdaric
 from tests.events import SQS_EVENT, http_event, rest_event, url_event
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +26,7 @@ class Start(Protocol):
 
 @pytest.fixture
 def start(opt: Path, python: Python) -> Start:
-    ric = installed(python, "awslambdaric", "awslambdaric==4.2.2")
+    ric = awslambdaric(python)
 
     @asynccontextmanager
     async def start(handler: str = "lamella.handler", **environ: str) -> AsyncIterator[LocalJudge]:

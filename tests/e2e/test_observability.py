@@ -21,7 +21,7 @@ from tests.e2e.observed import (
     under_awslambdaric,
     write,
 )
-from tests.e2e.packages import USUAL, installed
+from tests.e2e.packages import USUAL, awslambdaric, installed
 from tests.events import url_event
 
 pytestmark = pytest.mark.anyio
@@ -122,7 +122,7 @@ async def test_opentelemetry_around_the_one_line(
     """Its automatic instrumentation of handlers cannot resolve the name: what to switch off."""
     (tmp_path / "main.py").write_text(APPLICATION)
     (tmp_path / "otel_wrapper.py").write_text(OTEL_WRAPPER)
-    ric = installed(USUAL, "awslambdaric", "awslambdaric==4.2.2")
+    ric = awslambdaric(USUAL)
     environ = _otel(opt, collector)
     environ |= {
         "ASGI_INVOKE_MODE": "response_stream",

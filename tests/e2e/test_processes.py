@@ -19,7 +19,7 @@ import pytest
 from layer.pythons import Python
 from tests.e2e.conftest import FUNCTION, StartLocal
 from tests.e2e.judges import LocalJudge
-from tests.e2e.packages import installed, uvloop
+from tests.e2e.packages import awslambdaric, uvloop
 from tests.events import url_event
 from tests.waiting import until
 
@@ -43,7 +43,7 @@ def start(request: pytest.FixtureRequest, opt: Path, python: Python) -> Start:
             variables["ASGI_INVOKE_MODE"] = "response_stream"
         else:
             handler = "lamella.handler" if way == "awslambdaric" else "lamella.serve.processes:app"
-            ric = installed(python, "awslambdaric", "awslambdaric==4.2.2")
+            ric = awslambdaric(python)
             variables["PYTHONPATH"] = f"{FUNCTION}:{opt}/python:{ric}"
             command = (python.path, "-m", "awslambdaric", handler)
             options |= {"wrapper": None, "command": command, "handler": handler}

@@ -17,7 +17,7 @@ import pytest
 from layer.pythons import Python
 from tests.e2e.conftest import FUNCTION
 from tests.e2e.judges import LocalJudge
-from tests.e2e.packages import installed
+from tests.e2e.packages import awslambdaric
 from tests.events import SQS_EVENT, http_event, rest_event, url_event
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +32,7 @@ class Start(Protocol):
 @pytest.fixture
 def start(opt: Path, python: Python) -> Start:
     """Start the function as the managed runtime does: `python -m awslambdaric HANDLER`."""
-    ric = installed(python, "awslambdaric", "awslambdaric==4.2.2")
+    ric = awslambdaric(python)
 
     @asynccontextmanager
     async def start(

@@ -16,7 +16,7 @@ from lamella.local.config import FunctionConfig
 from layer.pythons import Python
 from tests.e2e.conftest import FUNCTION
 from tests.e2e.environments import served
-from tests.e2e.packages import installed
+from tests.e2e.packages import awslambdaric
 from tests.local.websocket_client import serving
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +39,7 @@ def config(way: str, opt: Path, python: Python) -> FunctionConfig:
         return FunctionConfig(
             FUNCTION, opt / "bootstrap", python=python.path, environment=VARIABLES
         )
-    ric = installed(python, "awslambdaric", "awslambdaric==4.2.2")
+    ric = awslambdaric(python)
     variables = {
         **VARIABLES,
         "PYTHONPATH": f"{FUNCTION}:{opt}/python:{ric}",

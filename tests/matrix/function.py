@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 
 from lamella.local.config import FunctionConfig
 from layer.pythons import Python
-from tests.e2e.packages import installed
+from tests.e2e.packages import awslambdaric, installed
 from tests.matrix.frameworks import Framework
 
 BASE_PATH = "/api"
-RIC = "awslambdaric==4.2.2"
 
 LIBRARY = """\
 import lamella
@@ -98,7 +97,7 @@ class Function:
         if not way.handler:
             return self._config(settings, wrapper=self.opt / "bootstrap")
         # The managed runtime puts the function, the layer and its own packages on the path.
-        ric = installed(self.python, "awslambdaric", RIC)
+        ric = awslambdaric(self.python)
         settings["PYTHONPATH"] = f"{self.root}:{self.opt}/python:{ric}"
         return self._config(settings, command=(self.python.path, "-m", "awslambdaric", way.handler))
 

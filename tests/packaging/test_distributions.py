@@ -20,7 +20,7 @@ from moto.server import ThreadedMotoServer
 import lamella
 from layer import build, pythons
 from tests.e2e.judges import LocalJudge
-from tests.e2e.packages import installed
+from tests.e2e.packages import awslambdaric
 from tests.events import url_event
 from tests.ports import free_port
 
@@ -228,7 +228,7 @@ async def test_a_function_with_the_wheel_serves_by_one_line(
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
     (tmp_path / "main.py").write_text(APP)
-    ric = installed(python, "awslambdaric", "awslambdaric==4.2.2")
+    ric = awslambdaric(python)
     handler = "lamella.serve.main:app"
     options: Any = {"wrapper": None, "command": (python.path, "-m", "awslambdaric", handler)}
     variables = {"PYTHONPATH": f"{tmp_path}:{ric}"}
