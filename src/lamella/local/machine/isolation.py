@@ -59,19 +59,7 @@ def main(tmp_mb: str, kept: str, writable: str, opt: str, *command: str) -> None
 def isolate(tmp_mb: str, kept: list[str], writable: list[str], opt: str) -> None:
     """Make what can be seen read-only, but for `writable` folders and a new /tmp of `tmp_mb` MB,
     in which the folders `kept` and `writable` are found again; `opt` is /opt. Raises OSError."""
-    uid, gid = os.geteuid(), os.getegid()
-    try:
-        unshare(CLONE_NEWNS)
-    except OSError:  # no administrator; but who makes a user namespace may mount in it, until exec
-        unshare(CLONE_NEWUSER | CLONE_NEWNS)
-        for name, text in (
-            ("setgroups", "deny"),
-            ("uid_map", f"{uid} {uid} 1"),
-            ("gid_map", f"{gid} {gid} 1"),
-        ):
-            with open(f"/proc/self/{name}", "w") as file:
-                file.write(text)
-    mount("", "/", "", MS_REC | MS_PRIVATE)
+    enter_namespace()
     for folder in writable:
         mount(folder, folder, "", MS_BIND | MS_REC)
     needed = any(f"{folder}/".startswith("/opt/") for folder in [*kept, *writable])
@@ -82,8 +70,26 @@ def isolate(tmp_mb: str, kept: list[str], writable: list[str], opt: str) -> None
         place = f"/mnt/{folder[5:]}"
         os.makedirs(place, exist_ok=True)
         mount(folder, place, "", MS_BIND | MS_REC)
-    spared = {"/tmp", *writable}
     mount("/mnt", "/tmp", "", MS_MOVE)
+    make_read_only({"/tmp", *writable})
+
+
+def enter_namespace() -> None:
+    """From now on this process's mounts are its own. Raises OSError."""
+    uid, gid = os.geteuid(), os.getegid()
+    try:
+        unshare(CLONE_NEWNS)
+    except OSError:  # no administrator; but who makes a user namespace may mount in it, until exec
+        unshare(CLONE_NEWUSER | CLONE_NEWNS)
+        maps = {"setgroups": "deny", "uid_map": f"{uid} {uid} 1", "gid_map": f"{gid} {gid} 1"}
+        for name, text in maps.items():
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+    mount("", "/", "", MS_REC | MS_PRIVATE)
+
+
+def make_read_only(spared: set[str]) -> None:
+    """Make every mount read-only that holds files, but for those at `spared`. Raises OSError."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         mounts = [line.split()[4:6] for line in file]
     for written, options in mounts:
