@@ -1,14 +1,19 @@
 """`python -m tests.contract URL`: the contract against the application of `function/` anywhere.
 
-Prints a line for each check, and ends with status 1 if one failed.
+With `--framework NAME` the example of that framework is there, and its row of the matrix is asked
+for (`frameworks.py`). Prints a line for each check, and ends with status 1 if one failed.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
+from typing import NoReturn
 
+from tests.contract import frameworks
 from tests.contract.checks import Target, contract_of
+from tests.matrix.frameworks import FRAMEWORKS
 
 
 def main() -> None:
@@ -18,7 +23,12 @@ def main() -> None:
     parser.add_argument("--buffered", action="store_true", help="nothing is streamed there")
     parser.add_argument("--max-answer", type=int, default=20_000_000, help="bytes of a body")
     parser.add_argument("--websocket", default="", help="the address of a WebSocket API")
+    rows = {each.name: each for each in FRAMEWORKS}
+    parser.add_argument("--framework", choices=rows, help="whose example is there")
     options = parser.parse_args()
+    if options.framework is not None:
+        row, streamed = rows[options.framework], not options.buffered
+        report(asyncio.run(frameworks.run(options.url, row, streamed=streamed)))
     target = Target(
         options.url.rstrip("/"),
         streams=not options.buffered,
@@ -27,11 +37,14 @@ def main() -> None:
         challenge="",
         websocket=options.websocket,
     )
-    failed = False
-    for name, why in run(target).items():
+    report(run(target))
+
+
+def report(results: dict[str, str]) -> NoReturn:
+    """Print each check's name with why it failed, and end."""
+    for name, why in results.items():
         print(f"{'failed' if why else 'passed'}  {name}{f': {why}' if why else ''}")
-        failed = failed or bool(why)
-    sys.exit(failed)
+    sys.exit(any(results.values()))
 
 
 def run(target: Target) -> dict[str, str]:

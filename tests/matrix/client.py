@@ -1,7 +1,8 @@
-"""An HTTP client whose requests reach a function as one event source would send them."""
+"""What a check talks to: an HTTP client, and one whose requests reach a function as events."""
 
 from __future__ import annotations
 
+import abc
 import json
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from lamella.front_doors import (
 from lamella.front_doors.answer import InvokeResult
 from lamella.front_doors.prelude import read_prelude
 from lamella.local.execution.environment import Environment
+from tests.waiting import until
 
 DOMAIN = "app.example.com"
 """What clients type: an alias of a load balancer, a custom domain elsewhere."""
@@ -45,12 +47,17 @@ NAMED_STAGE = Source("http", HttpApi(stage="dev"), HttpApi(stage="dev"), stage="
 
 
 class Reply(NamedTuple):
-    """A response as the client got it, and the invocation behind it."""
+    """A response as the client got it.
+
+    `spread` is seconds from the first part of the body to the last. `after` is seconds that the
+    function worked on after its answer, 0 where nobody sees that.
+    """
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
-    result: InvokeResult
+    spread: float
+    after: float = 0.0
 
     def header(self, name: str) -> str:
         """The last value of a header, "" where there is none."""
@@ -60,18 +67,42 @@ class Reply(NamedTuple):
         """The body, parsed."""
         return json.loads(self.body)
 
-    @property
-    def spread(self) -> float:
-        """Seconds from the first part of the body to the last, as they left the function."""
-        return self.result.chunks[-1].at - self.result.chunks[0].at
 
+class Client(abc.ABC):
+    """A client of an application. `base` is its root: every path is below it.
 
-class Client:
-    """A client of one source. `base` is its root: every path is below it.
-
-    `streamed` says whether answers leave part by part, `early` whether they leave before the
-    application's background tasks end.
+    `streamed` says whether answers arrive part by part, `early` whether they are known to leave
+    before the application's background tasks end, and `serial` whether these have ended when the
+    next request is taken. Over plain HTTP nobody sees the process and its log.
     """
+
+    base: str
+    streamed: bool
+    early = False
+    serial = False
+
+    async def get(self, path: str, **headers: str) -> Reply:
+        """GET `path`, which may carry a query; both go out as they are."""
+        return await self.request("GET", path, headers=headers)
+
+    @abc.abstractmethod
+    async def request(self, method: str, path: str, **content: Any) -> Reply:
+        """Any request; `content` is httpx's: headers, json, data, files, content."""
+
+    @property
+    @abc.abstractmethod
+    def pid(self) -> int | None:
+        """The application's process; None where nobody sees it."""
+
+    @abc.abstractmethod
+    async def logged(self, text: str) -> None:
+        """Wait for `text` in the log, where somebody sees it. Raises AssertionError."""
+
+
+class FunctionClient(Client):
+    """A client of a function behind one event source."""
+
+    serial = True
 
     def __init__(
         self,
@@ -88,12 +119,15 @@ class Client:
         self.streamed = streaming and self.door.streaming
         self.early = early
 
-    async def get(self, path: str, **headers: str) -> Reply:
-        """GET `path`, which may carry a query; both go out as they are."""
-        return await self.request("GET", path, headers=headers)
+    @property
+    def pid(self) -> int | None:
+        return self.environment.pid
+
+    async def logged(self, text: str) -> None:
+        # On the handler way a thread that writes the log may have to wait for the next event.
+        await until(lambda: any(text in line for line in self.environment.logs))
 
     async def request(self, method: str, path: str, **content: Any) -> Reply:
-        """Any request; `content` is httpx's: headers, json, data, files, content."""
         request = httpx.Request(method, self.base + path, **content)
         raw_path, _, query = request.url.raw_path.decode().partition("?")
         pairs = [(name.lower(), value) for name, value in request.headers.multi_items()]
@@ -113,13 +147,15 @@ class Client:
         result = await self.environment.invoke(self.door.event(sent))
         assert result.error is None, result.error
         assert result.streamed == self.streamed
-        if not self.streamed:
-            response = self.door.response(result.payload, sent)
-            return Reply(*response, result)
-        parts = _parts(result)
-        prelude, body = await read_prelude(parts)
-        status, headers, _ = self.door.stream_head(prelude)
-        return Reply(status, headers, body + b"".join([part async for part in parts]), result)
+        if self.streamed:
+            parts = _parts(result)
+            prelude, body = await read_prelude(parts)
+            status, headers, _ = self.door.stream_head(prelude)
+            body += b"".join([part async for part in parts])
+        else:
+            status, headers, body = self.door.response(result.payload, sent)
+        spread = result.chunks[-1].at - result.chunks[0].at
+        return Reply(status, headers, body, spread, result.finished_at - result.response_at)
 
 
 async def _parts(result: InvokeResult) -> AsyncIterator[bytes]:

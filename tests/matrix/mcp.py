@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from tests.matrix.client import Client, Reply
-from tests.matrix.contract import PAUSE, Contract, check_not_found
+from tests.matrix.contract import PAUSE, Contract, check_not_found, check_work
 
 HEADERS = {
     "accept": "application/json, text/event-stream",
@@ -69,10 +69,10 @@ async def check_validation(client: Client) -> None:
 
 async def check_error(client: Client) -> None:
     """A tool's exception is the tool's result; the environment lives on."""
-    pid = client.environment.pid
+    pid = client.pid
     assert (await call(client, "error"))["isError"] is True
     await check_parameters(client)
-    assert client.environment.pid == pid
+    assert client.pid == pid
 
 
 async def check_sse(client: Client) -> None:
@@ -87,12 +87,17 @@ async def check_sse(client: Client) -> None:
 
 async def check_background(client: Client) -> None:
     """A task that a tool starts."""
-    before = (await call(client, "jobs"))["structuredContent"]["done"]
-    reply = await post(client, "tools/call", name="start_job", arguments={})
-    assert messages(reply)
-    assert (await call(client, "jobs"))["structuredContent"]["done"] == before + 1
-    if client.early:
-        assert reply.result.finished_at - reply.result.response_at > PAUSE / 2
+
+    async def done() -> int:
+        count: int = (await call(client, "jobs"))["structuredContent"]["done"]
+        return count
+
+    async def start() -> Reply:
+        reply = await post(client, "tools/call", name="start_job", arguments={})
+        assert messages(reply)
+        return reply
+
+    await check_work(client, done, start)
 
 
 async def check_lifespan(client: Client) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from lamella.local.execution.environment import Environment
-from tests.matrix.client import NAMED_STAGE, SOURCES, Client, Source
+from tests.matrix.client import NAMED_STAGE, SOURCES, FunctionClient, Source
 from tests.matrix.function import BASE_PATH, WAYS, Function, Way
 from tests.matrix.sockets import socket_client
 
@@ -105,7 +105,7 @@ async def _run_sockets(function: Function, way: Way, mode: str) -> Failures:
     for ability, check in function.framework.sockets.items():
         with tempfile.TemporaryDirectory(prefix="lamella-matrix-store-") as folder:
             async with socket_client(config, Path(folder), early=not way.handler) as client:
-                failures[ability] = {"websocket": await _attempt(check, client)}
+                failures[ability] = {"websocket": await attempt(check, client)}
                 if failures[ability]["websocket"]:
                     logger.info("its function's log:\n%s", "\n".join(client.log[-40:]))
     return failures
@@ -122,7 +122,7 @@ async def _run_requests(
         pid = environment.pid
         failures = {
             ability: {
-                source.name: await _attempt(contract[ability], client)
+                source.name: await attempt(contract[ability], client)
                 for source, client in _clients(environment, way, ability)
             }
             for ability in abilities
@@ -137,13 +137,15 @@ def _lost(environment: Environment, way: Way, what: str) -> str:
     return "\n".join([f"{way.name}: {what}", *list(environment.logs)[-40:]])
 
 
-def _clients(environment: Environment, way: Way, ability: str) -> Iterator[tuple[Source, Client]]:
+def _clients(
+    environment: Environment, way: Way, ability: str
+) -> Iterator[tuple[Source, FunctionClient]]:
     for source in _sources(ability):
         # A named stage and a base path at once are the REST API's, whose stage is always there.
         prefixed = ability in ("base path", "URLs") and source is not NAMED_STAGE
         yield (
             source,
-            Client(
+            FunctionClient(
                 environment,
                 source,
                 streaming=way.streaming,
@@ -160,7 +162,8 @@ def _sources(ability: str) -> list[Source]:
     return [source for source in staged if source.stage or ability == "URLs"]
 
 
-async def _attempt(check: Callable[[AnyClient], Awaitable[None]], client: AnyClient) -> str:
+async def attempt(check: Callable[[AnyClient], Awaitable[None]], client: AnyClient) -> str:
+    """Run one check: what went wrong, "" where nothing did."""
     try:
         await check(client)
     except Exception as error:  # whatever it is, it goes into the table

@@ -11,7 +11,7 @@ import pytest
 from lamella.local.execution.environment import Environment
 from tests.e2e.packages import USUAL
 from tests.matrix import table
-from tests.matrix.client import SOURCES, Client
+from tests.matrix.client import SOURCES, FunctionClient
 from tests.matrix.files import check_linked_file
 from tests.matrix.frameworks import FRAMEWORKS
 from tests.matrix.function import WAYS, Function, Way
@@ -46,7 +46,7 @@ async def test_django_s_static_files_behind_a_stage(opt: Path, tmp_path: Path) -
     rest = SOURCES[0]
     assert rest.stage == "/prod"
     async with Environment(config, log=lambda line: None) as environment:
-        await check_linked_file(Client(environment, rest, streaming=False, early=True))
+        await check_linked_file(FunctionClient(environment, rest, streaming=False, early=True))
 
 
 # Frameworks that read ahead wait in a task of their own for what a thread brings.
