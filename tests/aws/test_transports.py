@@ -43,10 +43,7 @@ def inside(opt: Path, server: Target) -> Iterator[Target]:
         yield replace(server, streams=False, transport=partial(InvokeTransport, client, "local"))
     finally:
         client.close()
-        cli.process.terminate()
-        cli.process.wait(20)
-        assert cli.process.stdout is not None
-        cli.process.stdout.close()
+        cli.close()
 
 
 CHECKS = list(contract_of(Target("http://any")))

@@ -14,6 +14,7 @@ from typing import NoReturn
 from tests.contract import frameworks
 from tests.contract.checks import Target, contract_of
 from tests.matrix.frameworks import FRAMEWORKS
+from tests.reasons import reason
 
 
 def main() -> None:
@@ -54,7 +55,7 @@ def run(target: Target) -> dict[str, str]:
         try:
             check(target)
         except Exception as error:  # whatever a network may do is the check's failure
-            results[name] = f"{type(error).__name__}: {error}".splitlines()[0]
+            results[name] = reason(error)
         else:
             results[name] = ""
     return results

@@ -23,6 +23,10 @@ PAUSE = 0.4
 """Seconds, as in function/main.py."""
 
 PATIENCE = 60.0
+"""Seconds for one answer, and for a server to start, on a machine that is busy."""
+
+TLS = httpx.create_ssl_context()
+"""Of all clients: to load the certificates for each takes longer than most checks."""
 
 CHALLENGE = "www-authenticate"
 REMAPPED = f"x-amzn-remapped-{CHALLENGE}"
@@ -60,7 +64,7 @@ class Target:
     def client(self) -> httpx.Client:
         """A client that keeps its connections, until it is closed."""
         transport = self.transport() if self.transport else None
-        return httpx.Client(base_url=self.url, transport=transport, timeout=PATIENCE)
+        return httpx.Client(base_url=self.url, transport=transport, timeout=PATIENCE, verify=TLS)
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         """One request on a connection of its own."""

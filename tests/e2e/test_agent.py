@@ -40,10 +40,7 @@ def test_an_agent_streams_its_words_and_its_tool(opt: Path) -> None:
         failed = [event for _, event in run(url, "")]
         again = run(url, "Oslo")
     finally:
-        cli.process.terminate()
-        cli.process.wait(20)
-        assert cli.process.stdout is not None
-        cli.process.stdout.close()
+        cli.close()
     kinds = [event["type"] for _, event in events if event["type"] != "TEXT_MESSAGE_CONTENT"]
     message = ["TEXT_MESSAGE_START", "TEXT_MESSAGE_END"]
     tool = [f"TOOL_CALL_{part}" for part in ("START", "ARGS", "END", "RESULT")]

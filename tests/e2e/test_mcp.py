@@ -35,10 +35,7 @@ def running(opt: Path, packages: Path, folder: Path, *arguments: str) -> Iterato
     try:
         yield cli
     finally:
-        cli.process.terminate()
-        cli.process.wait(20)
-        assert cli.process.stdout is not None
-        cli.process.stdout.close()
+        cli.close()
 
 
 def client(packages: Path, way: str, url: str) -> Any:

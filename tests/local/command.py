@@ -16,7 +16,8 @@ from queue import Empty, Queue
 import httpx
 import pytest
 
-LIMIT = 20.0
+LIMIT = 60.0
+"""Seconds for what takes one or two, on a machine that has other things to do as well."""
 
 
 class Cli:
@@ -34,7 +35,8 @@ class Cli:
         )
         self.seen: list[str] = []
         self._lines: Queue[str] = Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -65,6 +67,20 @@ class Cli:
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(LIMIT)
+
+    def close(self) -> None:
+        """End it; pytest shows what it said where the test fails."""
+        try:
+            self.end(signal.SIGTERM)
+        finally:
+            self.process.kill()  # where it did not end in time
+            self.process.wait()
+            self._reader.join(LIMIT)
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+            while not self._lines.empty():
+                self.seen.append(self._lines.get())
+            sys.stdout.write("\n".join([*self.seen, ""]))
 
 
 Start = Callable[..., Cli]

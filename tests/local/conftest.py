@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,6 +56,4 @@ def start(tmp_path: Path, wrapper: Path) -> Iterator[Start]:
 
     yield begin
     for cli in running:
-        cli.end(signal.SIGTERM)
-        assert cli.process.stdout is not None
-        cli.process.stdout.close()
+        cli.close()

@@ -6,7 +6,7 @@ import re
 from urllib.parse import urljoin
 
 from tests.matrix.client import Client
-from tests.matrix.contract import BLOB, HTTP, Contract, sse_data
+from tests.matrix.contract import BLOB, HTTP, Contract, in_parts, sse_data
 
 
 async def check_upload(client: Client) -> None:
@@ -31,8 +31,8 @@ async def check_validation(client: Client) -> None:
 
 async def check_sse(client: Client) -> None:
     """Three server-sent events."""
-    reply = await client.get("/events?count=3&interval=0.1")
-    assert sse_data(client, reply) == [b"0", b"1", b"2"]
+    reply = await in_parts(client, lambda: client.get("/events?count=3&interval=0.1"))
+    assert sse_data(reply) == [b"0", b"1", b"2"]
 
 
 async def check_urls(client: Client) -> None:

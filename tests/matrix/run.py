@@ -13,6 +13,7 @@ from lamella.local.execution.environment import Environment
 from tests.matrix.client import NAMED_STAGE, SOURCES, FunctionClient, Source
 from tests.matrix.function import BASE_PATH, WAYS, Function, Way
 from tests.matrix.sockets import socket_client
+from tests.reasons import reason
 
 logger = logging.getLogger("tests.matrix")
 
@@ -168,5 +169,5 @@ async def attempt(check: Callable[[AnyClient], Awaitable[None]], client: AnyClie
         await check(client)
     except Exception as error:  # whatever it is, it goes into the table
         logger.info("%s: what it was", check.__name__, exc_info=error)
-        return f"{type(error).__name__}: {error}"
+        return reason(error)
     return ""

@@ -242,9 +242,7 @@ def test_a_layer_can_be_a_zip(tmp_path: Path, wrapper: Path, start: Start) -> No
     try:
         assert httpx.post(cli.url(), json={"do": "echo"}, timeout=10).status_code == 200
     finally:
-        cli.end(signal.SIGTERM)
-        assert cli.process.stdout is not None
-        cli.process.stdout.close()
+        cli.close()
 
 
 def test_a_template_and_a_watched_folder_reload_and_a_log_does_not(
