@@ -8,20 +8,21 @@ from functools import partial
 from typing import Any
 
 from tests.aws.transports import HashingTransport, InvokeTransport
-from tests.contract.checks import REMAPPED, WHOLE, Target
+from tests.contract.checks import ENCODED, REMAPPED, WHOLE, Target
 from tests.contract.invoking import invoke
 
 BUFFERED: dict[str, Any] = {"streams": False, "max_answer": WHOLE}
 URL: dict[str, Any] = {"challenge": REMAPPED}
+REST: dict[str, Any] = URL | {"root_path": "/prod", "max_request": ENCODED}
 
 DOORS: dict[str, tuple[str, dict[str, Any]]] = {
     "Function URL": ("UrlBuffered", BUFFERED | URL),
     "Function URL, streamed": ("UrlStreamed", URL),
-    "REST API": ("RestBuffered", BUFFERED | URL | {"root_path": "/prod"}),
-    "REST API, streamed": ("RestStreamed", URL | {"root_path": "/prod"}),
+    "REST API": ("RestBuffered", BUFFERED | REST),
+    "REST API, streamed": ("RestStreamed", REST),
     "HTTP API": ("Http", BUFFERED | {"challenge": ""}),
-    "load balancer": ("Alb", BUFFERED | {"max_answer": 900_000}),
-    "VPC Lattice": ("Lattice", BUFFERED),
+    "load balancer": ("Alb", BUFFERED | {"max_request": 1_000_000, "max_answer": 1_000_000}),
+    "VPC Lattice": ("Lattice", BUFFERED | {"max_request": ENCODED}),
     "WebSocket API": ("WebSocket", {}),
     "CloudFront": ("CloudFront", {"transport": HashingTransport, "challenge": ""}),
     "SnapStart": ("SnapStart", URL),

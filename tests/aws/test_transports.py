@@ -14,7 +14,7 @@ import pytest
 
 from tests.aws import stack
 from tests.aws.transports import HashingTransport, InvokeTransport
-from tests.contract.checks import Target, contract_of
+from tests.contract.checks import ENCODED, Target, contract_of
 from tests.contract.judges import uvicorn
 from tests.local.command import Cli
 from tests.ports import free_port
@@ -40,7 +40,12 @@ def inside(opt: Path, server: Target) -> Iterator[Target]:
         aws_secret_access_key="any",
     )
     try:
-        yield replace(server, streams=False, transport=partial(InvokeTransport, client, "local"))
+        yield replace(
+            server,
+            streams=False,
+            max_request=ENCODED,
+            transport=partial(InvokeTransport, client, "local"),
+        )
     finally:
         client.close()
         cli.close()

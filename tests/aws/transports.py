@@ -8,6 +8,7 @@ import zlib
 from typing import Any
 
 import httpx
+from botocore.exceptions import ClientError
 
 from tests.contract.invoking import invoke
 
@@ -16,7 +17,8 @@ class InvokeTransport(httpx.BaseTransport):
     """Lets a Lambda function send each request: function/main.py, in a network that we are not in.
 
     `client` is boto3's for Lambda. What the function could not send or read whole is an
-    httpx.ReadError with the function's own message.
+    httpx.ReadError with the function's own message, and what Lambda does not take, because it is
+    too large for an event, an httpx.WriteError.
     """
 
     def __init__(self, client: Any, function: str) -> None:
@@ -24,15 +26,21 @@ class InvokeTransport(httpx.BaseTransport):
         self._function = function
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        body = request.read()
+        if request.headers.pop("transfer-encoding", None):  # it is sent whole
+            request.headers["content-length"] = str(len(body))
         event = {
             "method": request.method,
             "scheme": request.url.scheme,
             "host": request.url.netloc.decode("ascii"),
             "target": request.url.raw_path.decode("ascii"),
             "headers": [[n.decode("latin-1"), v.decode("latin-1")] for n, v in request.headers.raw],
-            "body": base64.b64encode(request.read()).decode(),
+            "body": base64.b64encode(body).decode(),
         }
-        result, failed = invoke(self._client, self._function, event)
+        try:
+            result, failed = invoke(self._client, self._function, event)
+        except ClientError as error:
+            raise httpx.WriteError(f"{self._function}: {error}", request=request) from error
         if failed:
             raise httpx.ReadError(f"{self._function}: {result['errorMessage']}", request=request)
         headers = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in result["headers"]]

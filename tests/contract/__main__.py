@@ -1,7 +1,12 @@
-"""`python -m tests.contract URL`: the contract against the application of `function/` anywhere.
+"""The contract, asked of what is at any address.
 
-With `--framework NAME` the example of that framework is there, and its row of the matrix is asked
-for (`frameworks.py`). Prints a line for each check, and ends with status 1 if one failed.
+python -m tests.contract URL: the application of `tests/contract/function` is there. --websocket
+and --function say how else it is reached; the other options say what a client cannot rely on there.
+
+python -m tests.contract URL --framework NAME: the example of that framework is there, and its row
+of the matrix is asked for (`frameworks.py`).
+
+Prints a line for each check, and ends with status 1 if one failed.
 """
 
 from __future__ import annotations
@@ -9,36 +14,56 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import NoReturn
 
 from tests.contract import frameworks
-from tests.contract.checks import Target, contract_of
+from tests.contract.checks import UNLIMITED, Target, contract_of
+from tests.contract.invoking import invoker
 from tests.matrix.frameworks import FRAMEWORKS
 from tests.reasons import reason
 
+ROWS = {each.name: each for each in FRAMEWORKS}
 
-def main() -> None:
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run every check."""
-    parser = argparse.ArgumentParser(prog="python -m tests.contract", description=__doc__)
-    parser.add_argument("url", help="where the application's root is")
-    parser.add_argument("--buffered", action="store_true", help="nothing is streamed there")
-    parser.add_argument("--max-answer", type=int, default=20_000_000, help="bytes of a body")
-    parser.add_argument("--websocket", default="", help="the address of a WebSocket API")
-    rows = {each.name: each for each in FRAMEWORKS}
-    parser.add_argument("--framework", choices=rows, help="whose example is there")
-    options = parser.parse_args()
-    if options.framework is not None:
-        row, streamed = rows[options.framework], not options.buffered
-        report(asyncio.run(frameworks.run(options.url, row, streamed=streamed)))
-    target = Target(
-        options.url.rstrip("/"),
-        streams=not options.buffered,
-        root_path=None,
-        max_answer=options.max_answer,
-        challenge="",
-        websocket=options.websocket,
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.contract",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    report(run(target))
+    parser.add_argument("url", help="where the application's root is; '' for a WebSocket API")
+    parser.add_argument("--websocket", default="", help="the address of a WebSocket API")
+    parser.add_argument("--function", help="the function's name, for events by Invoke")
+    parser.add_argument("--lambda-api", default="", help="of `lamella run`; else it is AWS's")
+    parser.add_argument("--framework", choices=ROWS, help="whose example is there")
+    parser.add_argument("--buffered", action="store_true", help="nothing is streamed there")
+    parser.add_argument("--waits", action="store_true", help="clients wait for background work")
+    parser.add_argument("--last-value", action="store_true", help="of headers of one name, too")
+    parser.add_argument("--max-request", type=int, default=UNLIMITED, help="bytes of a body")
+    parser.add_argument("--max-answer", type=int, default=UNLIMITED, help="bytes of a body")
+    options = parser.parse_args(arguments)
+    if options.framework is not None:
+        row, streamed = ROWS[options.framework], not options.buffered
+        report(asyncio.run(frameworks.run(options.url, row, streamed=streamed)))
+    by_invoke = invoker(options.function, options.lambda_api) if options.function else nullcontext()
+    with by_invoke as send:
+        target = Target(
+            options.url.rstrip("/"),
+            streams=not options.buffered,
+            background=not options.waits,
+            root_path=None,
+            max_request=options.max_request,
+            max_answer=options.max_answer,
+            repeats=not options.last_value,
+            challenge="",
+            websocket=options.websocket,
+            invoke=send,
+        )
+        results = run(target)
+    report(results)
 
 
 def report(results: dict[str, str]) -> NoReturn:

@@ -17,10 +17,15 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
-from websockets.sync.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
-PAUSE = 0.4
-"""Seconds, as in function/main.py."""
+from tests.contract.invoking import Send
+
+PAUSES = (0.4, 2.0, 8.0)
+"""Seconds between two pieces of a stream, and of work in the background. What looks late with one
+is tried with the next: a busy machine or network is late by seconds at most."""
 
 PATIENCE = 60.0
 """Seconds for one answer, and for a server to start, on a machine that is busy."""
@@ -32,8 +37,20 @@ CHALLENGE = "www-authenticate"
 REMAPPED = f"x-amzn-remapped-{CHALLENGE}"
 """As a Function URL and a REST API name it: docs/front-doors.md."""
 
+REFUSALS = (413, 500, 502)
+"""What a front door answers to a body, or with an answer, that is too large."""
+
 WHOLE = 6_000_000
-"""Bytes of a buffered answer that fit into Lambda's 6 MB, as plain text."""
+"""Bytes of a text that fit into Lambda's 6 MB, as the body of a request or of a buffered answer."""
+
+ENCODED = 4_500_000
+"""The same where the front door encodes it as base64."""
+
+UNLIMITED = 20_000_000
+"""More bytes than any check sends."""
+
+LARGE = 8_000_000
+"""Bytes of the largest body that is sent: over every limit of a buffered one."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +61,8 @@ class Target:
     `websocket` the address of its WebSocket API. `invoke` sends an event past every front door.
     `root_path` is what the application is to see; None takes anything. A target that `streams`
     sends pieces as they come, and one with `background` does not make its client wait for work
-    after the answer. `max_answer` is the most bytes of a body that reach the client.
+    after the answer. `max_request` is the most bytes of a text that reach the application as a
+    body, and `max_answer` of one that reach the client.
     Where it does not have `repeats`, the last of several headers or parameters of a name counts.
     `challenge` is the name under which WWW-Authenticate arrives, "" where either may be.
     `transport` makes httpx's transport where the way to `url` is not a plain connection.
@@ -54,11 +72,12 @@ class Target:
     streams: bool = True
     background: bool = True
     root_path: str | None = ""
-    max_answer: int = 20_000_000
+    max_request: int = WHOLE
+    max_answer: int = UNLIMITED
     repeats: bool = True
     challenge: str = CHALLENGE
     websocket: str = ""
-    invoke: Callable[[dict[str, Any]], tuple[Any, bool]] | None = None
+    invoke: Send | None = None
     transport: Callable[[], httpx.BaseTransport] | None = None
 
     def client(self) -> httpx.Client:
@@ -74,8 +93,14 @@ class Target:
     def seen(self, method: str, path: str, **options: Any) -> Any:
         """What the application saw of a request."""
         response = self.ask(method, path, **options)
-        assert response.status_code == 200, response.text
+        assert response.status_code == 200, f"{response.status_code} {response.text[:300]}"
         return response.json()
+
+    def talk(self, probe: str = "", **options: Any) -> ClientConnection:
+        """A WebSocket to a conversation of function/probes.py; echoes by default."""
+        address = f"{self.websocket}?probe={probe}" if probe else self.websocket
+        client: ClientConnection = connect(address, open_timeout=PATIENCE, **options)
+        return client
 
 
 class Check(Protocol):
@@ -124,14 +149,18 @@ def headers(target: Target) -> None:
 
 
 def bodies(target: Target) -> None:
-    """Every byte value, up and down, and a megabyte up."""
+    """Every byte value, up and down; a compressed body as it is; one whose length comes last."""
     every = bytes(range(256)) * 4
     octets = {"content-type": "application/octet-stream"}
     response = target.ask("POST", "/echo", content=every, headers=octets)
     assert (response.status_code, response.content) == (200, every)
-    blob = every * 700
-    seen = target.seen("POST", "/request", content=blob, headers=octets)
-    assert (seen["size"], seen["sha256"]) == (len(blob), hashlib.sha256(blob).hexdigest())
+    packed = gzip.compress(every)
+    encoded = {"content-type": "text/plain", "content-encoding": "gzip"}
+    seen = target.seen("POST", "/request", content=packed, headers=encoded)
+    assert seen["sha256"] == hashlib.sha256(packed).hexdigest()
+    pieces = iter([every, every])
+    seen = target.seen("POST", "/request", content=pieces, headers=octets)
+    assert seen["sha256"] == hashlib.sha256(every * 2).hexdigest()
 
 
 def texts(target: Target) -> None:
@@ -169,10 +198,11 @@ def cookies(target: Target) -> None:
 
 
 def statuses(target: Target) -> None:
-    """A status is the application's own, and 204 and 304 have no body."""
+    """A status is the application's own; 204 and 304 have headers and no body."""
     for code in (204, 304):
         response = target.ask("GET", f"/status/{code}")
         assert (response.status_code, response.content) == (code, b"")
+        assert response.headers.get("etag") == '"x"'
     for code in (201, 404, 418, 500, 503):
         response = target.ask("GET", f"/status/{code}")
         assert (response.status_code, response.json()) == (code, {"status": code})
@@ -185,30 +215,48 @@ def head(target: Target) -> None:
     assert response.headers["content-type"].startswith("text/plain")
 
 
-def sizes(target: Target) -> None:
+def large_requests(target: Target) -> None:
+    """A large body arrives whole up to the target's limit, and is refused above it."""
+    blob = b"x" * LARGE
+    text = {"content-type": "text/plain"}
+    size = min(target.max_request, LARGE)
+    seen = target.seen("POST", "/request", content=blob[:size], headers=text)
+    assert (seen["size"], seen["sha256"]) == (size, hashlib.sha256(blob[:size]).hexdigest())
+    if target.max_request < LARGE:
+        try:
+            response = target.ask("POST", "/request", content=blob, headers=text)
+        except httpx.TransportError:
+            pass  # the connection was closed while the client was sending
+        else:
+            said = f"{LARGE} bytes were answered with {response.status_code}"
+            assert response.status_code in REFUSALS, said
+        assert target.ask("GET", "/text").status_code == 200
+
+
+def large_answers(target: Target) -> None:
     """A large answer arrives whole up to the target's limit, and is refused above it."""
-    size = min(target.max_answer, 8_000_000) - 1000
+    size = min(target.max_answer, LARGE)
     response = target.ask("GET", f"/large/{size}")
     assert (response.status_code, len(response.content)) == (200, size), response.text[:300]
-    if target.max_answer < 8_000_000:
-        response = target.ask("GET", f"/large/{target.max_answer + 1_500_000}")
-        assert response.status_code in (413, 500, 502), response.status_code
+    if target.max_answer < LARGE:
+        response = target.ask("GET", f"/large/{LARGE}")
+        assert response.status_code in REFUSALS, f"{len(response.content)} bytes have arrived"
         assert target.ask("GET", "/text").status_code == 200
 
 
 def streams(target: Target) -> None:
     """Pieces arrive whole and in order; as they are sent where the target streams."""
-    arrived: list[float] = []
-    with target.client() as client, client.stream("GET", "/stream") as response:
-        assert response.headers["content-type"].startswith("text/event-stream")
-        lines = []
-        for line in response.iter_lines():
-            if line:
-                lines.append(line)
-                arrived.append(time.monotonic())
-    assert lines == ["data: 0", "data: 1", "data: 2"]
-    if target.streams:
-        assert arrived[-1] - arrived[0] > PAUSE, "the first piece waited for the last"
+    for pause in PAUSES:
+        path, arrived = f"/stream/{pause}", []
+        with target.client() as client, client.stream("GET", path) as response:
+            assert response.headers["content-type"].startswith("text/event-stream")
+            for line in response.iter_lines():
+                if line:
+                    arrived.append((time.monotonic(), line))
+        assert [line for _, line in arrived] == ["data: 0", "data: 1", "data: 2"]
+        if not target.streams or arrived[-1][0] - arrived[0][0] > pause:
+            return
+    raise AssertionError("the first piece waited for the last")
 
 
 def errors(target: Target) -> None:
@@ -240,22 +288,24 @@ def challenges(target: Target) -> None:
 
 def background_work(target: Target) -> None:
     """Work after the answer is done; the client does not wait for it where the target says so."""
-    started = time.monotonic()
-    response = target.ask("POST", "/background")
-    waited = time.monotonic() - started
-    assert response.status_code == 202
-    if target.background:
-        # A slow network or machine may make it late, but not by the work's own time on top.
-        quick = time.monotonic()
-        target.ask("GET", "/text")
-        assert waited < PAUSE + (time.monotonic() - quick)
-    instance = response.json()["instance"]
+    for pause in PAUSES:
+        started = time.monotonic()
+        response = target.ask("POST", f"/background/{pause}")
+        waited = time.monotonic() - started
+        assert response.status_code == 202
+        _await_job(target, **response.json())
+        if not target.background or waited < pause:
+            return
+    raise AssertionError("the client waited for the work")
+
+
+def _await_job(target: Target, instance: str, job: int) -> None:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        answer = target.ask("GET", "/background").json()
-        if answer["instance"] != instance or answer["done"]:
+        answer = target.seen("GET", "/background")
+        if answer["instance"] != instance or job in answer["done"]:
             return  # another environment cannot tell
-        time.sleep(0.1)
+        time.sleep(0.05)
     raise AssertionError("the work was never done")
 
 
@@ -273,11 +323,40 @@ def keeps_connections(target: Target) -> None:
 
 
 def websockets(target: Target) -> None:
-    """Messages and their answers, in order."""
-    with connect(target.websocket, open_timeout=PATIENCE) as socket_:
-        for word in ("one", "zwei", "três"):
-            socket_.send(word)
-            assert socket_.recv(timeout=PATIENCE) == f"echo {word}"
+    """Messages and their answers, in order, long ones too; each client has its own."""
+    with target.talk() as one, target.talk() as other:
+        for word in ("one", "zwei", "três", "x" * 30_000):
+            one.send(word)
+            other.send(f"other {word}")
+            assert one.recv(timeout=PATIENCE) == f"echo {word}"
+            assert other.recv(timeout=PATIENCE) == f"echo other {word}"
+
+
+def handshakes(target: Target) -> None:
+    """The application chooses the subprotocol, and may refuse a client."""
+    offered = [Subprotocol("another"), Subprotocol("lamella")]
+    with target.talk("accept", subprotocols=offered) as client:
+        assert client.subprotocol == "lamella"
+    assert _refusal(target) == 403
+
+
+def _refusal(target: Target) -> int:
+    try:
+        with target.talk("refuse"):
+            raise AssertionError("a client that was refused is in")
+    except InvalidStatus as refusal:
+        return refusal.response.status_code
+
+
+def closings(target: Target) -> None:
+    """The application ends the connection; what code the client sees is the front door's."""
+    with target.talk("close") as client:
+        client.send("close")
+        try:
+            message = client.recv(timeout=PATIENCE)
+        except ConnectionClosed:
+            return
+    raise AssertionError(f"{message!r} came where the connection should end")
 
 
 def invoked_events(target: Target) -> None:
@@ -299,7 +378,8 @@ CHECKS: tuple[Check, ...] = (
     cookies,
     statuses,
     head,
-    sizes,
+    large_requests,
+    large_answers,
     streams,
     errors,
     broken_streams,
@@ -307,6 +387,8 @@ CHECKS: tuple[Check, ...] = (
     background_work,
     keeps_connections,
     websockets,
+    handshakes,
+    closings,
     invoked_events,
 )
 CONTRACT: Mapping[str, Check] = {check.__name__.replace("_", " "): check for check in CHECKS}
@@ -314,8 +396,8 @@ CONTRACT: Mapping[str, Check] = {check.__name__.replace("_", " "): check for che
 
 def contract_of(target: Target) -> dict[str, Check]:
     """The part of the contract that the target can be asked for."""
-    missing = {websockets} if not target.websocket else set()
-    missing |= {invoked_events} if target.invoke is None else set()
-    if not target.url:
-        missing |= set(CHECKS) - {websockets}
-    return {name: check for name, check in CONTRACT.items() if check not in missing}
+    by_websocket, by_invoke = {websockets, handshakes, closings}, {invoked_events}
+    asked = set(CHECKS) - by_websocket - by_invoke if target.url else set()
+    asked |= by_websocket if target.websocket else set()
+    asked |= by_invoke if target.invoke else set()
+    return {name: check for name, check in CONTRACT.items() if check in asked}

@@ -11,18 +11,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import replace
-from functools import partial
+from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import boto3
 import httpx
 
-from tests.contract.checks import PATIENCE, REMAPPED, WHOLE, Target
-from tests.contract.invoking import invoke
+from tests.contract.checks import (
+    ENCODED,
+    PATIENCE,
+    REMAPPED,
+    UNLIMITED,
+    WHOLE,
+    Target,
+    contract_of,
+)
+from tests.contract.invoking import invoker
 from tests.e2e.packages import installed
 from tests.local.command import Cli
 from tests.matrix.function import Function
@@ -30,8 +35,16 @@ from tests.ports import free_port
 
 FUNCTION = Path(__file__).parent / "function"
 
-Judge = Callable[[Path], AbstractContextManager[Target]]
-"""Serves function/ with the layer that is unpacked there."""
+
+class Judge(NamedTuple):
+    """`serve` serves function/ with the layer that is unpacked at a path; `asked` names the checks
+    that it can be asked for, before it stands, and `door` is the front door of `lamella run`.
+    """
+
+    serve: Callable[[Path], AbstractContextManager[Target]]
+    asked: tuple[str, ...]
+    door: str = ""
+
 
 ExampleJudge = Callable[[Function], AbstractContextManager[str]]
 """Serves an example, and says where its root is."""
@@ -82,57 +95,54 @@ def lamella(opt: Path, *options: str, folder: Path) -> Iterator[str]:
 def uvicorn(opt: Path) -> Iterator[Target]:
     """A plain web server: what HTTP is."""
     with web_server(FUNCTION, sys.executable, "uvicorn", "main:app") as port:
-        yield Target(f"http://127.0.0.1:{port}", websocket=f"ws://127.0.0.1:{port}")
+        where = f"127.0.0.1:{port}"
+        yield Target(f"http://{where}", max_request=UNLIMITED, websocket=f"ws://{where}")
 
 
 def lamella_run(door: str, *options: str, **promises: Any) -> Judge:
     """`lamella run` with a front door of its own."""
 
     @contextmanager
-    def run(opt: Path) -> Iterator[Target]:
-        variables = ("--env", "ASGI_WEBSOCKET_PATH=/ws") if door == "websocket" else ()
-        arguments = ("--front-door", door, *variables, *options)
+    def serve(opt: Path) -> Iterator[Target]:
+        arguments = ("--front-door", door, *options)
         with lamella(opt, *arguments, folder=FUNCTION) as url:
-            if door == "websocket":
-                yield Target("", websocket=url)
-            else:
-                with invoker(url) as send:
-                    yield replace(Target(url, invoke=send), **promises)
+            api = str(httpx.URL(url).join("/"))
+            with invoker("local", api) as send:
+                yield Target(url, invoke=send, **promises)
 
-    return run
+    everything = Target("any", invoke=lambda event: (event, False))
+    return Judge(serve, tuple(contract_of(everything)), door)
 
 
 @contextmanager
-def invoker(url: str) -> Iterator[Callable[[dict[str, Any]], tuple[Any, bool]]]:
-    """Sends events to Lambda's Invoke API at this address, with boto3."""
-    client = boto3.client(
-        "lambda",
-        "us-east-1",
-        endpoint_url=str(httpx.URL(url).join("/")),
-        aws_access_key_id="any",
-        aws_secret_access_key="any",
-    )
+def websocket_api(opt: Path) -> Iterator[Target]:
+    """`lamella run` with a WebSocket API, which has no other way in."""
+    options = ("--front-door", "websocket", "--env", "ASGI_WEBSOCKET_PATH=/ws")
+    with lamella(opt, *options, folder=FUNCTION) as url:
+        yield Target("", websocket=url)
 
-    with closing(client):
-        yield partial(invoke, client, "local")
 
+BUFFERED: dict[str, Any] = {"streams": False, "max_answer": WHOLE}
+REST: dict[str, Any] = {"root_path": "/prod", "max_request": ENCODED, "challenge": REMAPPED}
+MEGABYTE: dict[str, Any] = {"streams": False, "max_request": 1_000_000, "max_answer": 1_000_000}
 
 LOCAL: dict[str, Judge] = {
-    "uvicorn": uvicorn,
+    "uvicorn": Judge(uvicorn, tuple(contract_of(Target("any", websocket="any")))),
     "Function URL, streamed": lamella_run("url", challenge=REMAPPED),
-    "Function URL": lamella_run(
-        "url", "--no-stream", streams=False, max_answer=WHOLE, challenge=REMAPPED
+    "Function URL": lamella_run("url", "--no-stream", **BUFFERED, challenge=REMAPPED),
+    "HTTP API": lamella_run("http", **BUFFERED),
+    "HTTP API, format 1.0": lamella_run("http-v1", **BUFFERED),
+    "REST API, streamed": lamella_run("rest", "--stream", **REST),
+    "REST API": lamella_run("rest", **BUFFERED, **REST),
+    "load balancer": lamella_run("alb", **MEGABYTE, repeats=False),
+    "load balancer, multi-value": lamella_run("alb-multi-value", **MEGABYTE),
+    "VPC Lattice": lamella_run("lattice", **BUFFERED),
+    "VPC Lattice, version 1": lamella_run("lattice-v1", **BUFFERED),
+    "WebSocket API": Judge(
+        websocket_api, tuple(contract_of(Target("", websocket="any"))), "websocket"
     ),
-    "HTTP API": lamella_run("http", streams=False, max_answer=WHOLE),
-    "REST API, streamed": lamella_run("rest", "--stream", root_path="/prod", challenge=REMAPPED),
-    "REST API": lamella_run(
-        "rest", streams=False, root_path="/prod", max_answer=WHOLE, challenge=REMAPPED
-    ),
-    "load balancer": lamella_run("alb", streams=False, max_answer=900_000, repeats=False),
-    "VPC Lattice": lamella_run("lattice", streams=False, max_answer=WHOLE),
-    "WebSocket API": lamella_run("websocket"),
 }
-"""Each judge by its name."""
+"""Each judge by its name: every front door of `lamella run` has one."""
 
 
 @contextmanager

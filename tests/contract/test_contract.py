@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
-from tests.contract.checks import CONTRACT, Target, contract_of
+from lamella.local.run.command import NAMES
+from tests.contract.checks import Target, contract_of
 from tests.contract.judges import LOCAL
 
-
-@pytest.fixture(scope="module", params=LOCAL)
-def target(request: pytest.FixtureRequest, opt: Path) -> Iterator[Target]:
-    with LOCAL[request.param](opt) as target:
-        yield target
+ASKED = [(judge, check) for judge, row in LOCAL.items() for check in row.asked]
 
 
-@pytest.mark.parametrize("check", CONTRACT)
-def test_contract(target: Target, check: str) -> None:
-    if run := contract_of(target).get(check):
-        run(target)
+@pytest.fixture(scope="module")
+def stand(opt: Path) -> Iterator[Callable[[str], Target]]:
+    """A judge by its name, which stands until another one is asked for: few run at a time."""
+    with ExitStack() as standing:
+
+        @lru_cache(maxsize=1)
+        def stand(judge: str) -> Target:
+            standing.close()
+            return standing.enter_context(LOCAL[judge].serve(opt))
+
+        yield stand
+
+
+@pytest.mark.parametrize(("judge", "check"), ASKED)
+def test_contract(stand: Callable[[str], Target], judge: str, check: str) -> None:
+    target = stand(judge)
+    contract_of(target)[check](target)
+
+
+def test_every_front_door_of_lamella_run_has_a_judge() -> None:
+    assert {row.door for row in LOCAL.values()} - {""} == set(NAMES)

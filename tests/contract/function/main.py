@@ -10,10 +10,9 @@ import probes
 from answers import answer, answer_json, lifespan, put, start, whole_body
 
 INSTANCE = uuid.uuid4().hex
-PAUSE = 0.4
-"""Seconds between two pieces of a stream, and of work in the background."""
-
-done = 0
+started = 0
+done = []
+"""Which of the jobs that have started are done."""
 
 
 async def app(scope, receive, send):
@@ -91,10 +90,12 @@ async def large(scope, receive, send):
 
 
 async def stream(scope, receive, send):
+    """/stream/SECONDS: three pieces, so far apart."""
+    (pause,) = probes.numbers(scope)
     await start(send, 200, [("content-type", "text/event-stream")])
     for number in range(3):
         if number:
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(pause)
         await put(send, b"data: %d\n\n" % number, more=True)
     await put(send, b"")
 
@@ -106,7 +107,7 @@ async def error(scope, receive, send):
 async def broken(scope, receive, send):
     await start(send, 200, [("content-type", "text/plain"), ("content-length", "10")])
     await put(send, b"first", more=True)
-    await asyncio.sleep(PAUSE)
+    await asyncio.sleep(0.4)  # a client has it by then
     raise RuntimeError("a secret of the application")
 
 
@@ -116,13 +117,17 @@ async def unauthorized(scope, receive, send):
 
 
 async def background(scope, receive, send):
-    global done
+    """POST /background/SECONDS: a job that takes so long. GET: what is done."""
+    global started
     if scope["method"] == "GET":
         await answer_json(send, {"instance": INSTANCE, "done": done})
         return
-    await answer_json(send, {"instance": INSTANCE}, 202)
-    await asyncio.sleep(PAUSE)
-    done += 1
+    (seconds,) = probes.numbers(scope)
+    started += 1
+    job = started
+    await answer_json(send, {"instance": INSTANCE, "job": job}, 202)
+    await asyncio.sleep(seconds)
+    done.append(job)
 
 
 async def events(scope, receive, send):
