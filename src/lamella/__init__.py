@@ -59,21 +59,31 @@ def _make_handler() -> Any:
 
     In a process of the bootstrap nobody calls it, but a tool may look at it.
     """
-    import logging
-    import os
+    import gc
     import sys
 
     if sys.orig_argv[-1:] and sys.orig_argv[-1].endswith("/lamella/runtime.py"):
         return _unused
 
-    from lamella.adapter import Adapter
-    from lamella.importer import find_app
-    from lamella.settings import from_environ, misspelt
+    from lamella.importer import collect_again
 
-    settings = from_environ(os.environ)
-    for warning in misspelt(os.environ):
-        logging.getLogger("lamella").warning("%s", warning)
-    adapter = Adapter.from_settings(find_app(settings.app, os.environ), settings)
+    thresholds = gc.get_threshold()
+    gc.set_threshold(0)  # an import makes no garbage worth looking for
+    try:
+        import logging
+        import os
+
+        from lamella.adapter import Adapter, import_named
+        from lamella.importer import find_app
+        from lamella.settings import from_environ, misspelt
+
+        settings = from_environ(os.environ)
+        for warning in misspelt(os.environ):
+            logging.getLogger("lamella").warning("%s", warning)
+        app, settings = import_named(find_app(settings.app, os.environ), settings)
+    finally:
+        collect_again(thresholds)
+    adapter = Adapter.from_settings(app, settings)
 
     def handler(event: Event, context: Any) -> Result:
         """Answer one event with the application that `ASGI_APP` names."""

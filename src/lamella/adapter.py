@@ -26,7 +26,7 @@ from lamella.response.wire import check_size, decode_result
 from lamella.served import set_served
 from lamella.service import Service
 from lamella.settings import STARTUP_TIME, Settings, from_arguments
-from lamella.types import AnyASGIApp, Event, Result
+from lamella.types import AnyASGIApp, ASGIApp, Event, Result
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -60,20 +60,7 @@ class Adapter:
         # Decorators of a handler read its name (Powertools' Tracer does).
         self.__name__ = self.__qualname__ = "handler"
         if isinstance(app, AppName):
-            settings = settings.speaking(app.interface)
-            try:
-                if settings.lazy_imports:
-                    from lamella.lazy import import_lazily
-
-                    app = import_lazily(app, settings.lazy_imports_except)
-                else:
-                    app = import_app(app)
-            except AppImportError as error:
-                cause = error.__cause__
-                if cause is None:
-                    raise
-                # awslambdaric reports the traceback of what is raised, not that of its cause.
-                raise error.with_traceback(cause.__traceback__) from cause
+            app, settings = import_named(app, settings)
         # awslambdaric cannot stream, so the setting for the bootstrap way has no say here.
         self._service = Service(app, settings._replace(invoke_mode="buffered"))
         set_served(self._service.served)
@@ -148,6 +135,27 @@ class Adapter:
 
             with ThreadPoolExecutor(1) as executor:
                 return executor.submit(self._loop.run_until_complete, coroutine).result()
+
+
+def import_named(name: AppName, settings: Settings) -> tuple[ASGIApp, Settings]:
+    """Import the application; the settings are those of what its name says that it speaks.
+
+    Raises `AppImportError`.
+    """
+    try:
+        if settings.lazy_imports:
+            from lamella.lazy import import_lazily
+
+            app = import_lazily(name, settings.lazy_imports_except)
+        else:
+            app = import_app(name)
+    except AppImportError as error:
+        cause = error.__cause__
+        if cause is None:
+            raise
+        # awslambdaric reports the traceback of what is raised, not that of its cause.
+        raise error.with_traceback(cause.__traceback__) from cause
+    return app, settings.speaking(name.interface)
 
 
 class CollectedOutcome:

@@ -11,6 +11,7 @@ without a change (https://docs.aws.amazon.com/lambda/latest/dg/web-functions-pyt
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -115,6 +116,17 @@ def import_app(name: AppName) -> ASGIApp:
         )
     _refuse_patched(name)
     return app  # type: ignore[no-any-return]  # callable is all that can be known of it here
+
+
+def collect_again(thresholds: tuple[int, int, int]) -> None:
+    """Collect garbage again after imports without it; `thresholds` are those of before.
+
+    Nothing that the imports made is garbage. It stays for good, so later collections need not look
+    at it. Thresholds of the application's own stay as they are.
+    """
+    gc.freeze()
+    if gc.get_threshold()[0] == 0:
+        gc.set_threshold(*thresholds)
 
 
 def _refuse_patched(name: AppName) -> None:

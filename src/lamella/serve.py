@@ -11,6 +11,7 @@ documentation), this module does nothing.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -31,6 +32,9 @@ if (
     and served_by_handler(os.environ, sys.argv[1:])
     and _is_imported_by_the_runtime()
 ):
+    thresholds = gc.get_threshold()
+    gc.set_threshold(0)  # an import makes no garbage worth looking for; the runtime puts this back
+
     from lamella.runtime.takeover import take_over
 
-    take_over()
+    take_over(thresholds)

@@ -39,6 +39,12 @@ async def test_E30_a_stream_arrives_part_by_part(start_local: StartLocal) -> Non
     assert third - second > 0.1
 
 
+async def test_garbage_is_collected_again_after_the_import(start_local: StartLocal) -> None:
+    async with start_local(ASGI_APP="collecting:app") as judge:
+        content = (await judge.invoke(url_event("/"))).content
+    assert content == {"in import": 0, "collects": True, "keeps": True}
+
+
 async def test_prelude_and_first_bytes_are_one_chunk(start_local: StartLocal) -> None:
     async with start_local(ASGI_INVOKE_MODE="response_stream") as judge:
         await judge.environment.invoke(url_event("/hello"))

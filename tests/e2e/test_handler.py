@@ -50,6 +50,12 @@ async def test_one_process_one_lifespan_many_invocations(start: Start) -> None:
     assert len({outcome.content["pid"] for outcome in outcomes}) == 1
 
 
+async def test_garbage_is_collected_again_after_the_import(start: Start) -> None:
+    async with start(ASGI_APP="collecting:app") as judge:
+        content = (await judge.invoke(url_event("/"))).content
+    assert content == {"in import": 0, "collects": True, "keeps": True}
+
+
 async def test_the_result_waits_for_the_application(start: Start) -> None:
     async with start() as judge:
         assert (await judge.invoke(url_event("/job"))).result["statusCode"] == 202

@@ -90,6 +90,12 @@ async def test_an_import_error_has_its_own_type_and_frames(start: Start) -> None
     assert "awslambdaric" not in judge.log
 
 
+async def test_garbage_is_collected_again_after_the_import(start: Start) -> None:
+    async with start("lamella.serve.collecting:app") as judge:
+        content = (await judge.invoke(url_event("/"))).content
+    assert content == {"in import": 0, "collects": True, "keeps": True}
+
+
 async def test_a_log_record_is_written_once_with_its_request_id(start: Start) -> None:
     async with start(AWS_LAMBDA_LOG_LEVEL="INFO", AWS_LAMBDA_LOG_FORMAT="JSON") as judge:
         outcome = await judge.invoke(url_event("/crash"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import time
@@ -13,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 from lamella import records
 from lamella import settings as settings_table
 from lamella.errors import FATAL, InitError, LifespanError, RuntimeApiError, described
-from lamella.importer import find_app, import_app
+from lamella.importer import collect_again, find_app, import_app
 from lamella.life.leftovers import task_factory
 from lamella.loops import new_loop
 from lamella.runtime import forks, logs, search_path, signals
@@ -43,7 +42,7 @@ API_LOST = 69
 def main(layer: str, thresholds: tuple[int, int, int]) -> NoReturn:
     """The process: `layer` is the folder that holds the layer's content (/opt on Lambda).
 
-    `thresholds` are the garbage collector's, to be put back after init.
+    `thresholds` are the garbage collector's, to be put back after the import.
     """
     search_path.install(layer)
     logs.configure(os.environ)
@@ -86,12 +85,7 @@ def _run(thresholds: tuple[int, int, int], words: Iterable[str], one_slot: bool)
             app = import_app(name)
         service = Service(app, settings.speaking(name.interface))
         set_served(service.served)
-        # Collect garbage again, which runtime.py turned off: nothing that init made is garbage.
-        # What was imported stays for good, so later collections need not look at it. Thresholds
-        # of the application's own stay as they are.
-        gc.freeze()
-        if gc.get_threshold()[0] == 0:
-            gc.set_threshold(*thresholds)
+        collect_again(thresholds)
         slots = 1 if one_slot else slots_of(os.environ)
         processes = processes_of(slots, service.settings.processes)
         if processes > 1:

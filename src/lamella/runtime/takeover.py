@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import multiprocessing
 import os
@@ -15,9 +14,10 @@ from lamella.runtime.main import run
 logger = logging.getLogger("lamella")
 
 
-def take_over() -> NoReturn:
+def take_over(thresholds: tuple[int, int, int]) -> NoReturn:
     """Serve the handler's application until the environment ends, and end the process.
 
+    `thresholds` are the garbage collector's, to be put back after the import.
     On managed instances awslambdaric has forked a process for each slot, and this is one of them.
     """
     forked = multiprocessing.parent_process() is not None
@@ -28,7 +28,7 @@ def take_over() -> NoReturn:
             "With the layer and AWS_LAMBDA_EXEC_WRAPPER=/opt/bootstrap one process serves all "
             "requests, in a fraction of the memory."
         )
-    run(gc.get_threshold(), sys.argv[1:], one_slot=forked)
+    run(thresholds, sys.argv[1:], one_slot=forked)
 
 
 def _undo_set_up() -> None:
