@@ -47,6 +47,9 @@ ECHO = bytes(range(256)) * 18000
 """4.6 MB, 6.1 as base64: with the event around it below 6,291,556 bytes, Lambda's limit."""
 
 
+REST = 0.1  # seconds: what a process does after it has asked for an event is not that request's
+
+
 class Counts(NamedTuple):
     """How much is measured. `rounds` take all ways in turn."""
 
@@ -104,21 +107,19 @@ def first_answer(site: Site, way: str, app: str, **settings: str) -> tuple[float
     """Milliseconds of CPU: from start to the first answer, of the first request, of the second."""
     sent = request(app)
     with Environment(site, way, app, **LIFESPAN[app], **settings) as environment:
-        environment.ready()
-        started = environment.cpu()
+        started = _cpu_at_rest(environment)
         _check(way, environment.invoke(sent), BODIES[app])
-        environment.ready()
-        first = environment.cpu()
+        first = _cpu_at_rest(environment)
         _check(way, environment.invoke(sent), BODIES[app])
-        environment.ready()
-        return first * 1000, (first - started) * 1000, (environment.cpu() - first) * 1000
+        second = _cpu_at_rest(environment)
+        return first * 1000, (first - started) * 1000, (second - first) * 1000
 
 
 def first_on_the_clock(site: Site, way: str, app: str, **settings: str) -> float:
     """Milliseconds of the clock of the first request, with 0.07 of a CPU from then on."""
     with Environment(site, way, app, **LIFESPAN[app], **settings) as environment:
         environment.ready()
-        time.sleep(0.1)  # what the process does after it has asked is not the request's
+        time.sleep(REST)
         with throttled(environment.pids):
             started = time.monotonic()
             answer = environment.invoke(request(app))
@@ -179,6 +180,13 @@ def memory(site: Site, way: str) -> tuple[float, float]:
             _check(way, environment.invoke(sent), ECHO)
             environment.ready()
         return before, environment.memory("VmHWM")
+
+
+def _cpu_at_rest(environment: Environment) -> float:
+    """Seconds of CPU when the process has asked for an event, and does nothing more."""
+    environment.ready()
+    time.sleep(REST)
+    return environment.cpu()
 
 
 def _check(way: str, answer: Answer, expected: bytes) -> None:

@@ -36,7 +36,8 @@ def receive(sock: socket.socket) -> tuple[bytes, bytes]:
 
 def main() -> None:
     host, _, port = os.environ["AWS_LAMBDA_RUNTIME_API"].partition(":")
-    sock = socket.create_connection((host, int(port)))
+    sock = socket.socket()  # create_connection would import the codec idna
+    sock.connect((host, int(port)))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     while True:
         sock.sendall(NEXT)
