@@ -78,6 +78,13 @@ def test_nothing_outlives_the_stack() -> None:
         assert "Role" in properties, f"SAM would give {name} a role that may make log groups"
 
 
+def test_a_durable_function_is_reached_by_an_alias() -> None:
+    """AWS refuses anything else: https://github.com/serverless/serverless/pull/13589."""
+    durable = [each for each in FUNCTIONS.values() if "DurableConfig" in each]
+    assert durable
+    assert all("AutoPublishAlias" in each for each in durable)
+
+
 def test_cloudformation_takes_the_template_without_a_bucket() -> None:
     """51,200 bytes: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html."""
     assert len(TEXT.encode()) < 51_200
