@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from tests.aws.transports import HashingTransport, InvokeTransport
+from tests.aws.transports import AwakeTransport, HashingTransport, InvokeTransport
 from tests.contract.checks import ENCODED, REMAPPED, WHOLE, Target
 from tests.contract.invoking import invoke
 
@@ -17,7 +17,7 @@ REST: dict[str, Any] = URL | {"root_path": "/prod", "max_request": ENCODED}
 
 DOORS: dict[str, tuple[str, dict[str, Any]]] = {
     "Function URL": ("UrlBuffered", BUFFERED | URL),
-    "Function URL, streamed": ("UrlStreamed", URL),
+    "Function URL, streamed": ("UrlStreamed", URL | {"transport": AwakeTransport}),
     "REST API": ("RestBuffered", BUFFERED | REST),
     "REST API, streamed": ("RestStreamed", REST),
     "HTTP API": ("Http", BUFFERED | {"challenge": ""}),

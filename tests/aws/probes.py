@@ -23,6 +23,7 @@ from tests.contract.checks import CHALLENGE, PATIENCE
 from tests.contract.invoking import invoke
 
 Probe = Callable[[Deployed], str]
+"""Raises an exception where what it saw is no answer: whatever else may refuse is not the limit."""
 
 STEP = 256
 """Bytes to which a limit is found."""
@@ -35,8 +36,10 @@ def challenge(door: str) -> Probe:
     """Under which name WWW-Authenticate arrives."""
 
     def probe(deployed: Deployed) -> str:
-        answered = deployed.targets[door].ask("GET", "/unauthorized").headers
-        names = [name for name in answered if name.endswith(CHALLENGE)]
+        answered = deployed.targets[door].ask("GET", "/unauthorized")
+        if answered.status_code != 401:
+            raise RuntimeError(f"status {answered.status_code} in place of the 401")
+        names = [name for name in answered.headers if name.endswith(CHALLENGE)]
         if CHALLENGE in names:
             return "as it is"
         return f"renamed: {names[0]}" if names else "dropped: no header with such a name arrives"
@@ -102,26 +105,40 @@ def over_limit(door: str, expected: int, *, headers: int = 0, query: int = 0) ->
         status = deployed.targets[door].ask("GET", path, headers=filling(headers)).status_code
         if status == 200:
             return f"delivered: {headers or query:,} bytes"
+        serves(deployed, door)
         return f"status {status}" if status == expected else f"another status: {status}"
 
     return probe
 
 
+def serves(deployed: Deployed, door: str) -> None:
+    """Raise RuntimeError where an ordinary request is refused, too."""
+    status = deployed.targets[door].ask("GET", "/text").status_code
+    if status != 200:
+        raise RuntimeError(f"an ordinary request is refused, too: status {status}")
+
+
 def limit_found(found: int, most: int, refused: str) -> str:
-    """The words for a limit of so many bytes."""
+    """The words for a limit of so many bytes. Raises RuntimeError where nothing passes."""
+    if not found:
+        raise RuntimeError(f"not even {STEP} bytes pass: {refused}")
     if found == most:
         return f"no limit found: {most:,} bytes pass"
     return f"a limit: {found:,} bytes pass, {found + STEP:,} do not: {refused}"
 
 
 def largest(passes: Callable[[int], bool], most: int) -> int:
-    """The largest size of at most `most` that passes, to STEP bytes; 0 where none does."""
-    if passes(most):
+    """The largest size of at most `most` that passes, to STEP bytes; 0 where none does.
+
+    A size is refused where it is refused twice: the network may fail once.
+    """
+    if passes(most) or passes(most):
         return most
     low, high = 0, most
     while high - low > STEP:
         middle = (low + high) // 2
-        low, high = (middle, high) if passes(middle) else (low, middle)
+        passed = passes(middle) or passes(middle)
+        low, high = (middle, high) if passed else (low, middle)
     return low
 
 
@@ -130,7 +147,10 @@ def large_headers(door: str, size: int = 11_000) -> Probe:
 
     def probe(deployed: Deployed) -> str:
         status, arrived = answered_headers(deployed, door, size)
-        return f"delivered: {arrived:,} bytes" if arrived == size else status
+        if arrived == size:
+            return f"delivered: {arrived:,} bytes"
+        serves(deployed, door)
+        return status
 
     return probe
 
@@ -147,16 +167,23 @@ def answered_headers(deployed: Deployed, door: str, size: int) -> tuple[str, int
 
 
 def time_to_answer(door: str, seconds: float = 75) -> Probe:
-    """Whether an answer may take so long."""
+    """Whether an answer may take so long. What is refused at once is refused for another reason."""
 
     def probe(deployed: Deployed) -> str:
         began = time.monotonic()
-        with deployed.targets[door].client() as client:
-            response = client.get(f"/late/{seconds}", timeout=seconds + PATIENCE)
+        try:
+            with deployed.targets[door].client() as client:
+                response = client.get(f"/late/{seconds}", timeout=seconds + PATIENCE)
+        except httpx.HTTPError as error:
+            end = f"the connection ends ({type(error).__name__})"
+        else:
+            if response.text == "late":
+                return f"no limit found: an answer after {seconds:g} s arrives"
+            end = f"status {response.status_code}"
         took = time.monotonic() - began
-        if response.text == "late":
-            return f"no limit found: an answer after {seconds:g} s arrives"
-        return f"a limit: status {response.status_code} after {took:.1f} s"
+        if took < seconds / 10:
+            raise RuntimeError(f"{end} after {took:.1f} s already")
+        return f"a limit: {end} after {took:.1f} s"
 
     return probe
 
@@ -172,6 +199,7 @@ def silence(door: str, seconds: float = 330) -> Probe:
                 deployed.targets[door].client() as client,
                 client.stream("GET", path, timeout=limit) as response,
             ):
+                response.raise_for_status()
                 for line in response.iter_lines():
                     lines.append(line)
         except httpx.HTTPError as error:
@@ -180,6 +208,8 @@ def silence(door: str, seconds: float = 330) -> Probe:
             end = type(error).__name__
         else:
             end = "the stream ended as if it were whole"
+        if lines[:1] != ["before"]:
+            raise RuntimeError(f"the stream begins with {lines[:1]}")
         if lines == ["before", "after"]:
             return f"no limit found: a stream went on after {seconds:g} s of silence"
         return f"a limit: the stream ends after {time.monotonic() - began:.1f} s ({end})"
@@ -228,7 +258,8 @@ def query_map(door: str) -> Probe:
     def probe(deployed: Deployed) -> str:
         seen = deployed.targets[door].seen("GET", "/query?q=x%20y%2Bz")
         value = seen["q"][0] if isinstance(seen["q"], list) else seen["q"]
-        return f"{'as sent' if value == 'x%20y%2Bz' else 'decoded'}: {value!r} for 'x%20y%2Bz'"
+        words = {"x%20y%2Bz": "as sent", "x y+z": "decoded"}
+        return f"{words.get(value, 'neither')}: {value!r} for 'x%20y%2Bz'"
 
     return probe
 
@@ -266,6 +297,8 @@ def slow_init(function: str) -> Probe:
         took = time.monotonic() - began
         # In a new sandbox /tmp would be new as well, but the ten seconds before it are there.
         twice = seen["imports"] > 1 or took > seen["seconds"] + 10
+        if not twice and took < seen["seconds"]:
+            raise RuntimeError(f"the answer after {took:.1f} s: the import was done before")
         word = "twice" if twice else "once"
         return f"{word}: {seen['imports']} imports, and the answer after {took:.1f} s"
 
@@ -280,13 +313,17 @@ def after_sigterm(function: str, tries: int = 5) -> Probe:
 
     def probe(deployed: Deployed) -> str:
         with suppress(RuntimeError):  # Lambda ends it at the function's timeout
-            invoked(deployed, function, {"do": "block"})
+            seen = invoked(deployed, function, {"do": "block"})
+            raise AssertionError(f"it did not run into its timeout: {seen}")
         for _ in range(tries):
-            if lived := invoked(deployed, function, {"do": "tell"})["milliseconds"]:
+            seen = invoked(deployed, function, {"do": "tell"})
+            if lived := seen["milliseconds"]:
                 # Written every 10 ms, so the last figure is a little before the end.
                 enough = "at least 300 ms" if lived[-1] >= 280 else "less"
                 return f"{enough}: it lived for {lived[-1]} ms"
-        return f"no signal: nothing was written, as {tries} invocations after the timeout say"
+            if seen["blocked"]:
+                return "no signal: the sandbox is the same, and nothing was written"
+        raise RuntimeError(f"{tries} invocations after the timeout, all in other sandboxes")
 
     return probe
 
@@ -314,14 +351,19 @@ def durable_http(output: str) -> Probe:
             return "a request: the application sees it as any other"
         if response.status_code == 200 and "CheckpointToken" in response.text:
             return "an envelope: the request begins an execution"
-        return f"refused: status {response.status_code}"
+        word = "refused" if response.is_error else "neither"
+        return f"{word}: status {response.status_code}"
 
     return probe
 
 
 def talk(deployed: Deployed, door: str, words: str) -> ClientConnection:
     """A WebSocket to the function's conversation of that name."""
-    url = f"{deployed.targets[door].websocket}?probe={words}"
+    return shake_hands(f"{deployed.targets[door].websocket}?probe={words}")
+
+
+def shake_hands(url: str) -> ClientConnection:
+    """A WebSocket, of a client that offers a subprotocol."""
     return connect(url, open_timeout=PATIENCE, subprotocols=[Subprotocol("lamella")])
 
 
@@ -349,6 +391,8 @@ def refused_body(door: str) -> Probe:
                 raise RuntimeError("the handshake was let in")
         except InvalidStatus as refusal:
             response = refusal.response
+        if response.status_code != 403:
+            raise RuntimeError(f"status {response.status_code} in place of the application's 403")
         passed = b"refused by the application" in (response.body or b"")
         return f"{'passed' if passed else 'dropped'}: status {response.status_code}"
 
@@ -391,8 +435,11 @@ def trailing_slash(door: str) -> Probe:
     """Whether a handshake is taken at the stage's path with a slash at its end."""
 
     def probe(deployed: Deployed) -> str:
+        url = deployed.targets[door].websocket
+        with shake_hands(url):
+            pass  # so that a refusal is that of the slash
         try:
-            with connect(f"{deployed.targets[door].websocket}/", open_timeout=PATIENCE):
+            with shake_hands(f"{url}/"):
                 return "taken"
         except InvalidStatus as refusal:
             return f"refused: status {refusal.response.status_code}"

@@ -17,8 +17,11 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import cache, partial
 from http import HTTPStatus
 from pathlib import Path
@@ -139,6 +142,14 @@ def breaks_off(request: httpx.Request) -> Iterator[bytes]:
     raise httpx.RemoteProtocolError("peer closed connection", request=request)
 
 
+def late(answer: httpx.Response | httpx.HTTPError) -> httpx.Response:
+    """An answer that takes its time."""
+    time.sleep(0.1)
+    if isinstance(answer, httpx.HTTPError):
+        raise answer
+    return answer
+
+
 SAID: list[tuple[Probe, Callable[[httpx.Request], httpx.Response], str]] = [
     (
         probes.challenge("door"),
@@ -159,10 +170,16 @@ SAID: list[tuple[Probe, Callable[[httpx.Request], httpx.Response], str]] = [
         lambda _: httpx.Response(400),
         "another status: 400",
     ),
+    (probes.large_headers("door"), lambda _: httpx.Response(502), "status 502"),
     (
-        probes.time_to_answer("door", 75),
-        lambda _: httpx.Response(504),
+        probes.time_to_answer("door", 0.5),
+        lambda _: late(httpx.Response(504)),
         "a limit: status 504 after 0.",
+    ),
+    (
+        probes.time_to_answer("door", 0.5),
+        lambda request: late(httpx.ReadError("closed", request=request)),
+        "a limit: the connection ends (ReadError) after 0.",
     ),
     (
         probes.silence("door", 330),
@@ -196,8 +213,29 @@ SAID: list[tuple[Probe, Callable[[httpx.Request], httpx.Response], str]] = [
 def test_a_probe_at_a_door_that_answers_otherwise(
     probe: Probe, door: Callable[[httpx.Request], httpx.Response], seen: str
 ) -> None:
-    target = Target("http://aws.example", transport=lambda: httpx.MockTransport(door))
-    assert probe(stack(target)).startswith(seen)
+    def answer(request: httpx.Request) -> httpx.Response:
+        """An ordinary request is served."""
+        return httpx.Response(200) if request.url.path == "/text" else door(request)
+
+    assert probe(stack(answering(answer))).startswith(seen)
+
+
+def answering(door: Callable[[httpx.Request], httpx.Response]) -> Target:
+    return Target("http://aws.example", transport=lambda: httpx.MockTransport(door))
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.id)
+@pytest.mark.parametrize("status", [429, 500, 502])
+def test_a_door_that_refuses_everything_gives_no_answer(question: Question, status: int) -> None:
+    """A throttled or a broken function says nothing of the door: each answer is another one's."""
+    refused = answering(lambda _: httpx.Response(status))
+    with websocket_server(process_request=lambda door, _: door.respond(status, "")) as sockets:
+        target = replace(refused, websocket=sockets.websocket)
+        targets: dict[str, Target] = defaultdict(lambda: target)
+        failing = Lambda({"errorMessage": "Rate exceeded"})
+        functions: dict[str, str] = defaultdict(lambda: "function")
+        deployed = stack(targets=targets, functions=functions, client=failing)
+        assert answered(question, deployed).startswith(NO_ANSWER)
 
 
 def test_what_the_sandbox_is_asked_is_answered(door: Callable[[str], Target]) -> None:
@@ -225,6 +263,10 @@ def refusing(connection: ServerConnection, _: Request) -> Response:
     return response
 
 
+def refusing_slash(connection: ServerConnection, request: Request) -> Response | None:
+    return refusing(connection, request) if request.path.endswith("/") else None
+
+
 def with_cookie(_: ServerConnection, __: Request, response: Response) -> Response:
     response.headers["Set-Cookie"] = "lamella=1"
     return response
@@ -234,7 +276,7 @@ WEBSOCKETS: list[tuple[Probe, dict[str, Any], str]] = [
     (probes.accept_headers("door"), {"process_response": with_cookie}, "some: set-cookie"),
     (probes.refused_body("door"), {"process_request": refusing}, "dropped: status 403"),
     (probes.greeting("door", 0.2), {}, "lost: nothing came in 0.2 s"),
-    (probes.trailing_slash("door"), {"process_request": refusing}, "refused: status 403"),
+    (probes.trailing_slash("door"), {"process_request": refusing_slash}, "refused: status 403"),
 ]
 
 
@@ -263,23 +305,28 @@ class Lambda:
 
 
 TIMED_OUT = {"errorMessage": "Task timed out after 3.00 seconds"}
+ELSEWHERE: dict[str, Any] = {"blocked": False, "milliseconds": []}
 ENVELOPE = json.dumps({"keys": ["CheckpointToken", "DurableExecutionArn"]})
 
 INVOKED: list[tuple[Probe, tuple[Any, ...], str]] = [
-    (probes.slow_init("name"), ({"imports": 1, "seconds": 15},), "once: 1 imports"),
+    (probes.slow_init("name"), ({"imports": 1, "seconds": 0},), "once: 1 imports"),
     (probes.slow_init("name"), ({"imports": 2, "seconds": 15},), "twice: 2 imports"),
     (probes.slow_init("name"), ({"imports": 1, "seconds": -20},), "twice: 1 imports"),
     (
         probes.after_sigterm("name"),
-        (TIMED_OUT, {"milliseconds": [0, 150, 480]}),
+        (TIMED_OUT, {"blocked": True, "milliseconds": [0, 150, 480]}),
         "at least 300 ms: it lived for 480 ms",
     ),
     (
         probes.after_sigterm("name"),
-        (TIMED_OUT, {"milliseconds": []}, {"milliseconds": [0, 90]}),
+        (TIMED_OUT, ELSEWHERE, {"blocked": True, "milliseconds": [0, 90]}),
         "less: it lived for 90 ms",
     ),
-    (probes.after_sigterm("name"), (TIMED_OUT, {"milliseconds": []}), "no signal: "),
+    (
+        probes.after_sigterm("name"),
+        (TIMED_OUT, ELSEWHERE, {"blocked": True, "milliseconds": []}),
+        "no signal: ",
+    ),
     (
         probes.durable_event("name"),
         ({"Status": "SUCCEEDED", "Result": ENVELOPE},),
@@ -292,6 +339,21 @@ INVOKED: list[tuple[Probe, tuple[Any, ...], str]] = [
 @pytest.mark.parametrize(("probe", "results", "seen"), INVOKED)
 def test_a_probe_by_invoke(probe: Probe, results: tuple[Any, ...], seen: str) -> None:
     assert probe(stack(functions={"name": "real"}, client=Lambda(*results))).startswith(seen)
+
+
+NO_ANSWERS: list[tuple[Probe, tuple[Any, ...], str]] = [
+    (probes.slow_init("name"), ({"imports": 1, "seconds": 15},), "the import was done before"),
+    (probes.after_sigterm("name"), (TIMED_OUT, ELSEWHERE), "all in other sandboxes"),
+    (probes.after_sigterm("name"), (ELSEWHERE,), "it did not run into its timeout"),
+]
+
+
+@pytest.mark.parametrize(("probe", "results", "why"), NO_ANSWERS)
+def test_an_invocation_that_shows_nothing_is_no_answer(
+    probe: Probe, results: tuple[Any, ...], why: str
+) -> None:
+    with pytest.raises((RuntimeError, AssertionError), match=why):
+        probe(stack(functions={"name": "real"}, client=Lambda(*results)))
 
 
 def test_an_invocation_that_fails_is_no_answer() -> None:
@@ -355,8 +417,9 @@ def test_the_time_after_sigterm_is_written_down(
     process.kill()
     process.wait(20)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    seen = probes.invoked(of_module("ending"), "name", {"do": "tell"})["milliseconds"]
-    assert seen == [int(line) for line in lived.read_text().split()]
+    seen = probes.invoked(of_module("ending"), "name", {"do": "tell"})
+    written = [int(line) for line in lived.read_text().split()]
+    assert seen == {"blocked": True, "milliseconds": written}
 
 
 def test_a_durable_function_that_is_none() -> None:
@@ -381,6 +444,7 @@ def test_http_to_a_function_that_is_not_durable(monkeypatch: pytest.MonkeyPatch)
     [
         (httpx.Response(200, text=ENVELOPE), "an envelope: the request begins an execution"),
         (httpx.Response(400, json={"Message": "durable"}), "refused: status 400"),
+        (httpx.Response(200, text="null"), "neither: status 200"),
     ],
 )
 def test_http_to_a_durable_function(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -13,7 +14,7 @@ import httpx
 import pytest
 
 from tests.aws import stack
-from tests.aws.transports import HashingTransport, InvokeTransport
+from tests.aws.transports import AwakeTransport, HashingTransport, InvokeTransport
 from tests.contract.checks import ENCODED, Target, contract_of
 from tests.contract.judges import uvicorn
 from tests.local.command import Cli
@@ -63,6 +64,15 @@ def test_what_the_function_could_not_send_is_an_error_of_the_connection(inside: 
     nobody = replace(inside, url=f"http://127.0.0.1:{free_port()}")
     with pytest.raises(httpx.ReadError, match="local: "):
         nobody.ask("GET", "/")
+
+
+def test_a_silent_connection_says_every_minute_that_it_is_there(server: Target) -> None:
+    awake = replace(server, transport=AwakeTransport)
+    with awake.client() as client, client.stream("GET", "/text") as response:
+        connection = response.extensions["network_stream"].get_extra_info("socket")
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+        assert response.status_code == 200
 
 
 @pytest.mark.parametrize("body", [b"", b"a body"])

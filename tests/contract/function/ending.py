@@ -1,8 +1,9 @@
 """An application that writes down how long it lives after SIGTERM.
 
 The event {"do": "block"} holds the process until the function's timeout, after which Lambda sends
-SIGTERM; {"do": "tell"} gives the milliseconds that were written then. The file is in /tmp, which
-Lambda keeps where it starts the process again.
+SIGTERM; {"do": "tell"} gives the milliseconds that were written then, and whether this sandbox is
+the one that was blocked. The files are in /tmp, which Lambda keeps where it starts the process
+again.
 """
 
 import json
@@ -14,6 +15,7 @@ from pathlib import Path
 from answers import answer_json, lifespan, whole_body
 
 lived = Path(tempfile.gettempdir(), "lived-after-sigterm")
+blocked = Path(tempfile.gettempdir(), "blocked")
 
 
 def terminated(number, frame):
@@ -31,7 +33,9 @@ async def app(scope, receive, send):
         return
     event = json.loads(await whole_body(receive))
     if event["do"] == "block":
+        blocked.touch()
         signal.signal(signal.SIGTERM, terminated)  # in place of Lamella's
         time.sleep(60)  # noqa: ASYNC251 - nothing else is to run, as in an application that hangs
     written = lived.read_text().split() if lived.exists() else []
-    await answer_json(send, {"milliseconds": [int(each) for each in written]})
+    milliseconds = [int(each) for each in written]
+    await answer_json(send, {"blocked": blocked.exists(), "milliseconds": milliseconds})
