@@ -164,8 +164,9 @@ def rest_api(function: Function) -> Iterator[str]:
     """The example in `lamella run` behind a REST API: streamed, and below a prefix."""
     mode = f"ASGI_BASE_PATH_MODE={function.framework.mode}"
     options = ("--front-door", "rest", "--stream", "--concurrency", "1", "--no-reload")
+    patience = ("--timeout", str(PATIENCE))  # where the import takes longer than the init phase
     python = ("--python", str(function.python.path))
-    arguments = (*options, *python, "--env", mode)
+    arguments = (*options, *patience, *python, "--env", mode)
     with lamella(function.opt, *arguments, folder=function.root) as url:
         yield url
 

@@ -266,6 +266,8 @@ def init() -> None:
         sys.exit(4)
     if fault == "hang":
         time.sleep(60)
+    while fault == "wait" and not os.path.exists("go"):
+        time.sleep(0.01)
     if os.environ.get("FAKE_EXTENSION"):
         register()
 

@@ -12,7 +12,7 @@ from lamella.front_doors.answer import InvokeResult
 from lamella.front_doors.delivery import Throttled
 from lamella.local.execution.function import LocalFunction
 from tests.local.conftest import Configure
-from tests.waiting import is_running
+from tests.waiting import is_running, until
 
 pytestmark = pytest.mark.anyio
 
@@ -66,6 +66,39 @@ async def test_an_environment_that_fails_to_init_is_thrown_away(configure: Confi
         for _ in range(2):
             result = await function.invoke({"do": "echo"})
             assert result.error == {"errorMessage": "no such app", "errorType": "ImportError"}
+        assert function.environments == []
+
+
+@pytest.mark.parametrize("warm", [True, False])
+async def test_an_init_that_takes_too_long_begins_again_with_the_first_event(
+    configure: Configure, warm: bool
+) -> None:
+    said: list[str] = []
+    config = configure(environment={"FAKE_INIT": "wait"}, init_timeout=0.3)
+    async with LocalFunction(config, log=said.append) as function:
+        if warm:
+            assert await function.warm() is None
+        first = asyncio.ensure_future(function.invoke({"do": "echo"}))
+        await until(lambda: any(line.startswith("The init phase") for line in said))
+        (config.task_root / "go").touch()
+        before = await first
+        await asyncio.sleep(0.05)
+        assert pid_of(await function.invoke({"do": "echo"})) == pid_of(before)
+        assert len(function.environments) == 1
+    assert [line for line in said if line.startswith("The init phase")] == [
+        "The init phase took more than 0.3 s and was ended. As on Lambda, it begins again with "
+        "the first event, under the function's timeout of 10 s."
+    ]
+
+
+async def test_with_snap_start_an_init_that_takes_too_long_is_a_failure(
+    configure: Configure,
+) -> None:
+    config = configure(environment={"FAKE_INIT": "hang"}, init_timeout=0.5, snap_start=True)
+    async with LocalFunction(config) as function:
+        failure = await function.warm()
+        assert failure is not None
+        assert failure.message == "Init phase timed out after 0.50 seconds"
         assert function.environments == []
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from lamella.front_doors.answer import Answer, InvokeResult
 from lamella.front_doors.delivery import Throttled
 from lamella.local.config import FunctionConfig
-from lamella.local.execution.environment import Environment
+from lamella.local.execution.environment import Environment, print_line
 from lamella.local.execution.process import LineCallback
 from lamella.local.execution.sandbox import Failure
 from lamella.local.waits import first_of
@@ -26,6 +26,11 @@ FINISHING_GRACE = 0.1
 next one, before another is started. Over loopback a client's next request is quicker than that;
 on AWS the network's latency covers it."""
 
+
+LATE = (
+    "The init phase took more than {:g} s and was ended. As on Lambda, it begins again with the "
+    "first event, under the function's timeout of {:g} s."
+)
 
 Observer = Callable[[Environment, bytes | dict[str, Any], Answer], object]
 """Is told of each event: the environment that gets it, and the answer before anything is in it."""
@@ -40,7 +45,9 @@ class LocalFunction:
 
     A warm one is reused, the most recently used first, so that a burst's extra environments
     stay out of the way. One whose init fails answers its event with the init error and is
-    thrown away.
+    thrown away. On demand an init that takes too long is no failure: Lambda begins it again
+    within the first event, under the function's own timeout,
+    https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html.
 
     With `spread` over 1 it is the other way round: events go to at least so many environments
     in turn, the least recently used first, so that an application which keeps in memory what
@@ -63,6 +70,7 @@ class LocalFunction:
         # With a debugger events wait for each other, and none is refused.
         self._capacity = config.max_concurrency or (sys.maxsize if config.debug else 1)
         self._logs = (log, lambda_log)  # as of Environment
+        self._log = log or print_line
         self._warm: list[Environment] = []  # the most recently used one last
         self._busy: dict[Environment, set[Answer]] = {}
         self._all: set[Environment] = set()
@@ -88,8 +96,7 @@ class LocalFunction:
         async with self._warming:
             for _ in range(self.spread):  # one by one: what fails for all is to be told once
                 environment = self._new()
-                if (failure := await environment.start()) is not None:
-                    await self._discard(environment)
+                if (failure := await self._start(environment)) is not None:
                     return failure
                 self._warm.append(environment)
         return None
@@ -109,8 +116,7 @@ class LocalFunction:
                 environment = self._free()
                 if environment is None:
                     environment, generation = self._new(), self._generation
-                    if (failure := await environment.start()) is not None:
-                        await self._discard(environment)
+                    if (failure := await self._start(environment)) is not None:
                         failed = Answer("")
                         self.observer(environment, event, failed)
                         failed.fail(failure.error)
@@ -183,6 +189,18 @@ class LocalFunction:
         environment = Environment(self.config, *self._logs)
         self._all.add(environment)
         return environment
+
+    async def _start(self, environment: Environment) -> Failure | None:
+        """Run the init phase of a new environment; if it fails, the environment is thrown away."""
+        failure = await environment.start()
+        if failure is None:
+            return None
+        on_demand = not (self.config.managed or self.config.snap_start)
+        if on_demand and failure.status == "timeout":
+            self._log(LATE.format(self.config.init_limit, self.config.timeout))
+            return None
+        await self._discard(environment)
+        return failure
 
     def _full(self) -> str:
         if self.config.managed:
