@@ -37,6 +37,7 @@ pytestmark = [
 TEMPLATES = [
     ROOT / "template.yaml",
     *ROOT.glob("examples/chat*/template.yaml"),
+    *(ROOT / "examples" / name / "template.yaml" for name in ("agent", "events", "powertools")),
     *DEPLOY.glob("*/template.yaml"),
     *DEPLOY.glob("sam/*.yaml"),
     DEPLOY / "cloudfront/challenge.yaml",

@@ -18,6 +18,7 @@ from tests.ports import free_port
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "mcp"
 FUNCTION = Path(__file__).parent / "function"
+DOORS = ["url", "rest", "http", "alb", "lattice"]
 KEY = "MCP_STATE_KEY=a key that every environment has, made at random"
 
 
@@ -48,7 +49,7 @@ def client(packages: Path, way: str, url: str) -> Any:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("door", ["url", "rest", "http", "alb", "lattice"])
+@pytest.mark.parametrize("door", DOORS)
 def test_a_question_is_answered_in_another_environment(
     opt: Path, packages: Path, door: str
 ) -> None:
@@ -70,11 +71,15 @@ def test_without_a_shared_key_the_other_environment_refuses(opt: Path, packages:
     assert got["deleted"] == "Invalid or expired requestState"
 
 
-def test_a_client_logs_in_though_the_header_is_renamed(opt: Path, packages: Path) -> None:
-    """A Function URL renames WWW-Authenticate, so the client asks for the well-known page."""
+@pytest.mark.parametrize("door", [door for door in DOORS if door != "rest"])
+def test_a_client_logs_in(opt: Path, packages: Path, door: str) -> None:
+    """A Function URL renames WWW-Authenticate, so the client asks for the well-known page.
+
+    Behind a REST API's stage that page is out of reach, as docs/frameworks/mcp.md says.
+    """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    options = ("--port", str(port), "--env", f"PUBLIC_URL={url}")
+    options = ("--port", str(port), "--front-door", door, "--env", f"PUBLIC_URL={url}")
     with running(opt, packages, FUNCTION, "mcp_protected:app", *options) as function:
         function.url()
         got = client(packages, "protected", url)
