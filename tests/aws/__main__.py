@@ -221,7 +221,7 @@ def settle(target: Target) -> None:
         try:
             if target.ask("GET", "/text").status_code == 200:
                 return
-        except httpx.HTTPError:
+        except (httpx.HTTPError, BotoCoreError, ClientError):  # Lattice is asked through Lambda
             pass
         time.sleep(stack.PAUSE)
 

@@ -9,12 +9,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 from tests.aws import __main__ as aws_command
+from tests.aws import stack
 from tests.aws.conftest import At, Client, Left, Run
+from tests.contract.checks import Target
 from tests.contract.judges import LOCAL
 
 ASKED = len(LOCAL["Function URL"].asked)
@@ -78,6 +81,22 @@ def test_a_failed_check_is_the_exit_status_and_on_the_page(run: Run, tmp_path: P
     assert f"one line: 0 of {ASKED} checks passed." in ran.output
     assert "  failed  texts: ConnectError:" in ran.output
     assert "| texts | failed |" in (tmp_path / "verified.md").read_text()
+
+
+def test_a_door_that_cannot_even_be_asked_costs_its_own_checks_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """VPC Lattice is asked by Invoke, whose errors are botocore's."""
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise ClientError({"Error": {"Code": "TooManyRequestsException"}}, "Invoke")
+
+    monkeypatch.setattr(stack, "PAUSE", 0.01)
+    monkeypatch.setattr(aws_command, "SETTLE", 0.05)
+    target = Target("http://aws.example", transport=lambda: httpx.MockTransport(refuse))
+    results = aws_command.checked("VPC Lattice", target)
+    assert all(why.startswith("ClientError: ") for why in results.values())
+    assert f"VPC Lattice: 0 of {len(results)} checks passed." in capsys.readouterr().out
 
 
 def test_the_price_is_said_before_the_question(
