@@ -316,7 +316,15 @@ def test_what_lies_above_the_folder_comes_before_its_own_template(tmp_path: Path
         ("just text", "template.yaml defines no function: name another --template."),
         (
             "Conditions: {A: !Condition B, B: !Condition A}\nResources:\n  F: {Condition: A}",
-            "template.yaml has a condition that leads back to itself.",
+            "template.yaml has a condition or an anchor that leads back to itself.",
+        ),
+        (
+            "Resources: {F: {Properties: &a {Again: *a}}}",
+            "template.yaml has a condition or an anchor that leads back to itself.",
+        ),
+        (
+            "Resources: " + "{a: " * 2000 + "}" * 2000,
+            "template.yaml cannot be read: it is nested too deeply.",
         ),
         (
             "Resources:\n  A: {Type: AWS::Lambda::Function}\n  B: {Type: AWS::Lambda::Function}",
@@ -330,6 +338,45 @@ def test_a_template_that_is_of_no_use(tmp_path: Path, text: str, message: str) -
     with pytest.raises(TemplateError) as caught:
         function(written(tmp_path, text))
     assert message in str(caught.value)
+
+
+def test_a_resource_that_is_below_itself(tmp_path: Path) -> None:
+    """CloudFormation refuses it; its path has no beginning that could be looked for."""
+    text = """
+Resources:
+  F: {Type: AWS::Lambda::Function}
+  Shop: {Type: AWS::ApiGateway::RestApi}
+  A: {Type: AWS::ApiGateway::Resource, Properties: {PathPart: a, ParentId: !Ref B}}
+  B: {Type: AWS::ApiGateway::Resource, Properties: {PathPart: b, ParentId: !Ref A}}
+  Get: {Type: AWS::ApiGateway::Method, Properties: {RestApiId: !Ref Shop, ResourceId: !Ref A}}
+"""
+    with pytest.raises(TemplateError) as caught:
+        function(written(tmp_path, text))
+    assert "has a resource 'A' whose ParentId leads back to itself" in str(caught.value)
+
+
+def test_keys_and_dates_are_text_as_they_are_written(tmp_path: Path) -> None:
+    text = """
+AWSTemplateFormatVersion: 2010-99-99
+Resources:
+  2:
+    Type: AWS::Serverless::Function
+    Properties:
+      Environment: {Variables: {RELEASED: 2026-01-31, ON: a, 404: !Ref Page}}
+"""
+    found = function(written(tmp_path, text))
+    assert (found.name, found.unknown) == ("2", ("404",))
+    assert found.variables == {"RELEASED": "2026-01-31", "ON": "a"}
+
+
+def test_apis_and_layers_that_are_not_well_formed_are_read(tmp_path: Path) -> None:
+    text = """
+Resources:
+  F: {Type: AWS::Lambda::Function, Properties: {Layers: [!Ref Without]}}
+  Without: {Type: }
+  Shop: {Type: AWS::ApiGateway::RestApi, Properties: {BinaryMediaTypes: true}}
+"""
+    assert function(written(tmp_path, text)).layers == (Layer("Without"),)
 
 
 def test_functions_that_are_not_well_formed_have_defaults(tmp_path: Path) -> None:

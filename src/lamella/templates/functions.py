@@ -125,7 +125,7 @@ def route_keys(template: Template, api: Api) -> set[str]:
 
 
 def functions(template: Template) -> dict[str, Function]:
-    """Every function of `template`, by logical id."""
+    """Every function of `template`, by logical id. Raises `TemplateError`."""
     routes = list(_routes(template))
     return {name: _function(template, name, own, routes) for name, own in template.of(*FUNCTIONS)}
 
@@ -202,12 +202,13 @@ def apis(template: Template) -> Iterator[Api]:
     for name, own in template.of(*REST):
         of_body = _openapi(own).get("x-amazon-apigateway-binary-media-types")
         types = own.get("BinaryMediaTypes") or of_body
+        types = types if isinstance(types, list) else []
         yield Api(
             name,
             "rest",
             stage=_stage(template, name, own) or ("Prod" if name in IMPLICIT else ""),
             base=_base(template, name, own),
-            binary=tuple(known_text(each).replace("~1", "/") for each in types or ()),
+            binary=tuple(known_text(each).replace("~1", "/") for each in types),
             cors=own.get("Cors"),
         )
     for name, own in template.of(*HTTP, WEBSOCKET):
@@ -325,13 +326,21 @@ def _of_resources(template: Template, known: Mapping[str, Api]) -> Iterator[tupl
 
 
 def _path(template: Template, resource: Any) -> str:
-    """The path of a REST API's resource, from its parents down to its own part."""
-    parts: list[str] = []
+    """The path of a REST API's resource, from its parents down to its own part.
+
+    Raises `TemplateError`.
+    """
+    parts: dict[str, str] = {}
     name = next(mentioned(resource), "")
     while (found := template.resources.get(name)) and found.type == "AWS::ApiGateway::Resource":
-        parts.append(known_text(found.properties.get("PathPart")))
+        if name in parts:
+            raise TemplateError(
+                f"{template.path} has a resource {name!r} whose ParentId leads back to itself: "
+                "begin its parents at the API's RootResourceId."
+            )
+        parts[name] = known_text(found.properties.get("PathPart"))
         name = next(mentioned(found.properties.get("ParentId")), "")
-    return "/" + "/".join(reversed(parts))
+    return "/" + "/".join(reversed(parts.values()))
 
 
 def _with_payload(api: Api, version: Any) -> Api:

@@ -8,13 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lamella.templates.values import Values, mapping, mentioned
+from lamella.templates.values import Values, known_text, mapping, mentioned
 
 SERVERLESS = "AWS::Serverless::"
 
 IMPLICIT = {"ServerlessRestApi": "Api", "ServerlessHttpApi": "HttpApi"}
 """The APIs that SAM makes for events that name none, with their types
 (https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-generated-resources.html)."""
+
+TEXT, DATE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:timestamp"
+OF_SCALARS = {DATE, *(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "null"))}
+"""YAML's own tags of what a plain scalar may be besides text."""
 
 
 class TemplateError(Exception):
@@ -68,15 +72,17 @@ def read(path: Path, parameters: Mapping[str, str] | None = None) -> Template:
     resources = {}
     try:
         for name, resource in declared.items():
-            kind = mapping(resource).get("Type", "")
+            kind = known_text(mapping(resource).get("Type"))
             if "Condition" in mapping(resource) and values.met(resource["Condition"]) is False:
                 continue
-            of_all = mapping(shared.get(str(kind).removeprefix(SERVERLESS)))
+            of_all = mapping(shared.get(kind.removeprefix(SERVERLESS)))
             properties = _merged(of_all, mapping(mapping(resource).get("Properties")))
             metadata = mapping(mapping(resource).get("Metadata"))
             resources[name] = Resource(kind, values.resolved(properties), metadata)
     except RecursionError:
-        raise TemplateError(f"{path} has a condition that leads back to itself.") from None
+        raise TemplateError(
+            f"{path} has a condition or an anchor that leads back to itself."
+        ) from None
     return Template(path, resources)
 
 
@@ -93,18 +99,32 @@ def beside(folder: Path) -> Iterator[Path]:
 
 def _load(path: Path) -> Mapping[str, Any]:
     try:
-        if path.suffix == ".json":
-            return mapping(json.loads(path.read_text()))
+        text = path.read_text()
+        return mapping(json.loads(text) if path.suffix == ".json" else _of_yaml(path, text))
+    except (OSError, ValueError) as error:
+        raise TemplateError(f"{path} cannot be read: {error}") from None
+    except RecursionError:
+        raise TemplateError(f"{path} cannot be read: it is nested too deeply.") from None
+
+
+def _of_yaml(path: Path, text: str) -> Any:
+    """Raises ValueError, RecursionError; TemplateError where PyYAML is missing."""
+    try:
         import yaml  # an extra's dependency, and only for those who have such a template
     except ImportError:
         raise TemplateError(
             f"Reading {path} needs PyYAML: pip install 'lamella[local]', or pip install pyyaml."
         ) from None
-    except (OSError, ValueError) as error:
-        raise TemplateError(f"{path} cannot be read: {error}") from None
 
     class Loader(yaml.SafeLoader):
-        """A loader that knows CloudFormation's tags, such as `!Ref`."""
+        """A loader that knows CloudFormation's tags, such as `!Ref`, and has no dates, as JSON has
+        none. A key is text: `ON` and `404` are no boolean and no number there."""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.tag in OF_SCALARS:
+                    key.tag = TEXT
+            return super().construct_mapping(node, deep)
 
     def long_form(loader: Loader, name: str, node: yaml.Node) -> dict[str, Any]:
         value: Any = None
@@ -117,10 +137,11 @@ def _load(path: Path) -> Mapping[str, Any]:
         return {name if name in ("Ref", "Condition") else f"Fn::{name}": value}
 
     Loader.add_multi_constructor("!", long_form)
+    Loader.add_constructor(DATE, lambda loader, node: str(node.value))
     try:
-        return mapping(yaml.load(path.read_text(), Loader))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise TemplateError(f"{path} cannot be read: {error}") from None
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(error) from None
 
 
 def _merged(of_all: Any, own: Any, key: str = "") -> Any:
