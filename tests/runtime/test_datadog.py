@@ -79,10 +79,17 @@ async def extension(headers: Headers | None = None) -> AsyncIterator[Fake]:
 
 
 async def invoke(
-    app: App, address: str, event: Any, fake: Fake | None = None, **settings: Any
+    app: App,
+    address: str,
+    event: Any,
+    fake: Fake | None = None,
+    seconds: float | None = None,
+    **settings: Any,
 ) -> Api:
-    """Serve one event in a slot whose invocations the extension at `address` is told of."""
+    """Serve one event in a slot whose invocations the extension at `address` is told of; Lambda's
+    deadline is in so many `seconds`."""
     api = Api(1, event)
+    api.seconds = seconds
     if fake is not None:
         fake.api = api
 
@@ -209,8 +216,8 @@ async def test_events_of_websockets_are_told_too(caplog: pytest.LogCaptureFixtur
 
 async def test_an_absent_extension_is_one_warning(caplog: pytest.LogCaptureFixture) -> None:
     told = Extension(f"127.0.0.1:{free_port()}")
-    assert await told.start("r-1", b"{}") is None
-    assert await told.start("r-2", b"{}") is None
+    assert await told.start("r-1", b"{}", PATIENCE) is None
+    assert await told.start("r-2", b"{}", PATIENCE) is None
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert "did not take the start of an invocation (ConnectionRefusedError: " in record.message
@@ -235,9 +242,48 @@ async def test_a_silent_extension_costs_no_more_than_its_patience(
 
     async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
         address = "{}:{}".format(*server.sockets[0].getsockname())
-        assert await Extension(address).start("r-1", b"{}") is None
+        assert await Extension(address).start("r-1", b"{}", PATIENCE) is None
         quiet.set()
     assert "(no answer in 0.01 s)" in caplog.text
+
+
+@asynccontextmanager
+async def silent_at(call: bytes) -> AsyncIterator[str]:
+    """The address of an extension that takes the start or the end, and never answers it."""
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if call in await reader.readuntil(b"\r\n\r\n"):
+            await over.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield "{}:{}".format(*server.sockets[0].getsockname())
+        over.set()
+
+
+async def test_a_silent_extension_leaves_half_of_the_time_to_the_application(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Else a function of one second would end in each invocation without a word."""
+    async with silent_at(b"start") as address:
+        api = await invoke(answer, address, events.function_url(), seconds=2)
+    assert api.answers[0]["statusCode"] == 404
+    assert "did not take the start of an invocation (no answer in 1 s)" in caplog.text
+
+
+async def test_an_extension_that_is_silent_after_a_504_is_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def late(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(PATIENCE)
+
+    async with silent_at(b"end") as address:
+        api = await invoke(late, address, events.function_url(), seconds=1)
+    assert api.answers[0]["statusCode"] == 504
+    assert "did not take the end of an invocation (no answer in 0." in caplog.text
+    assert "before_freeze" not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -258,5 +304,5 @@ async def test_an_odd_answer_is_named(
 
     async with await asyncio.start_server(odd, "127.0.0.1", 0) as server:
         address = "{}:{}".format(*server.sockets[0].getsockname())
-        assert await Extension(address).start("r-1", b"{}") is None
+        assert await Extension(address).start("r-1", b"{}", PATIENCE) is None
     assert reason in caplog.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from contextvars import ContextVar
 from typing import Any
 
@@ -35,6 +36,8 @@ class Api(asyncio.Transport):
         self.connection = Connection(self.loop)
         self.connection.connection_made(self)
         self.left = number
+        self.seconds: float | None = None
+        """From the event to Lambda's deadline."""
         self.answers: list[dict[str, Any]] = []
         self.over = asyncio.Event()
 
@@ -45,6 +48,9 @@ class Api(asyncio.Transport):
         elif self.left:
             self.left -= 1
             head = b"HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: r-1\r\n"
+            if self.seconds is not None:
+                deadline = int((time.time() + self.seconds) * 1000)
+                head += b"Lambda-Runtime-Deadline-Ms: %d\r\n" % deadline
             length = b"Content-Length: %d\r\n\r\n" % len(self.event)
             self.loop.call_soon(self._reply, head + length + self.event)
         else:

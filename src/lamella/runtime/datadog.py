@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("lamella")
 
 PATIENCE = 1.0
-"""Seconds that a call may take, as in Datadog's tracer for Java (LambdaHandler.java)."""
+"""Seconds that a call may take, as in Datadog's tracer for Java (LambdaHandler.java), unless the
+invocation has less."""
 
 ERROR_LENGTH = 1000
 """Characters of an error's message that are sent: a header is no place for long texts."""
@@ -64,9 +65,13 @@ class Extension:
         self._address = address
         self._warned = False
 
-    async def start(self, request_id: str, event: bytes) -> Span | None:
-        """Tell of an invocation and its event; None where the extension did not take it."""
-        reply = await self.call("start", {"lambda-runtime-aws-request-id": request_id}, event)
+    async def start(self, request_id: str, event: bytes, left: float) -> Span | None:
+        """Tell of an invocation and its event; None where the extension did not take it.
+
+        It takes half of the seconds that are `left` at most: the others are the application's.
+        """
+        headers = {"lambda-runtime-aws-request-id": request_id}
+        reply = await self.call("start", headers, event, left / 2)
         if reply is None:
             return None
         # Only the caller knows what was decided of its trace: a new one is left to the tracer.
@@ -74,12 +79,15 @@ class Extension:
         trace_id = reply.headers.get(TRACE_ID) or str(_new_id())
         return Span(self, request_id, {TRACE_ID: trace_id, **told}, str(_new_id()))
 
-    async def call(self, name: str, headers: Mapping[str, str], body: bytes) -> Reply | None:
-        """POST to /lambda/`name`-invocation; None for any failure."""
+    async def call(
+        self, name: str, headers: Mapping[str, str], body: bytes, left: float
+    ) -> Reply | None:
+        """POST to /lambda/`name`-invocation in the seconds that are `left`; None for a failure."""
+        patience = min(PATIENCE, left)
         fields = {"Host": self._address, "Content-Type": "application/json", **headers}
         fields |= {"Content-Length": str(len(body)), "Connection": "close"}
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(patience):
                 head = request_head("POST", f"/lambda/{name}-invocation", fields)
                 reply = await _exchange(self._address, head + body)
             if reply.status != 200:
@@ -88,7 +96,7 @@ class Extension:
             if not self._warned:
                 self._warned = True
                 late = isinstance(error, TimeoutError)
-                reason = f"no answer in {PATIENCE} s" if late else described(error)
+                reason = f"no answer in {patience:.2g} s" if late else described(error)
                 logger.warning(FAILED, self._address, name, reason)
             return None
         return reply
@@ -115,11 +123,11 @@ class Span(NamedTuple):
             scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in REPLACED]
             scope["headers"] += [(name.encode(), text.encode()) for name, text in ours.items()]
 
-    async def end(self, cycle: Cycle | None, error: BaseException | None) -> None:
+    async def end(self, cycle: Cycle | None, error: BaseException | None, left: float) -> None:
         """Tell how the invocation has ended: with its client's status, or as failed by `error`.
 
         `cycle` is None where it was answered without the application. A stream that has broken off
-        has both, a status and an error.
+        has both, a status and an error. It takes the seconds that are `left` at most.
         """
         headers = {"lambda-runtime-aws-request-id": self.request_id, **self.trace}
         headers["x-datadog-span-id"] = self.span_id
@@ -132,7 +140,7 @@ class Span(NamedTuple):
         # The status of an event's POST is no client's.
         if cycle is not None and "lamella.event" not in cycle.scope.get("extensions", {}):
             body = {"statusCode": cycle.status} if cycle.status else {}
-        await self.extension.call("end", headers, json.dumps(body).encode())
+        await self.extension.call("end", headers, json.dumps(body).encode(), left)
 
 
 async def _exchange(address: str, request: bytes) -> Reply:

@@ -188,13 +188,15 @@ class Slot:
         context = lambda_context(invocation, deadline_ms)
         current = Invocation(event, context, invocation.trace_id, body)
         set_current(current, alone=not concurrent)
-        datadog = self._datadog
-        span = await datadog.start(invocation.request_id, body) if datadog else None
         seconds_left = deadline_ms / 1000 - time()
+        span = None
+        if self._datadog is not None:
+            span = await self._datadog.start(invocation.request_id, body, seconds_left)
+            seconds_left = deadline_ms / 1000 - time()
         cycle = service.open(current, outcome)
         if cycle is None:
             if span is not None:
-                await span.end(None, outcome.error)
+                await span.end(None, outcome.error, seconds_left / 2)
             return
         if span is not None:
             span.lead(cycle.scope)
@@ -208,12 +210,12 @@ class Slot:
         try:
             await supervise(cycle, service.app, settings, seconds_left, alarm, not concurrent)
             hooks = [] if concurrent else freeze.hooks(settings.flush)
-            if span is not None:  # first: it is short, and a hook may take all the time there is
-                hooks.insert(0, partial(span.end, cycle, outcome.error))
-            if hooks:
-                # After a 504, of all answers, they have half of the margin.
-                left = max(end - margin - monotonic(), margin / 2)
-                await freeze.run(hooks, min(left, settings.background_timeout))
+            if span is not None or hooks:
+                # After a 504, of all answers, these have half of the margin.
+                over = max(end - margin, monotonic() + margin / 2)
+                if span is not None:  # first: it is short, and a hook may take all there is
+                    await span.end(cycle, outcome.error, over - monotonic())
+                await freeze.run(hooks, min(over - monotonic(), settings.background_timeout))
         finally:
             if concurrent:
                 alarm.cancel()

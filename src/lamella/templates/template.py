@@ -137,7 +137,7 @@ def _of_yaml(path: Path, text: str) -> Any:
         return {name if name in ("Ref", "Condition") else f"Fn::{name}": value}
 
     Loader.add_multi_constructor("!", long_form)
-    Loader.add_constructor(DATE, lambda loader, node: str(node.value))
+    Loader.add_constructor(DATE, lambda _, node: str(node.value))
     try:
         return yaml.load(text, Loader)
     except yaml.YAMLError as error:
