@@ -99,9 +99,16 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--delete", action="store_true", help="only delete what runs have left")
     parser.add_argument("--no-preview", action="store_true", help="no function for Python 3.15")
+    parser.add_argument("--no-durable", action="store_true", help="no durable function")
     parser.add_argument("--layer", type=Path, default=build.ZIP, metavar="ZIP")
     parser.add_argument("--page", type=Path, default=PAGE, metavar="FILE")
     return parser.parse_args(arguments)
+
+
+def chosen(options: argparse.Namespace) -> dict[str, str]:
+    """The template's parameters for what the person left out: not every region has all of it."""
+    left_out = {"Preview": options.no_preview, "DurableFunctions": options.no_durable}
+    return {name: "false" for name, out in left_out.items() if out}
 
 
 def verify(options: argparse.Namespace, template: Path, signals: Interrupts) -> int:
@@ -141,8 +148,9 @@ def deploy(
     try:
         try:
             tell(f"Making the stack {name} in {account.region}: 5 to 15 minutes.")
-            preview = not options.no_preview
-            made = stack.make(account.client, name, zips, tell, template=template, preview=preview)
+            made = stack.make(
+                account.client, name, zips, tell, template=template, parameters=chosen(options)
+            )
             targets = doors.targets(made.outputs, made.functions, account.client)
             deployed = Deployed(targets, made.functions, account.client, made.outputs)
             contract = {each: checked(each, target) for each, target in targets.items()}

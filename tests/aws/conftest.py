@@ -30,7 +30,7 @@ NOBODY = f"http://127.0.0.1:{free_port()}"
 TEMPLATE = """
 Parameters:
   Bucket: {Type: String}
-  Preview: {Type: String}
+  Preview: {Type: String, Default: "true"}
 Resources:
   Layer:
     Type: AWS::Lambda::LayerVersion

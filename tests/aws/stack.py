@@ -33,6 +33,9 @@ DELETE_LIMIT = 60 * 60
 ATTEMPTS = 3
 """Of a deletion that fails: a network interface may be there until Lambda has let it go."""
 
+OPTIONAL = {"Python315": "--no-preview", "Durable": "--no-durable"}
+"""What a region may lack: how its logical ids begin, and the option that leaves it out."""
+
 Client = Callable[[str], Any]
 Tell = Callable[[str], None]
 
@@ -75,14 +78,20 @@ def new_name() -> str:
 
 
 def make(
-    client: Client, name: str, zips: Zips, tell: Tell, *, template: Path, preview: bool
+    client: Client,
+    name: str,
+    zips: Zips,
+    tell: Tell,
+    *,
+    template: Path,
+    parameters: Mapping[str, str],
 ) -> Made:
     """Upload the zips, create the stack, and wait until it stands. Raises StackError."""
     _bucket(client("s3"), name)
     for key in ("layer", "function", "client"):
         client("s3").put_object(Bucket=name, Key=f"{key}.zip", Body=getattr(zips, key))
     cloudformation = client("cloudformation")
-    values = {"Bucket": name, "Preview": str(preview).lower()}
+    values = {"Bucket": name, **parameters}
     cloudformation.create_stack(
         StackName=name,
         TemplateBody=template.read_text(),
@@ -213,8 +222,8 @@ def _reasons(cloudformation: Any, name: str) -> str:
         if each["ResourceStatus"] == "CREATE_FAILED"
         and "cancelled" not in each.get("ResourceStatusReason", "cancelled")
     ]
-    if any("Python315" in line for line in failed):
-        failed.append("Without Python 3.15, which is a preview: make aws AWS_ARGS=--no-preview")
+    lacks = [option for part, option in OPTIONAL.items() if any(part in line for line in failed)]
+    failed += [f"This region may lack it. Without it: make aws AWS_ARGS={each}" for each in lacks]
     return "\n".join(failed) or "  CloudFormation names no resource."
 
 

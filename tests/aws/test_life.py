@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +16,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from tests.aws import questions, stack
+from tests.aws.__main__ import chosen, parsed
 from tests.aws.conftest import At, Client, Left, Run
 
 pytestmark = pytest.mark.timeout(600)  # moto is imported with its first request
@@ -271,9 +272,69 @@ def test_nobody_waits_for_ever(
     zips = stack.Zips.packed(tmp_path / "layer.zip", tmp_path)
     template = tmp_path / "queue.yaml"
     template.write_text(
-        "Parameters: {Bucket: {Type: String}, Preview: {Type: String}}\n"
-        "Resources: {Q: {Type: AWS::SQS::Queue}}"
+        "Parameters: {Bucket: {Type: String}}\nResources: {Q: {Type: AWS::SQS::Queue}}"
     )
     with pytest.raises(stack.StackError, match="was not there after 30 minutes"):
-        stack.make(Unfinished(), stack.new_name(), zips, quiet, template=template, preview=True)
+        stack.make(Unfinished(), stack.new_name(), zips, quiet, template=template, parameters={})
     assert clock.now == pytest.approx(stack.CREATE_LIMIT, abs=300)
+
+
+class Refusing:
+    """CloudFormation in a region without durable functions, and without one more queue."""
+
+    def __init__(self, aws: Client) -> None:
+        self.aws = aws
+        self.parameters: dict[str, str] = {}
+
+    def __call__(self, service: str) -> Any:
+        return self if service == "cloudformation" else self.aws(service)
+
+    def create_stack(self, Parameters: list[dict[str, str]], **options: Any) -> None:
+        self.parameters = {each["ParameterKey"]: each["ParameterValue"] for each in Parameters}
+
+    def describe_stacks(self, StackName: str) -> Any:
+        return {"Stacks": [{"StackStatus": "CREATE_FAILED"}]}
+
+    def get_paginator(self, operation: str) -> Any:
+        return self
+
+    def paginate(self, StackName: str) -> Iterator[Any]:
+        reasons = {
+            "Durable": "DurableConfig is not supported in this region.",
+            "Q": "Resource creation cancelled",
+        }
+        events = [
+            {
+                "LogicalResourceId": name,
+                "ResourceType": "AWS::Lambda::Function",
+                "ResourceStatus": "CREATE_FAILED",
+                "ResourceStatusReason": reason,
+            }
+            for name, reason in reasons.items()
+        ]
+        yield {"StackEvents": events}
+
+
+def test_what_a_region_lacks_is_named_with_the_option_that_omits_it(
+    aws: Client, tmp_path: Path, arguments: list[str]
+) -> None:
+    region = Refusing(aws)
+    zips = stack.Zips.packed(tmp_path / "layer.zip", tmp_path)
+    name = stack.new_name()
+    options = chosen(parsed([*arguments, "--no-preview"]))
+    with pytest.raises(stack.StackError) as refused:
+        stack.make(region, name, zips, quiet, template=stack.TEMPLATE, parameters=options)
+    assert str(refused.value).split("\n") == [
+        "The stack was not made: CREATE_FAILED.",
+        "  Durable (AWS::Lambda::Function): DurableConfig is not supported in this region.",
+        "This region may lack it. Without it: make aws AWS_ARGS=--no-durable",
+    ]
+    assert region.parameters == {"Bucket": name, "Preview": "false"}
+
+
+def test_the_parameters_are_the_template_s() -> None:
+    left_out = chosen(parsed(["--no-preview", "--no-durable"]))
+    assert left_out == {"Preview": "false", "DurableFunctions": "false"}
+    text = stack.TEMPLATE.read_text()
+    assert all(f"\n  {name}:\n    Type: String" in text for name in left_out)
+    assert all(f"\n  {part}" in text for part in stack.OPTIONAL)

@@ -121,6 +121,6 @@ def test_moto_makes_of_it_what_it_knows(
     assert kinds["AWS::ElasticLoadBalancingV2::Listener"] == kinds["AWS::Logs::LogGroup"] == 1
     said: list[str] = []
     zips = stack.Zips.packed(tmp_path / "layer.zip", tmp_path)
-    made = stack.make(aws, NAME, zips, said.append, template=path, preview=True)
+    made = stack.make(aws, NAME, zips, said.append, template=path, parameters={})
     assert len(made.functions) == kinds["AWS::Lambda::Function"]
     assert {"load balancer"} == set(doors.targets(made.outputs, made.functions, aws))
