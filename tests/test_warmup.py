@@ -70,7 +70,7 @@ def test_what_a_request_leaves_running_ends_in_init() -> None:
 def test_no_more_time_than_there_is(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lamella.adapter.STARTUP_TIME", 0.2)
+    monkeypatch.setattr("lamella.adapter.STARTUP_TIME", 1.0)
     app = App()
     with caplog.at_level(logging.WARNING, "lamella"):
         lamella.Adapter(app, warmup="/hangs,/health", deadline_margin_ms=0).close()
