@@ -110,6 +110,59 @@ def test_a_newer_layer_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
     assert (opt / "bootstrap").read_bytes() == b"2"
 
 
+def test_a_folder_that_is_a_link_keeps_what_is_in_it(tmp_path: Path) -> None:
+    opt, elsewhere = tmp_path / "opt", tmp_path / "elsewhere"
+    opt.mkdir()
+    elsewhere.mkdir()
+    (opt / "python").symlink_to(elsewhere)
+    files = {"bootstrap": b"1", "python/a.py": b"a"}
+    assert unpacked(layer_of(tmp_path / "older.zip", files), opt).exit_code == 0
+    done = unpacked(layer_of(tmp_path / "newer.zip", {"bootstrap": b"2"}), opt)
+    assert (done.exit_code, done.output) == (0, f"unpacked into {opt}\n")
+    assert (elsewhere / "a.py").read_bytes() == b"a"
+
+
+def test_a_file_where_the_layer_has_a_folder_is_named(tmp_path: Path) -> None:
+    opt = tmp_path / "opt"
+    opt.mkdir()
+    (opt / "python").write_text("mine")
+    layer = layer_of(tmp_path / "layer.zip", {"python/a.py": b"a"})
+    done = unpacked(layer, opt)
+    assert done.exit_code == 1
+    assert done.output.startswith(f"Error: {layer} cannot be unpacked into {opt}: ")
+    assert "Not a directory" in done.output
+    assert (opt / "python").read_text() == "mine"
+
+
+def test_a_layer_is_not_unpacked_into_itself(tmp_path: Path) -> None:
+    opt = tmp_path / "opt"
+    assert unpacked(layer_of(tmp_path / "layer.zip", {"bootstrap": b"1"}), opt).exit_code == 0
+    done = unpacked(opt, opt)
+    text = f"Error: {opt} is the layer itself: name another folder.\n"
+    assert (done.exit_code, done.output) == (1, text)
+
+
+@pytest.mark.parametrize("name", ["./bootstrap", "python//../bootstrap", "boot\0strap", "."])
+def test_an_older_manifest_leads_to_no_file_of_the_new_layer(tmp_path: Path, name: str) -> None:
+    manifest = tmp_path / "opt" / "lamella" / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    older = {name: {"sha256": hashlib.sha256(b"2").hexdigest()}}
+    manifest.write_text(json.dumps({"files": older}))
+    done = unpacked(layer_of(tmp_path / "newer.zip", {"bootstrap": b"2"}), tmp_path / "opt")
+    assert (done.exit_code, done.output) == (0, f"unpacked into {tmp_path / 'opt'}\n")
+    assert (tmp_path / "opt" / "bootstrap").read_bytes() == b"2"
+
+
+def test_a_name_of_an_older_manifest_that_no_file_can_have(tmp_path: Path) -> None:
+    manifest = tmp_path / "opt" / "lamella" / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text(json.dumps({"files": {"x" * 5000: {"sha256": ""}}}))
+    done = unpacked(layer_of(tmp_path / "newer.zip", {"bootstrap": b"2"}), tmp_path / "opt")
+    assert done.exit_code == 1
+    assert "has a file of an older layer that cannot be removed: " in done.output
+    assert "File name too long" in done.output
+
+
 @pytest.mark.parametrize("name", ["../mine.py", "{}/mine.py"])
 def test_an_older_manifest_leads_to_nothing_outside_of_the_folder(
     tmp_path: Path, name: str

@@ -74,5 +74,7 @@ def unpack(layer: Path, directory: Path) -> None:
                 # zipfile forgets the modes, of which the bootstrap's executable bit matters.
                 if mode := entry.external_attr >> 16 & 0o777:
                     unpacked.chmod(mode | 0o600)  # the next layer may have the same file
-    except (OSError, zipfile.BadZipFile, shutil.Error) as error:
+    except zipfile.BadZipFile as error:
         raise LayerError(f"{layer} is no usable layer: {error}") from error
+    except OSError as error:  # of either side, which its text names
+        raise LayerError(f"{layer} cannot be unpacked into {directory}: {error}") from error

@@ -7,7 +7,7 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from lamella.local.machine.layer import unpack
+from lamella.local.machine.layer import LayerError, unpack
 from lamella.tools.layer.contents import MANIFEST
 
 
@@ -25,23 +25,36 @@ def replace(layer: Path, directory: Path) -> Replaced:
     Only files that the older layer's manifest lists, and as it lists them, are removed.
     Raises LayerError.
     """
+    if layer.resolve() == directory.resolve():
+        raise LayerError(f"{directory} is the layer itself: name another folder.")
     older = _listed(directory)
     unpack(layer, directory)
     newer = _listed(directory)
+    try:
+        return _removed(directory.resolve(), {n: older[n] for n in older.keys() - newer.keys()})
+    except OSError as error:
+        raise LayerError(
+            f"{directory} has a file of an older layer that cannot be removed: {error}. Remove it, "
+            "or name another folder."
+        ) from error
+
+
+def _removed(root: Path, hashes: dict[str, str]) -> Replaced:
+    """Remove the files of these names and hashes below `root`. Raises OSError."""
     done = Replaced([], [])
-    for name in sorted(older.keys() - newer.keys()):
-        path = directory / name
-        if not path.is_file() or path.is_symlink():
+    for name in sorted(hashes):
+        path = root / name
+        if path.resolve() != path or not path.is_file():  # a link leads to what is no layer's
             continue
-        if hashlib.sha256(path.read_bytes()).hexdigest() != older[name]:
+        if hashlib.sha256(path.read_bytes()).hexdigest() != hashes[name]:
             done.kept.append(name)
             continue
         path.unlink()
         done.removed.append(name)
-        for folder in path.relative_to(directory).parents[:-1]:
-            if any((directory / folder).iterdir()):
+        for folder in path.relative_to(root).parents[:-1]:
+            if any((root / folder).iterdir()):
                 break
-            (directory / folder).rmdir()
+            (root / folder).rmdir()
     return done
 
 
@@ -52,10 +65,11 @@ def _listed(directory: Path) -> dict[str, str]:
         hashes = {name: entry["sha256"] for name, entry in files.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
-    # The manifest may come from anywhere, and leads to nothing outside of the folder.
-    paths = {name: PurePosixPath(name) for name in hashes}
+    # The manifest may come from anywhere, and leads to nothing outside of the folder, nor by
+    # another name to a file of the new layer.
+    paths = {name: PurePosixPath(name) for name in hashes if "\0" not in name}
     return {
         name: hashes[name]
         for name, path in paths.items()
-        if not path.is_absolute() and ".." not in path.parts
+        if str(path) == name and not path.is_absolute() and ".." not in path.parts
     }
