@@ -181,16 +181,17 @@ FRONT_DOORS = (
     Question(
         "Time to answer behind VPC Lattice",
         "front-doors.md",
-        "Does VPC Lattice wait 75 seconds for an answer?",
+        "Does VPC Lattice wait 75 seconds for an answer, longer than its idle timeout of 60?",
         (
             Answer(
                 "no limit found",
-                "Write into the table of front-doors.md that 75 s pass.",
+                'Say in front-doors.md, "The time of VPC Lattice", that waiting is not idle.',
             ),
             Answer(
                 "a limit",
-                "Write the seconds into the table of front-doors.md, and into `time_limit` of "
-                "front_doors/lattice.py with the status in its TROUBLES.",
+                "Write the seconds into front-doors.md, and into `time_limit` of "
+                "front_doors/lattice.py with the status in its TROUBLES. Name idleTimeoutSeconds "
+                "in deploy/sam.md.",
             ),
         ),
         probes.time_to_answer("VPC Lattice"),
