@@ -22,6 +22,10 @@ EDITED = frozenset(
 database into its own folder must not start itself anew."""
 
 
+BUILT = frozenset({".aws-sam", "cdk.out", ".serverless"})
+"""Folders of deploy tools, with copies of the sources: a build beside the code is no edit of it."""
+
+
 MOST_FILES = 1000
 """A request is held up for so many looks at a file, each of some microseconds; where there are
 more, an edit counts when the system has told of it, some milliseconds later."""
@@ -70,10 +74,11 @@ class Edits(DefaultFilter):
     def _seen(self) -> dict[str, tuple[int, int]]:
         """Date and size of each file that counts."""
         seen, self._looked = {}, 0
+        skipped = BUILT.union(self.ignore_dirs)
         for root in self.paths:
             single: list[tuple[str, list[str], list[str]]] = [(str(root.parent), [], [root.name])]
             for parent, folders, files in single if root.is_file() else os.walk(root):
-                folders[:] = [each for each in folders if each not in self.ignore_dirs]
+                folders[:] = [each for each in folders if each not in skipped]
                 self._looked += len(files)
                 for path in (os.path.join(parent, each) for each in files):
                     if self(Change.modified, path):
