@@ -124,6 +124,18 @@ def test_each_front_door_is_shown_with_all_its_routes(begin: Start, project: Pat
     cli.line(r"^  ANY \$default -> Other$")
 
 
+def test_the_lines_to_try_are_of_the_application_that_the_handler_names(
+    begin: Start, project: Path
+) -> None:
+    (project.parent / "other" / "site.py").write_text("""
+@app.get("/health")
+async def health(): ...
+""")
+    cli = begin("--function", "Site")
+    url = cli.url()
+    cli.line(f"^  curl -iN {url}/health$")
+
+
 def test_one_function_as_the_template_has_it(begin: Start, tmp_path: Path) -> None:
     cli = begin("--function", "Items", "--env", "TABLE=arn")
     url = cli.url()

@@ -162,7 +162,8 @@ class Session:
         if alone:
             ((function, entrance),) = self._ways
             config = function.config
-            routes = routes_of(config.task_root, config.environment.get("ASGI_APP", app))
+            one_line = config.handler.removeprefix("lamella.serve.")
+            routes = routes_of(config.task_root, config.environment.get("ASGI_APP", one_line))
             door, origin = entrance.door, origin_of(self._listening)
             for line in to_try(door, origin, self._options.tries, routes):
                 self._terminal.show(escape(line))
