@@ -122,6 +122,15 @@ def test_a_folder_that_is_a_link_keeps_what_is_in_it(tmp_path: Path) -> None:
     assert (elsewhere / "a.py").read_bytes() == b"a"
 
 
+def test_a_link_of_the_layer_s_that_leads_nowhere_here_is_left_out(tmp_path: Path) -> None:
+    layer, opt = tmp_path / "layer", tmp_path / "opt"
+    assert unpacked(layer_of(tmp_path / "layer.zip", {"bootstrap": b"1"}), layer).exit_code == 0
+    (layer / "python").symlink_to("/var/lang/bin/python-of-lambda")
+    done = unpacked(layer, opt)
+    assert (done.exit_code, done.output) == (0, f"unpacked into {opt}\n")
+    assert (opt / "bootstrap").read_bytes() == b"1"
+
+
 def test_a_file_where_the_layer_has_a_folder_is_named(tmp_path: Path) -> None:
     opt = tmp_path / "opt"
     opt.mkdir()

@@ -222,6 +222,41 @@ def test_what_cannot_be_served(
     assert message in re.sub(r"\s+", " ", done.output)
 
 
+@pytest.mark.parametrize(
+    ("properties", "message"),
+    [
+        ("Timeout: 0", "F of {} has a Timeout of 0: give a number from 1 to 900"),
+        ("MemorySize: 64", "has a MemorySize of 64: give a number from 128 to 32768"),
+        (
+            "EphemeralStorage: {Size: '-5'}",
+            "has an EphemeralStorage of -5: give a number from 512 to 10240",
+        ),
+        ("Environment: {Variables: {A=B: c}}", "has a variable 'A=B', which Lambda refuses"),
+        (
+            'Environment: {Variables: {KEY: "a\\0b"}}',
+            "has a NUL character in its variable KEY: remove it",
+        ),
+    ],
+)
+def test_what_lambda_refuses_is_refused(
+    project: Path, wrapper: Path, properties: str, message: str
+) -> None:
+    project.write_text(f"""
+Resources:
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: items/
+      Handler: lamella.handler
+      FunctionUrlConfig: {{}}
+      {properties}
+""")
+    arguments = ["run", "--template", str(project), "--layer", str(wrapper.parent)]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 1
+    assert message.replace("{}", str(project)) in re.sub(r"\s+", " ", done.output)
+
+
 def test_routes_are_chosen_as_api_gateway_chooses_them() -> None:
     routes = [
         EVERYTHING,

@@ -66,7 +66,8 @@ def unpack(layer: Path, directory: Path) -> None:
     """
     try:
         if layer.is_dir():
-            shutil.copytree(layer, directory, dirs_exist_ok=True)
+            # A link that leads nowhere here may lead to what only Lambda has.
+            shutil.copytree(layer, directory, dirs_exist_ok=True, ignore_dangling_symlinks=True)
             return
         with zipfile.ZipFile(layer) as archive:
             for entry in archive.infolist():

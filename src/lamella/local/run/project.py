@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,9 +19,13 @@ from lamella.local.run import env_file
 from lamella.local.run.env_file import EnvFileError
 from lamella.local.run.options import Options
 from lamella.templates import Api, Function, TemplateError, find_function, functions, read
+from lamella.templates.values import known_text
 
 DAY = 86_400
 """Seconds: no deadline that a debugger meets."""
+
+VARIABLE = re.compile("[a-zA-Z][a-zA-Z0-9_]+")
+"""https://docs.aws.amazon.com/lambda/latest/api/API_Environment.html, as a name has to be"""
 
 WAYS_IN = ("ASGI_APP", "AWS_LAMBDA_PYTHON_ENTRYPOINT")
 
@@ -170,7 +175,38 @@ def _unserved(function: Function, entrances: tuple[Entrance, ...]) -> str:
         return (
             f"does not lead to Lamella: its Handler is {function.handler!r}, and it has no ASGI_APP"
         )
+    return _refused(function)
+
+
+def _refused(function: Function) -> str:
+    """What Lambda refuses in the function's properties, or ""."""
+    numbers = (
+        ("a Timeout", function.timeout, 1, 900),
+        ("a MemorySize", function.memory, 128, 32_768),
+        ("an EphemeralStorage", _storage(function), 512, 10_240),
+    )
+    for what, given, least, most in numbers:
+        if not least <= given <= most:
+            return f"has {what} of {given}: give a number from {least} to {most}"
+    for name, value in function.variables.items():
+        if not VARIABLE.fullmatch(name):
+            return (
+                f"has a variable {name!r}, which Lambda refuses: a name begins with a letter, and "
+                "goes on with letters, digits and underscores"
+            )
+        if "\0" in value:
+            return f"has a NUL character in its variable {name}: remove it"
     return ""
+
+
+def _storage(function: Function) -> int:
+    """Megabytes of /tmp."""
+    storage = function.properties.get("EphemeralStorage")
+    size = known_text(storage.get("Size")) if isinstance(storage, dict) else ""
+    try:
+        return int(size)
+    except ValueError:  # only CloudFormation knows it
+        return TMP_MB
 
 
 def _differences(
@@ -237,8 +273,6 @@ def _described(function: Function) -> _Described:
         "AWS_LAMBDA_LOG_LEVEL": logging.get("ApplicationLogLevel"),
         "AWS_LAMBDA_LOG_FORMAT": logging.get("LogFormat"),
     }
-    storage = properties.get("EphemeralStorage")
-    size = storage.get("Size") if isinstance(storage, dict) else None
     name = properties.get("FunctionName")
     assert function.code is not None  # _unserved() looked
     return _Described(
@@ -247,7 +281,7 @@ def _described(function: Function) -> _Described:
         handler=function.handler or "lamella.handler",
         timeout=float(function.timeout),
         memory=function.memory,
-        tmp_mb=size if isinstance(size, int) else TMP_MB,
+        tmp_mb=_storage(function),
         runtime=function.runtime,
         variables={
             **{key: value for key, value in levels.items() if isinstance(value, str)},
