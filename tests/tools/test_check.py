@@ -66,7 +66,11 @@ class Starlette:
         (APP, "main", "has no colon"),
         (APP, "mian:app", "there is no module 'mian'"),
         (APP, "main:ap", "has no attribute 'ap'. It has app."),
-        ("import nowhere", "main:app", "No module named 'nowhere'. The folder holds no packages"),
+        (
+            "import nowhere",
+            "main:app",
+            "'nowhere'. The folder holds no packages: check the one that is deployed, such as .aws",
+        ),
         ("raise SystemExit(3)", "main:app", "SystemExit: 3"),
         ("import os; os._exit(3)", "main:app", "ended with exit status 3"),
         ("import os; os.abort()", "main:app", "ended by signal 6"),
@@ -285,6 +289,12 @@ def test_a_function_over_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     found = findings(tmp_path)["size"]
     assert found["level"] == "problem"
     assert "model.py" in found["message"]
+
+
+def test_native_modules_of_a_virtual_environment_beside_the_code(tmp_path: Path) -> None:
+    packages = ".venv/lib/python3.9/site-packages"
+    write(tmp_path, {"main.py": APP, f"{packages}/fast.cpython-39-x86_64-linux-gnu.so": ""})
+    assert "native modules" not in findings(tmp_path)
 
 
 def test_native_modules_of_another_minor(tmp_path: Path) -> None:

@@ -59,8 +59,8 @@ def encode(response: Response, _event: Any, text_types: tuple[str, ...]) -> Resu
         text, _ = body.to_text(response.headers, response.body, text_types)
         raise InvocationError(
             f"The application answered {response.status} to an event that is not HTTP: "
-            f"{text[:_SHOWN]!r}. Serve POST at ASGI_EVENTS_PATH and answer with a status "
-            "below 400 to accept the event."
+            f"{text[:_SHOWN]!r}. Serve POST at ASGI_EVENTS_PATH (/events by default) and "
+            "answer with a status below 400 to accept the event."
         )
     if not response.body:
         return None

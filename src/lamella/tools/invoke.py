@@ -36,7 +36,7 @@ class _WithCommand(click.Command):
         return [*super().collect_usage_pieces(ctx), "[-- COMMAND...]"]
 
 
-@click.command("invoke", cls=_WithCommand)
+@click.command("invoke", cls=_WithCommand, short_help="Send an event or a command to a function.")
 @click.argument("function", required=False)
 @click.option("--event", type=click.File("rb"), metavar="FILE", help='JSON; "-": standard input.')
 @click.option("--sample", type=click.Choice(list(SAMPLES)), help="An event of this source.")

@@ -24,7 +24,7 @@ def websocket() -> None:
     """What WebSockets need besides the function."""
 
 
-@websocket.command("init")
+@websocket.command("init", short_help="Set up the connection store at URL.")
 @click.argument("url", metavar="URL")
 @click.option("--profile", help="A profile of AWS's shared configuration files.")
 def init(url: str, profile: str | None) -> None:

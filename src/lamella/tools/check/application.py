@@ -80,7 +80,10 @@ def application(probe: Probe, target: Target) -> Iterator[Finding]:
                 yield warning("application", text, **error)
                 return
         if lacks in message and not any(target.folder.glob("*.dist-info")):
-            message += ". The folder holds no packages: check the one that is deployed."
+            message += (
+                ". The folder holds no packages: check the one that is deployed, such as "
+                ".aws-sam/build/Function."
+            )
         yield problem("application", message, **error)
 
 

@@ -186,6 +186,7 @@ def _show(target: Target, findings: list[Finding], probe: Probe) -> None:
     console.print(table)
     if probe.import_ms:
         packages = tree(probe.stderr, target.interpreter.library)
+        console.print()
         console.print(_import_tree(packages, {id(each) for each in slowest(packages)}))
     if probe.error and probe.error["frames"]:
         console.print("\n[bold]the application's traceback[/]")

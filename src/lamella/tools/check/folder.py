@@ -184,7 +184,7 @@ def compiled(target: Target) -> Finding:
 def natives(target: Target) -> Iterator[Finding]:
     """Native modules that the function's runtime cannot load."""
     python = target.interpreter
-    found = [(path, m) for path in target.folder.rglob("*.so") if (m := _NATIVE.search(path.name))]
+    found = list(_natives(target.folder))
     minors = {(f"{m['major']}.{m['minor']}") for _, m in found}
     stems = {path.name.partition(".")[0]: path for path, _ in found}
     if found and python.minor not in minors:
@@ -208,8 +208,16 @@ def natives(target: Target) -> Iterator[Finding]:
 
 def is_foreign(target: Target, python: Interpreter) -> bool:
     """Whether the function is for another processor than this machine's, native modules and all."""
-    has_native = any(_NATIVE.search(path.name) for path in target.folder.rglob("*.so"))
+    has_native = any(True for _ in _natives(target.folder))
     return has_native and target.architecture != python.architecture
+
+
+def _natives(folder: Path) -> Iterator[tuple[Path, re.Match[str]]]:
+    """Native modules, and what their names say. Hidden folders are no part of a function."""
+    for path in folder.rglob("*.so"):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not hidden and (named := _NATIVE.search(path.name)):
+            yield path, named
 
 
 def top_level(folder: Path) -> set[str]:

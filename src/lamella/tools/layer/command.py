@@ -23,7 +23,7 @@ ZIP = click.option(
 )
 
 
-@click.group("layer")
+@click.group("layer", short_help="The prebuilt layer: find, unpack and publish it.")
 def layer() -> None:
     """The prebuilt layer: where it is, what is in it, and a way into deploy tools."""
 
@@ -35,7 +35,7 @@ def path_command(given: Path | None) -> None:
     click.echo(_found(given))
 
 
-@layer.command("unpack")
+@layer.command("unpack", short_help="Unpack the layer into DIR, as it is in /opt.")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @ZIP
 def unpack_command(directory: Path, given: Path | None) -> None:
@@ -93,7 +93,7 @@ def info_command(given: Path | None, as_json: bool) -> None:
         )
 
 
-@layer.command("verify")
+@layer.command("verify", short_help="Check a layer's ZIP against its own manifest.")
 @click.argument("zip_file", metavar="[ZIP]", required=False, type=click.Path(path_type=Path))
 def verify_command(zip_file: Path | None) -> None:
     """Check a layer's ZIP (the installed one, if none is named) against its own manifest.
