@@ -99,16 +99,21 @@ ENTRYPOINT = "AWS_LAMBDA_PYTHON_ENTRYPOINT"
     [
         ("a:b", {ENTRYPOINT: "c:d", "_HANDLER": "e:f"}, "ASGI_APP='a:b'", "auto"),
         ("", {ENTRYPOINT: "c:d", "_HANDLER": "e:f"}, f"{ENTRYPOINT}='c:d'", "auto"),
-        ("", {ENTRYPOINT: "asgi:c:d"}, f"{ENTRYPOINT}='c:d'", "asgi3"),
-        ("", {ENTRYPOINT: "wsgi:c:d()"}, f"{ENTRYPOINT}='c:d()'", "wsgi"),
+        ("", {ENTRYPOINT: "asgi:c:d"}, f"{ENTRYPOINT}='asgi:c:d'", "asgi3"),
+        ("", {ENTRYPOINT: "wsgi:c:d()"}, f"{ENTRYPOINT}='wsgi:c:d()'", "wsgi"),
         ("", {ENTRYPOINT: "asgi:app"}, f"{ENTRYPOINT}='asgi:app'", "auto"),  # a module of that name
         ("", {"_HANDLER": "e:f"}, "Handler='e:f'", "auto"),
-        ("", {"_HANDLER": "lamella.serve.app.main:app"}, "Handler='app.main:app'", "auto"),
-        ("", {"_HANDLER": "lamella.serve.app.main"}, "Handler='app.main'", "auto"),  # no default
+        ("", {"_HANDLER": "lamella.serve.a.b:c"}, "Handler='lamella.serve.a.b:c'", "auto"),
+        (
+            "",
+            {"_HANDLER": "lamella.serve.a.b"},
+            "Handler='lamella.serve.a.b'",
+            "auto",
+        ),  # no default
         (
             "",
             {"_HANDLER": "otel.handler", "ORIG_HANDLER": "lamella.serve.main:app"},
-            "Handler='main:app'",
+            "Handler='lamella.serve.main:app'",
             "auto",
         ),
         ("", {"_HANDLER": "lamella.handler"}, "The default application='main:app'", "auto"),
@@ -120,6 +125,13 @@ def test_the_first_place_that_names_an_application_counts(
 ) -> None:
     name = find_app(configured, environ)
     assert (str(name), name.interface) == (shown, interface)
+
+
+@pytest.mark.parametrize(
+    "environ", [{"_HANDLER": "lamella.serve.a.b:c"}, {ENTRYPOINT: "asgi:a.b:c"}], ids=str
+)
+def test_what_stands_before_the_name_is_not_imported(environ: dict[str, str]) -> None:
+    assert find_app("", environ).reference == "a.b:c"
 
 
 def test_a_name_without_a_colon() -> None:

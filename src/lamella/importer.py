@@ -34,21 +34,23 @@ USUAL_NAMES = ("app", "application", "asgi", "api", "server", "create_app")
 class AppName(NamedTuple):
     """An application's name, where it comes from, and what that says of its interface.
 
-    `interface` is "auto", "asgi3" or "wsgi"; `looked_at` says what was tried before the default.
+    `interface` is "auto", "asgi3" or "wsgi"; `looked_at` says what was tried before the default;
+    `prefix` is what stands before the name where it comes from.
     """
 
     reference: str
     origin: str
     interface: str = "auto"
     looked_at: str = ""
+    prefix: str = ""
 
     def __str__(self) -> str:
-        return f"{self.origin}={self.reference!r}"
+        return f"{self.origin}={self.prefix + self.reference!r}"
 
 
 def find_app(configured: str, environ: Mapping[str, str], words: Iterable[str] = ()) -> AppName:
     """The application's name: `configured` is `ASGI_APP`, `words` may have the handler."""
-    interface = "auto"
+    interface, prefix = "auto", ""
     served = served_by_handler(environ, words)
     handler = served or environ.get("_HANDLER", "")
     if configured:
@@ -57,16 +59,17 @@ def find_app(configured: str, environ: Mapping[str, str], words: Iterable[str] =
         origin, reference = ENTRYPOINT, entrypoint
         kind, _, rest = entrypoint.partition(":")
         if kind in ("asgi", "wsgi") and ":" in rest:
-            reference, interface = rest, {"asgi": "asgi3"}.get(kind, kind)
+            reference, prefix = rest, f"{kind}:"
+            interface = {"asgi": "asgi3"}.get(kind, kind)
     elif served or ":" in handler:
-        origin, reference = "Handler", handler
+        origin, reference, prefix = "Handler", handler, ONE_LINE if served else ""
     else:
         looked_at = (
             f" No other application is named: ASGI_APP and {ENTRYPOINT} are not set, and the "
             f"handler {handler!r} has no colon. Set ASGI_APP, {EXAMPLE}."
         )
         return AppName(DEFAULT, "The default application", looked_at=looked_at)
-    return AppName(reference, origin, interface)
+    return AppName(reference, origin, interface, prefix=prefix)
 
 
 def served_by_handler(environ: Mapping[str, str], words: Iterable[str] = ()) -> str:
