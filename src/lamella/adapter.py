@@ -46,21 +46,21 @@ class Adapter:
     """
 
     def __init__(self, app: AnyASGIApp | str, **arguments: Unpack[SettingArguments]) -> None:
-        named = AppName(app, "app") if isinstance(app, str) else app
-        self._start(named, from_arguments(arguments))
+        settings = from_arguments(arguments)
+        if isinstance(app, str):
+            app, settings = import_named(AppName(app, "app"), settings)
+        self._start(app, settings)
 
     @classmethod
-    def from_settings(cls, app: AnyASGIApp | AppName, settings: Settings) -> Adapter:
+    def from_settings(cls, app: AnyASGIApp, settings: Settings) -> Adapter:
         """An adapter with settings that are parsed already, for example from the environment."""
         adapter = cls.__new__(cls)
         adapter._start(app, settings)
         return adapter
 
-    def _start(self, app: AnyASGIApp | AppName, settings: Settings) -> None:
+    def _start(self, app: AnyASGIApp, settings: Settings) -> None:
         # Decorators of a handler read its name (Powertools' Tracer does).
         self.__name__ = self.__qualname__ = "handler"
-        if isinstance(app, AppName):
-            app, settings = import_named(app, settings)
         # awslambdaric cannot stream, so the setting for the bootstrap way has no say here.
         self._service = Service(app, settings._replace(invoke_mode="buffered"))
         set_served(self._service.served)

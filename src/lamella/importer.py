@@ -125,7 +125,8 @@ def collect_again(thresholds: tuple[int, int, int]) -> None:
     """Collect garbage again after imports without it; `thresholds` are those of before.
 
     Nothing that the imports made is garbage. It stays for good, so later collections need not look
-    at it. Thresholds of the application's own stay as they are.
+    at it. Thresholds that the application has set stay as they are, but for 0, which was there
+    before: an application that wants no collections says `gc.disable()`.
     """
     gc.freeze()
     if gc.get_threshold()[0] == 0:

@@ -83,6 +83,8 @@ class Extension:
         self, name: str, headers: Mapping[str, str], body: bytes, left: float
     ) -> Reply | None:
         """POST to /lambda/`name`-invocation in the seconds that are `left`; None for a failure."""
+        if left <= 0:
+            return None  # which says nothing of the extension
         patience = min(PATIENCE, left)
         fields = {"Host": self._address, "Content-Type": "application/json", **headers}
         fields |= {"Content-Length": str(len(body)), "Connection": "close"}
@@ -96,7 +98,8 @@ class Extension:
             if not self._warned:
                 self._warned = True
                 late = isinstance(error, TimeoutError)
-                reason = f"no answer in {patience:.2g} s" if late else described(error)
+                short = ", and the invocation had no more time" if patience < PATIENCE else ""
+                reason = f"no answer in {patience:.2g} s{short}" if late else described(error)
                 logger.warning(FAILED, self._address, name, reason)
             return None
         return reply
