@@ -135,7 +135,7 @@ def test_files_that_do_not_compile_are_counted_and_left_alone(task: Path) -> Non
     assert compiled_at_start(task) == 0
 
 
-def test_hidden_folders_are_no_part_of_the_function(task: Path) -> None:
+def test_hidden_folders_get_no_bytecode(task: Path) -> None:
     write(task / ".venv", {"big.py": ""})
     assert lamella("compile", task, "--no-measure", "--json").json["written"] == 3
     assert not list((task / ".venv").rglob("*.pyc"))

@@ -27,7 +27,7 @@ def values(request: HttpRequest) -> int:
 
 
 def line_and_values(request: HttpRequest) -> int:
-    """Bytes of both."""
+    """Bytes of the request line and of all header values."""
     return line(request) + values(request)
 
 

@@ -44,7 +44,7 @@ logger = logging.getLogger("lamella.testing")
 
 
 class _Function:
-    """A function behind its front door, which both transports are."""
+    """What both transports share: a function and its front door."""
 
     def __init__(
         self,

@@ -32,7 +32,7 @@ USABLE = (State.UNCHECKED, State.CHECKED)
 
 
 def modules(folder: Path) -> Iterator[Path]:
-    """Every .py file below `folder`; hidden folders (.git, .venv) are no part of a function."""
+    """Every .py file below `folder`; Python imports nothing from a hidden one (.git, .venv)."""
     for path, folders, files in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__pycache__")
         yield from (Path(path, name) for name in sorted(files) if name.endswith(".py"))

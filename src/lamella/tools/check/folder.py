@@ -213,7 +213,7 @@ def is_foreign(target: Target, python: Interpreter) -> bool:
 
 
 def _natives(folder: Path) -> Iterator[tuple[Path, re.Match[str]]]:
-    """Native modules, and what their names say. Hidden folders are no part of a function."""
+    """Native modules, and what their names say. Python imports nothing from a hidden folder."""
     for path in folder.rglob("*.so"):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if not hidden and (named := _NATIVE.search(path.name)):
