@@ -13,6 +13,7 @@ import pytest
 from lamella.local.machine.bytecode import State, states
 from lamella.local.machine.interpreter import inspected
 from lamella.tools import compile as compile_module
+from lamella.tools.measure import RUNS
 from layer.pythons import Python
 from tests.e2e.packages import USUAL, installed
 from tests.tools.functions import APP, RUNTIME, lamella, write
@@ -179,6 +180,19 @@ def test_a_fastapi_application(tmp_path: Path) -> None:
 
 
 # What goes wrong
+
+
+def test_an_import_that_fails_after_the_bytecode_is_written(task: Path, tmp_path: Path) -> None:
+    """Here after so many imports as one measurement has; elsewhere a busy machine ends one."""
+    count = tmp_path / "imports"
+    module = f"count = open({str(count)!r}, 'a+')\nassert count.tell() < {RUNS + 1}, 'too many'\n"
+    (task / "main.py").write_text(f"{module}count.write('.')\ncount.close()\n{APP}")
+    done = lamella("compile", task)
+    assert done.status == 0, done.output
+    assert "3 modules written" in done.output
+    assert "The gain was not measured: " in done.output
+    assert "too many" in done.output
+    assert lamella("compile", task, "--check").status == 0
 
 
 def test_a_folder_that_cannot_be_written_into(task: Path) -> None:

@@ -102,7 +102,10 @@ def _compiled(target: Target, measure: bool) -> tuple[Compiled, Gain | str]:
     compiled = compile_folder(target)
     if not compiled.written:
         return compiled, f"nothing changed; the application imports in {before:.0f} ms."
-    return compiled, Gain(before, import_ms(target))
+    try:
+        return compiled, Gain(before, import_ms(target))
+    except NotMeasured as error:
+        return compiled, str(error)
 
 
 def compile_folder(target: Target) -> Compiled:
