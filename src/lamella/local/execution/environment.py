@@ -154,6 +154,11 @@ class Environment:
             await self._reset(self._sandbox)
         self.state = EnvironmentState.DEAD
 
+    def write(self, line: str) -> None:
+        """A line of the process, or about it."""
+        self._keep(line)
+        self._log(line)
+
     async def _serve(
         self, event: bytes | dict[str, Any], options: InvokeOptions, answer: Answer
     ) -> None:
@@ -219,7 +224,7 @@ class Environment:
         self._say("INIT_START Runtime Version: local")
         started = time.monotonic()
         kind = ManagedSandbox if self.config.managed else Sandbox
-        sandbox = self._sandbox = kind(self.config, self.traffic, self._write)
+        sandbox = self._sandbox = kind(self.config, self.traffic, self.write)
         # With SnapStart this init stands for one that was long ago, when the version was published.
         phase = self.config.init_limit if limit is None or snap_start else limit
         failure, restored = await sandbox.init(phase), False
@@ -244,7 +249,7 @@ class Environment:
             return
         async with self._starting:
             await self._reset(sandbox)
-            self._write(f"{failure.message}: the environment is replaced")
+            self.write(f"{failure.message}: the environment is replaced")
             if not self._stopping:
                 failed = await self._init(None)
                 self._become(EnvironmentState.DEAD if failed else EnvironmentState.IDLE)
@@ -264,11 +269,6 @@ class Environment:
     def _become(self, state: EnvironmentState) -> None:
         if not self._stopping:
             self.state = state
-
-    def _write(self, line: str) -> None:
-        """A line of the process."""
-        self._keep(line)
-        self._log(line)
 
     def _say(self, line: str) -> None:
         """A line of Lambda's own."""

@@ -16,7 +16,7 @@ from typing import Any
 from lamella.front_doors.answer import Answer, InvokeResult
 from lamella.front_doors.delivery import Throttled
 from lamella.local.config import FunctionConfig
-from lamella.local.execution.environment import Environment, print_line
+from lamella.local.execution.environment import Environment
 from lamella.local.execution.process import LineCallback
 from lamella.local.execution.sandbox import Failure
 from lamella.local.waits import first_of
@@ -29,7 +29,8 @@ on AWS the network's latency covers it."""
 
 LATE = (
     "The init phase took more than {:g} s and was ended. As on Lambda, it begins again with the "
-    "first event, under the function's timeout of {:g} s."
+    "first event, under the function's timeout of {:g} s. Import less, or prepare more in the "
+    "build (lamella compile)."
 )
 
 Observer = Callable[[Environment, bytes | dict[str, Any], Answer], object]
@@ -70,7 +71,6 @@ class LocalFunction:
         # With a debugger events wait for each other, and none is refused.
         self._capacity = config.max_concurrency or (sys.maxsize if config.debug else 1)
         self._logs = (log, lambda_log)  # as of Environment
-        self._log = log or print_line
         self._warm: list[Environment] = []  # the most recently used one last
         self._busy: dict[Environment, set[Answer]] = {}
         self._all: set[Environment] = set()
@@ -197,7 +197,7 @@ class LocalFunction:
             return None
         on_demand = not (self.config.managed or self.config.snap_start)
         if on_demand and failure.status == "timeout":
-            self._log(LATE.format(self.config.init_limit, self.config.timeout))
+            environment.write(LATE.format(self.config.init_limit, self.config.timeout))
             return None
         await self._discard(environment)
         return failure
@@ -212,12 +212,6 @@ class LocalFunction:
             f"all {self.concurrency} environments are busy: raise the concurrency limit, "
             "or send fewer requests at a time"
         )
-
-    def _show(
-        self, environment: Environment, event: bytes | dict[str, Any], answer: Answer
-    ) -> None:
-        if self.observer is not None:
-            self.observer(environment, event, answer)
 
     async def _release(self, environment: Environment, answer: Answer) -> None:
         await answer.finished()
