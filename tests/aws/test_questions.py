@@ -497,7 +497,10 @@ def test_the_files_that_an_answer_names_exist() -> None:
             assert any((ROOT / place / name).exists() for place in PLACES), name
 
 
-MENTION = re.compile(r"\bUNVERIFIED\b(?:\]?\s?\((?P<path>[\w/.-]*verified\.md)#(?P<id>[\w-]+)\))?")
+MENTION = re.compile(
+    r"\bUNVERIFIED\b(?! marks )"  # "UNVERIFIED marks ..." says what the word means
+    r"(?:\]?\s?\((?P<path>[\w/.-]*verified\.md)#(?P<id>[\w-]+)\))?"
+)
 
 
 def mentions() -> Iterator[tuple[Path, re.Match[str]]]:
