@@ -332,7 +332,7 @@ def durable_event(function: str) -> Probe:
     """What a durable function gets by Invoke."""
 
     def probe(deployed: Deployed) -> str:
-        result = invoked(deployed, function, {"quantity": 1}, Qualifier="$LATEST")
+        result = ordered(deployed, function)
         inner = result.get("Result", result)
         keys = (json.loads(inner) if isinstance(inner, str) else inner)["keys"]
         known = {"DurableExecutionArn", "CheckpointToken"} <= set(keys)
@@ -341,12 +341,15 @@ def durable_event(function: str) -> Probe:
     return probe
 
 
-def durable_http(output: str) -> Probe:
+def durable_http(function: str, output: str) -> Probe:
     """What a durable function gets through a front door; `output` has its address."""
 
     def probe(deployed: Deployed) -> str:
+        ordered(deployed, function)  # so that a refusal is that of the request
         url = deployed.outputs[output].rstrip("/") + "/an/order"
         response = httpx.get(url, timeout=PATIENCE)
+        if response.status_code == 429:
+            raise RuntimeError("the function is throttled: status 429")
         if response.status_code == 200 and response.text == '{"path": "/an/order"}':
             return "a request: the application sees it as any other"
         if response.status_code == 200 and "CheckpointToken" in response.text:
@@ -355,6 +358,11 @@ def durable_http(output: str) -> Probe:
         return f"{word}: status {response.status_code}"
 
     return probe
+
+
+def ordered(deployed: Deployed, function: str) -> Any:
+    """The result of a durable function for an order. Raises RuntimeError where it failed."""
+    return invoked(deployed, function, {"quantity": 1}, Qualifier="$LATEST")
 
 
 def talk(deployed: Deployed, door: str, words: str) -> ClientConnection:

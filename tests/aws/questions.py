@@ -330,7 +330,7 @@ EVENTS = (
             ),
             Answer("refused", "Say in events.md with which status it is refused."),
         ),
-        probes.durable_http("DurableAddress"),
+        probes.durable_http("Durable", "DurableAddress"),
     ),
 )
 

@@ -226,15 +226,19 @@ def answering(door: Callable[[httpx.Request], httpx.Response]) -> Target:
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.id)
 @pytest.mark.parametrize("status", [429, 500, 502])
-def test_a_door_that_refuses_everything_gives_no_answer(question: Question, status: int) -> None:
+def test_a_door_that_refuses_everything_gives_no_answer(
+    monkeypatch: pytest.MonkeyPatch, question: Question, status: int
+) -> None:
     """A throttled or a broken function says nothing of the door: each answer is another one's."""
     refused = answering(lambda _: httpx.Response(status))
+    monkeypatch.setattr(httpx, "get", lambda url, timeout: httpx.Response(status))
     with websocket_server(process_request=lambda door, _: door.respond(status, "")) as sockets:
         target = replace(refused, websocket=sockets.websocket)
         targets: dict[str, Target] = defaultdict(lambda: target)
         failing = Lambda({"errorMessage": "Rate exceeded"})
         functions: dict[str, str] = defaultdict(lambda: "function")
-        deployed = stack(targets=targets, functions=functions, client=failing)
+        outputs: dict[str, str] = defaultdict(lambda: "http://aws.example/")
+        deployed = stack(targets=targets, functions=functions, client=failing, outputs=outputs)
         assert answered(question, deployed).startswith(NO_ANSWER)
 
 
@@ -430,34 +434,46 @@ def test_a_durable_function_that_is_none() -> None:
     assert json.loads(result["Result"]) == {"keys": sorted(envelope)}
 
 
-def test_http_to_a_function_that_is_not_durable(monkeypatch: pytest.MonkeyPatch) -> None:
-    transport = LambdaTransport(application("durable"))
+def saying(status: int, text: str = "") -> Callable[[], httpx.BaseTransport]:
+    return lambda: httpx.MockTransport(lambda _: httpx.Response(status, text=text))
+
+
+BY_URL: list[tuple[Probe, Callable[[], httpx.BaseTransport], str]] = [
+    (
+        probes.durable_http("name", "Address"),
+        lambda: LambdaTransport(application("durable")),
+        "a request: the application sees it as any other",
+    ),
+    (
+        probes.durable_http("name", "Address"),
+        saying(200, ENVELOPE),
+        "an envelope: the request begins an execution",
+    ),
+    (probes.durable_http("name", "Address"), saying(400), "refused: status 400"),
+    (probes.durable_http("name", "Address"), saying(200, "null"), "neither: status 200"),
+]
+
+
+def by_url(monkeypatch: pytest.MonkeyPatch, probe: Probe, transport: httpx.BaseTransport) -> str:
+    """What a probe sees of a function that is well, with this behind its address."""
     with httpx.Client(transport=transport) as client:
         monkeypatch.setattr(httpx, "get", lambda url, timeout: client.get(url))
-        probe = probes.durable_http("Address")
-        seen = probe(stack(outputs={"Address": transport.base_url + "/"}))
-    assert seen == "a request: the application sees it as any other"
+        return probe(replace(of_module("durable"), outputs={"Address": "https://aws.example/"}))
 
 
-@pytest.mark.parametrize(
-    ("answer", "seen"),
-    [
-        (httpx.Response(200, text=ENVELOPE), "an envelope: the request begins an execution"),
-        (httpx.Response(400, json={"Message": "durable"}), "refused: status 400"),
-        (httpx.Response(200, text="null"), "neither: status 200"),
-    ],
-)
-def test_http_to_a_durable_function(
-    monkeypatch: pytest.MonkeyPatch, answer: httpx.Response, seen: str
+@pytest.mark.parametrize(("probe", "transport", "seen"), BY_URL)
+def test_a_probe_of_an_address(
+    monkeypatch: pytest.MonkeyPatch,
+    probe: Probe,
+    transport: Callable[[], httpx.BaseTransport],
+    seen: str,
 ) -> None:
-    monkeypatch.setattr(httpx, "get", lambda url, timeout: answer)
-    probe = probes.durable_http("Address")
-    assert probe(stack(outputs={"Address": "https://aws.example/"})) == seen
+    assert by_url(monkeypatch, probe, transport()) == seen
 
 
-BY_HTTP = [
-    (probes.durable_http("Address"), None, seen) for seen in ("a request", "an envelope", "refused")
-]
+def test_a_request_that_is_throttled_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RuntimeError, match="status 429"):
+        by_url(monkeypatch, probes.durable_http("name", "Address"), saying(429)())
 
 
 def kind(probe: Probe) -> str:
@@ -467,7 +483,7 @@ def kind(probe: Probe) -> str:
 
 def test_every_answer_of_every_question_is_given_above() -> None:
     given = {
-        (kind(probe), seen) for probe, _, seen in [*HERE, *SAID, *WEBSOCKETS, *INVOKED, *BY_HTTP]
+        (kind(probe), seen) for probe, _, seen in [*HERE, *SAID, *WEBSOCKETS, *INVOKED, *BY_URL]
     } | {("durable_event", "another event")}
     for question in QUESTIONS:
         for answer in question.answers:
