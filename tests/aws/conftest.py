@@ -8,12 +8,13 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import boto3
 import httpx
 import pytest
 from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
 from layer import archive
@@ -55,6 +56,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 from tests.aws.__main__ import main
 
 template, last, *arguments = sys.argv[1:]
@@ -83,6 +85,19 @@ Run = Callable[..., Ran]
 Left = Callable[[], list[str]]
 At = dict[str, Callable[[], object]]
 """By moment, such as "before CreateStack 1": what happens then."""
+
+
+class RefusingLambda:
+    """Lambda's API, which refuses every invocation."""
+
+    def __init__(self, code: str, status: int) -> None:
+        self.response: Any = {
+            "Error": {"Code": code, "Message": "refused"},
+            "ResponseMetadata": {"HTTPStatusCode": status},
+        }
+
+    def invoke(self, **options: Any) -> NoReturn:
+        raise ClientError(self.response, "Invoke")
 
 
 @pytest.fixture(scope="session")

@@ -6,17 +6,18 @@ import io
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 from tests.aws import __main__ as aws_command
 from tests.aws import stack
-from tests.aws.conftest import At, Client, Left, Run
+from tests.aws.conftest import At, Client, Left, RefusingLambda, Run
+from tests.aws.transports import InvokeTransport
 from tests.contract.checks import Target
 from tests.contract.judges import LOCAL
 
@@ -87,13 +88,10 @@ def test_a_door_that_cannot_even_be_asked_costs_its_own_checks_only(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """VPC Lattice is asked by Invoke, whose errors are botocore's."""
-
-    def refuse(request: httpx.Request) -> httpx.Response:
-        raise ClientError({"Error": {"Code": "TooManyRequestsException"}}, "Invoke")
-
+    throttled = RefusingLambda("TooManyRequestsException", 429)
     monkeypatch.setattr(stack, "PAUSE", 0.01)
     monkeypatch.setattr(aws_command, "SETTLE", 0.05)
-    target = Target("http://aws.example", transport=lambda: httpx.MockTransport(refuse))
+    target = Target("http://any", transport=partial(InvokeTransport, throttled, "client"))
     results = aws_command.checked("VPC Lattice", target)
     assert all(why.startswith("ClientError: ") for why in results.values())
     assert f"VPC Lattice: 0 of {len(results)} checks passed." in capsys.readouterr().out

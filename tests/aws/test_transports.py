@@ -12,8 +12,10 @@ from pathlib import Path
 import boto3
 import httpx
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.aws import stack
+from tests.aws.conftest import RefusingLambda
 from tests.aws.transports import AwakeTransport, HashingTransport, InvokeTransport
 from tests.contract.checks import ENCODED, Target, contract_of
 from tests.contract.judges import uvicorn
@@ -64,6 +66,24 @@ def test_what_the_function_could_not_send_is_an_error_of_the_connection(inside: 
     nobody = replace(inside, url=f"http://127.0.0.1:{free_port()}")
     with pytest.raises(httpx.ReadError, match="local: "):
         nobody.ask("GET", "/")
+
+
+def test_a_request_that_is_too_large_for_an_event_could_not_be_sent() -> None:
+    refusing = RefusingLambda("RequestEntityTooLargeException", 413)
+    lattice = Target("http://any", transport=partial(InvokeTransport, refusing, "client"))
+    with pytest.raises(httpx.WriteError, match=r"client: .*RequestEntityTooLargeException"):
+        lattice.ask("POST", "/")
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("TooManyRequestsException", 429), ("AccessDeniedException", 403)]
+)
+def test_what_else_lambda_refuses_says_nothing_of_the_door(code: str, status: int) -> None:
+    """As an error of httpx it would look like a door's limit: probes.py."""
+    refusing = RefusingLambda(code, status)
+    lattice = Target("http://any", transport=partial(InvokeTransport, refusing, "client"))
+    with pytest.raises(ClientError, match=code):
+        lattice.ask("GET", "/")
 
 
 def test_a_silent_connection_says_every_minute_that_it_is_there(server: Target) -> None:

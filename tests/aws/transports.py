@@ -18,8 +18,8 @@ class InvokeTransport(httpx.BaseTransport):
     """Lets a Lambda function send each request: function/main.py, in a network that we are not in.
 
     `client` is boto3's for Lambda. What the function could not send or read whole is an
-    httpx.ReadError with the function's own message, and what Lambda does not take, because it is
-    too large for an event, an httpx.WriteError.
+    httpx.ReadError with the function's own message, and what is too large for an event an
+    httpx.WriteError. What else Lambda refuses stays boto3's error: it says nothing of the address.
     """
 
     def __init__(self, client: Any, function: str) -> None:
@@ -41,6 +41,8 @@ class InvokeTransport(httpx.BaseTransport):
         try:
             result, failed = invoke(self._client, self._function, event)
         except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 413:
+                raise
             raise httpx.WriteError(f"{self._function}: {error}", request=request) from error
         if failed:
             raise httpx.ReadError(f"{self._function}: {result['errorMessage']}", request=request)
