@@ -47,12 +47,33 @@ def waiting(request: httpx.Request) -> httpx.Response:
     return httpx.Response(202, json={"instance": "i", "job": 1})
 
 
-def forgetting(request: httpx.Request) -> httpx.Response:
-    """As a function that ends with its answer."""
+def forgetting() -> Answers:
+    """As a function whose job is lost; its environment is busy for as long as the job takes."""
+    free = 0.0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal free
+        if request.method == "GET":
+            instance = "i" if time.monotonic() >= free else "another"
+            return httpx.Response(200, json={"instance": instance, "done": []})
+        free = time.monotonic() + float(request.url.path.rpartition("/")[2])
+        return httpx.Response(202, json={"instance": "i", "job": 1})
+
+    return answer
+
+
+def ending(request: httpx.Request) -> httpx.Response:
+    """As a function whose process ends with its answer: each request has an environment."""
     if request.method == "GET":
-        return httpx.Response(200, json={"instance": "i", "done": []})
+        return httpx.Response(200, json={"instance": "another", "done": []})
     return httpx.Response(202, json={"instance": "i", "job": 1})
 
+
+BACKGROUND: dict[Answers, str] = {
+    waiting: "the client waited for the work",
+    forgetting(): "the work was never done",
+    ending: "the environment of the work was not seen again",
+}
 
 WRONG: dict[str, list[Answers]] = {
     "paths and queries": [
@@ -78,7 +99,7 @@ WRONG: dict[str, list[Answers]] = {
     "errors": [answering(500, b"a secret of the application"), answering(200)],
     "broken streams": [answering(200, b"first")],
     "challenges": [answering(401), answering(403, www_authenticate='Basic realm="contract"')],
-    "background work": [waiting, forgetting],
+    "background work": list(BACKGROUND),
     "keeps connections": [answering(503)],
 }
 
@@ -92,6 +113,17 @@ def test_a_check_fails(monkeypatch: pytest.MonkeyPatch, check: str, answers: Ans
     target = Target("http://any", max_answer=WHOLE, transport=lambda: httpx.MockTransport(answers))
     with pytest.raises(AssertionError):
         CONTRACT[check](target)
+
+
+@pytest.mark.parametrize(("answers", "why"), BACKGROUND.items())
+def test_work_in_the_background_fails_for_its_own_reason(
+    monkeypatch: pytest.MonkeyPatch, answers: Answers, why: str
+) -> None:
+    monkeypatch.setattr(checks, "PAUSES", (0.01, 0.02))
+    monkeypatch.setattr(checks, "PATIENCE", 0.2)
+    target = Target("http://any", transport=lambda: httpx.MockTransport(answers))
+    with pytest.raises(AssertionError, match=why):
+        CONTRACT["background work"](target)
 
 
 def test_an_event_that_is_answered_alike_whether_it_fails() -> None:
