@@ -394,6 +394,8 @@ def refused_body(door: str) -> Probe:
     """Whether the body of a refused handshake reaches the client."""
 
     def probe(deployed: Deployed) -> str:
+        with shake_hands(deployed.targets[door].websocket):
+            pass  # so that a refusal is the application's
         try:
             with talk(deployed, door, "refuse"):
                 raise RuntimeError("the handshake was let in")

@@ -225,7 +225,7 @@ def answering(door: Callable[[httpx.Request], httpx.Response]) -> Target:
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.id)
-@pytest.mark.parametrize("status", [429, 500, 502])
+@pytest.mark.parametrize("status", [403, 429, 500, 502])
 def test_a_door_that_refuses_everything_gives_no_answer(
     monkeypatch: pytest.MonkeyPatch, question: Question, status: int
 ) -> None:
@@ -267,6 +267,11 @@ def refusing(connection: ServerConnection, _: Request) -> Response:
     return response
 
 
+def refusing_anew(connection: ServerConnection, request: Request) -> Response | None:
+    """As a door that says the application's refusal in its own words."""
+    return refusing(connection, request) if request.path.endswith("probe=refuse") else None
+
+
 def refusing_slash(connection: ServerConnection, request: Request) -> Response | None:
     return refusing(connection, request) if request.path.endswith("/") else None
 
@@ -278,7 +283,7 @@ def with_cookie(_: ServerConnection, __: Request, response: Response) -> Respons
 
 WEBSOCKETS: list[tuple[Probe, dict[str, Any], str]] = [
     (probes.accept_headers("door"), {"process_response": with_cookie}, "some: set-cookie"),
-    (probes.refused_body("door"), {"process_request": refusing}, "dropped: status 403"),
+    (probes.refused_body("door"), {"process_request": refusing_anew}, "dropped: status 403"),
     (probes.greeting("door", 0.2), {}, "lost: nothing came in 0.2 s"),
     (probes.trailing_slash("door"), {"process_request": refusing_slash}, "refused: status 403"),
 ]
