@@ -215,16 +215,19 @@ def _created(cloudformation: Any, name: str, tell: Tell) -> Any:
 
 def _reasons(cloudformation: Any, name: str) -> str:
     pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=name)
-    failed = [
-        f"  {each['LogicalResourceId']} ({each['ResourceType']}): {each['ResourceStatusReason']}"
+    failed = {
+        each["LogicalResourceId"]: f"({each['ResourceType']}): {each['ResourceStatusReason']}"
         for page in pages
         for each in page["StackEvents"]
         if each["ResourceStatus"] == "CREATE_FAILED"
         and "cancelled" not in each.get("ResourceStatusReason", "cancelled")
+    }
+    lacks = [
+        option for part, option in OPTIONAL.items() if any(each.startswith(part) for each in failed)
     ]
-    lacks = [option for part, option in OPTIONAL.items() if any(part in line for line in failed)]
-    failed += [f"This region may lack it. Without it: make aws AWS_ARGS={each}" for each in lacks]
-    return "\n".join(failed) or "  CloudFormation names no resource."
+    lines = [f"  {each} {why}" for each, why in failed.items()]
+    lines += [f"This region may lack it. Without it: make aws AWS_ARGS={each}" for each in lacks]
+    return "\n".join(lines) or "  CloudFormation names no resource."
 
 
 def _resources(cloudformation: Any, name: str) -> Iterator[Any]:

@@ -288,7 +288,7 @@ def test_nobody_waits_for_ever(
 
 
 class Refusing:
-    """CloudFormation in a region without durable functions, and without one more queue."""
+    """CloudFormation in a region without durable functions, where two more resources fail."""
 
     def __init__(self, aws: Client) -> None:
         self.aws = aws
@@ -309,6 +309,7 @@ class Refusing:
     def paginate(self, StackName: str) -> Iterator[Any]:
         reasons = {
             "Durable": "DurableConfig is not supported in this region.",
+            "MayLog": "The role lamella-verify-01234567-Python315Arm is not there.",
             "Q": "Resource creation cancelled",
         }
         events = [
@@ -335,6 +336,8 @@ def test_what_a_region_lacks_is_named_with_the_option_that_omits_it(
     assert str(refused.value).split("\n") == [
         "The stack was not made: CREATE_FAILED.",
         "  Durable (AWS::Lambda::Function): DurableConfig is not supported in this region.",
+        "  MayLog (AWS::Lambda::Function): The role lamella-verify-01234567-Python315Arm is not "
+        "there.",
         "This region may lack it. Without it: make aws AWS_ARGS=--no-durable",
     ]
     assert region.parameters == {"Bucket": name, "Preview": "false"}
