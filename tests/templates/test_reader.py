@@ -289,7 +289,8 @@ def test_resources_of_cloudformation_behind_an_alias(tmp_path: Path) -> None:
     }
     assert found.url == Url("Url", "AWS_IAM")
     assert found.is_image
-    assert (found.timeout, found.memory, found.architecture) == (3, 128, "x86_64")
+    assert (found.timeout, found.memory, found.storage) == (3, 128, 512)
+    assert found.architecture == "x86_64"
 
 
 @pytest.mark.parametrize("name", ["alb", "lattice", "http-api", "rest-api", "function-url"])
@@ -377,6 +378,27 @@ Resources:
   Shop: {Type: AWS::ApiGateway::RestApi, Properties: {BinaryMediaTypes: true}}
 """
     assert function(written(tmp_path, text)).layers == (Layer("Without"),)
+
+
+@pytest.mark.parametrize(
+    ("properties", "what"),
+    [
+        ("Timeout: soon", "a Timeout of 'soon'"),
+        ("MemorySize: true", "a MemorySize of 'true'"),
+        ("EphemeralStorage: {Size: 1.5}", "an EphemeralStorage of '1.5'"),
+    ],
+)
+def test_a_number_is_a_whole_one(tmp_path: Path, properties: str, what: str) -> None:
+    text = f"Resources: {{F: {{Type: AWS::Lambda::Function, Properties: {{{properties}}}}}}}"
+    with pytest.raises(TemplateError, match=f"^F of .* has {what}: give a whole number"):
+        function(written(tmp_path, text))
+
+
+def test_numbers_that_only_cloudformation_knows_are_lambdas(tmp_path: Path) -> None:
+    unknown = "{Timeout: !Ref A, MemorySize: !Ref B, EphemeralStorage: {Size: !Ref C}}"
+    text = f"Resources: {{F: {{Type: AWS::Lambda::Function, Properties: {unknown}}}}}"
+    found = function(written(tmp_path, text))
+    assert (found.timeout, found.memory, found.storage) == (3, 128, 512)
 
 
 def test_functions_that_are_not_well_formed_have_defaults(tmp_path: Path) -> None:

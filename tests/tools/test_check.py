@@ -593,6 +593,14 @@ def test_the_template_of_sam_build_counts_not_its_copy_beside_the_sources(tmp_pa
     assert lamella("check", task, "--json").json["template"] == str(tmp_path / "template.yaml")
 
 
+def test_a_number_of_the_template_that_is_no_whole_one(tmp_path: Path) -> None:
+    (tmp_path / "template.yaml").write_text(f"{ONE_LINE}      Timeout: 1.5\n")
+    done = lamella("check", write(tmp_path / "Api"))
+    assert done.status == 2
+    said = " ".join(done.output.split())
+    assert "template.yaml has a Timeout of '1.5': give a whole number." in said
+
+
 ONE_LINE = f"""
 Resources:
   Api:

@@ -79,9 +79,10 @@ class Function:
     is_image: bool = False
     runtime: str = ""
     handler: str = ""
-    architecture: str = "x86_64"  # these three are Lambda's defaults
+    architecture: str = "x86_64"  # these four are Lambda's defaults
     timeout: int = 3
     memory: int = 128
+    storage: int = 512  # megabytes of /tmp
     variables: Mapping[str, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     layers: tuple[Layer, ...] = ()
@@ -139,6 +140,18 @@ def _function(
     first = architectures[0] if isinstance(architectures, list) and architectures else "x86_64"
     layers = own.get("Layers") if isinstance(own.get("Layers"), list) else [own.get("Layers")]
     to_it = (route for target, route in routes if template.mentions(target, name))
+    storage = mapping(own.get("EphemeralStorage"))
+
+    def number(what: str, value: Any, default: int) -> int:
+        """A whole number; `default` where the template does not tell it. Raises TemplateError."""
+        if not is_known(value):
+            return default
+        try:
+            return int(text(value))
+        except ValueError:
+            said = f"{name} of {template.path} has {what} of {text(value)!r}"
+            raise TemplateError(f"{said}: give a whole number.") from None
+
     return Function(
         name,
         template.path,
@@ -147,8 +160,9 @@ def _function(
         runtime=known_text(own.get("Runtime")),
         handler=known_text(own.get("Handler")),
         architecture=known_text(first),
-        timeout=_number(own.get("Timeout"), 3),
-        memory=_number(own.get("MemorySize"), 128),
+        timeout=number("a Timeout", own.get("Timeout"), Function.timeout),
+        memory=number("a MemorySize", own.get("MemorySize"), Function.memory),
+        storage=number("an EphemeralStorage", storage.get("Size"), Function.storage),
         variables=variables,
         unknown=tuple(sorted(given.keys() - variables.keys())),
         layers=tuple(_layer(template, each) for each in layers or () if each is not None),
@@ -156,11 +170,6 @@ def _function(
         routes=tuple(dict.fromkeys(to_it)),
         properties=own,
     )
-
-
-def _number(value: Any, default: int) -> int:
-    digits = known_text(value)
-    return int(digits) if digits.isdecimal() else default
 
 
 def _content(template: Template, name: str, code: Any) -> Path | None:

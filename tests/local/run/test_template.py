@@ -226,12 +226,25 @@ def test_what_cannot_be_served(
     ("properties", "message"),
     [
         ("Timeout: 0", "F of {} has a Timeout of 0: give a number from 1 to 900"),
+        ("Timeout: -1", "has a Timeout of -1: give a number from 1 to 900"),
+        ("Timeout: 1.5", "F of {} has a Timeout of '1.5': give a whole number"),
+        ("MemorySize: '-5'", "has a MemorySize of -5: give a number from 128 to 32768"),
         ("MemorySize: 64", "has a MemorySize of 64: give a number from 128 to 32768"),
         (
             "EphemeralStorage: {Size: '-5'}",
             "has an EphemeralStorage of -5: give a number from 512 to 10240",
         ),
+        (
+            "EphemeralStorage: {Size: 1 GB}",
+            "has an EphemeralStorage of '1 GB': give a whole number",
+        ),
         ("Environment: {Variables: {A=B: c}}", "has a variable 'A=B', which Lambda refuses"),
+        ("Environment: {Variables: {A-B: !Ref T}}", "has a variable 'A-B', which Lambda refuses"),
+        (
+            "Environment: {Variables: {A: b}}",
+            "has a variable 'A', which Lambda refuses: a name has two characters or more, begins "
+            "with a letter, and goes on with letters, digits and underscores",
+        ),
         (
             'Environment: {Variables: {KEY: "a\\0b"}}',
             "has a NUL character in its variable KEY: remove it",

@@ -1,4 +1,7 @@
-"""Numbers of the command line: one that cannot be is a usage error that says what to give."""
+"""What Lambda takes as a number, and the numbers of the command line.
+
+One that cannot be is a usage error that says what to give.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ from math import isnan
 from typing import Any
 
 import click
+
+TIMEOUT_S, MEMORY_MB, STORAGE_MB = range(1, 901), range(128, 32_769), range(512, 10_241)
+"""https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html"""
 
 
 class Number(click.FloatRange):
@@ -31,7 +37,12 @@ class Number(click.FloatRange):
 
 
 PORT = Number(0, 65535, "a free port such as 3000, or 0 to have one chosen")
-TIMEOUT = Number(0, 900, "seconds, such as 30: Lambda allows 900 at most", fractions=True)
-MEMORY = Number(128, 32768, "megabytes, such as 512")
+TIMEOUT = Number(
+    0,
+    TIMEOUT_S[-1],
+    f"seconds, such as 30: Lambda allows {TIMEOUT_S[-1]} at most",
+    fractions=True,
+)
+MEMORY = Number(MEMORY_MB[0], MEMORY_MB[-1], "megabytes, such as 512")
 AT_A_TIME = Number(1, None, "a whole number from 1 on, such as 10")
 SLOTS = Number(1, 1600, "how many events the environment takes at a time, such as 10")

@@ -17,9 +17,9 @@ from lamella.local.machine.interpreter import inspected, interpreter_for
 from lamella.local.machine.limits import TMP_MB, Limits
 from lamella.local.run import env_file
 from lamella.local.run.env_file import EnvFileError
+from lamella.local.run.numbers import MEMORY_MB, STORAGE_MB, TIMEOUT_S
 from lamella.local.run.options import Options
 from lamella.templates import Api, Function, TemplateError, find_function, functions, read
-from lamella.templates.values import known_text
 
 DAY = 86_400
 """Seconds: no deadline that a debugger meets."""
@@ -181,32 +181,23 @@ def _unserved(function: Function, entrances: tuple[Entrance, ...]) -> str:
 def _refused(function: Function) -> str:
     """What Lambda refuses in the function's properties, or ""."""
     numbers = (
-        ("a Timeout", function.timeout, 1, 900),
-        ("a MemorySize", function.memory, 128, 32_768),
-        ("an EphemeralStorage", _storage(function), 512, 10_240),
+        ("a Timeout", function.timeout, TIMEOUT_S),
+        ("a MemorySize", function.memory, MEMORY_MB),
+        ("an EphemeralStorage", function.storage, STORAGE_MB),
     )
-    for what, given, least, most in numbers:
-        if not least <= given <= most:
-            return f"has {what} of {given}: give a number from {least} to {most}"
-    for name, value in function.variables.items():
+    for what, given, allowed in numbers:
+        if given not in allowed:
+            return f"has {what} of {given}: give a number from {allowed[0]} to {allowed[-1]}"
+    for name in (*function.variables, *function.unknown):
         if not VARIABLE.fullmatch(name):
             return (
-                f"has a variable {name!r}, which Lambda refuses: a name begins with a letter, and "
-                "goes on with letters, digits and underscores"
+                f"has a variable {name!r}, which Lambda refuses: a name has two characters or "
+                "more, begins with a letter, and goes on with letters, digits and underscores"
             )
+    for name, value in function.variables.items():
         if "\0" in value:
             return f"has a NUL character in its variable {name}: remove it"
     return ""
-
-
-def _storage(function: Function) -> int:
-    """Megabytes of /tmp."""
-    storage = function.properties.get("EphemeralStorage")
-    size = known_text(storage.get("Size")) if isinstance(storage, dict) else ""
-    try:
-        return int(size)
-    except ValueError:  # only CloudFormation knows it
-        return TMP_MB
 
 
 def _differences(
@@ -281,7 +272,7 @@ def _described(function: Function) -> _Described:
         handler=function.handler or "lamella.handler",
         timeout=float(function.timeout),
         memory=function.memory,
-        tmp_mb=_storage(function),
+        tmp_mb=function.storage,
         runtime=function.runtime,
         variables={
             **{key: value for key, value in levels.items() if isinstance(value, str)},
