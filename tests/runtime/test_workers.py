@@ -79,6 +79,22 @@ def test_SIGTERM_reaches_every_worker() -> None:
     assert process.communicate(timeout=10)[0] == "ended 0\n"
 
 
+SIGTERM_THEN = """
+wait = os.waitpid
+def waitpid(*arguments):
+    ended = wait(*arguments)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return ended
+os.waitpid = waitpid
+"""
+
+
+def test_SIGTERM_just_after_a_worker_has_ended_reaches_the_others() -> None:
+    process = parent("os._exit(9) if slots == 1 else signal.pause()", before=SIGTERM_THEN)
+    output, _ = process.communicate(timeout=10)
+    assert output.endswith("ended 0\n")
+
+
 def test_a_worker_that_dies_is_replaced_with_its_share() -> None:
     process = parent(
         "os.kill(os.getpid(), 9) if slots == 1 and not os.path.exists('{}') else "

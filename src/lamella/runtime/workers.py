@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from types import FrameType
 from typing import NamedTuple
@@ -151,4 +152,6 @@ class Workers:
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._stopping = True
         for pid in self._started:
-            os.kill(pid, signal.SIGTERM)
+            # A signal may come when a worker has ended, and its entry is still there.
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
