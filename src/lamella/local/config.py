@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lamella.front_doors.door import ACCOUNT_ID
-from lamella.local.machine.limits import Limits
+from lamella.local.machine.limits import OPT, Limits
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,28 @@ class FunctionConfig:
     @property
     def argv(self) -> list[str]:
         """The command line of the runtime process."""
-        argv, python, opt = list(self.command), Path(self.python), None
-        kept = [self.task_root, python.parents[1], python.resolve().parents[1]]
+        argv = list(self.command)
         if self.wrapper is not None:
             argv = [str(self.wrapper), self.python, "/var/runtime/bootstrap.py"]
-            opt = self.wrapper.parent
-            kept.append(opt)
-        return argv if self.limits is None else self.limits.command(kept, argv, opt)
+        return argv if self.limits is None else self.limits.command(self._kept, argv, self._opt)
+
+    @property
+    def not_at_opt(self) -> str:
+        """Why the layers are not at /opt on this machine, and what to change; "" where they are."""
+        if self._opt in (None, OPT):
+            return ""
+        if self.limits is None:
+            option = "--debug" if self.debug else "--no-limits"
+            return f"the limits are off, which bring them there: start without {option}"
+        return self.limits.hindrance(self._kept)
+
+    @property
+    def _opt(self) -> Path | None:
+        return None if self.wrapper is None else self.wrapper.parent
+
+    @property
+    def _kept(self) -> list[Path]:
+        """Folders that the function needs where they are."""
+        python = Path(self.python)
+        kept = [self.task_root, python.parents[1], python.resolve().parents[1]]
+        return kept if self._opt is None else [*kept, self._opt]

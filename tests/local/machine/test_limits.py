@@ -13,7 +13,7 @@ import pytest
 
 from lamella.local.config import FunctionConfig
 from lamella.local.execution.environment import Environment
-from lamella.local.machine import isolation
+from lamella.local.machine import isolation, limits
 from lamella.local.machine.limits import Limits, enforceable
 from tests.local.conftest import Configure
 
@@ -27,6 +27,13 @@ NAME = f"lamella-{uuid.uuid4()}"
 namespaces = pytest.mark.skipif(
     bool(enforceable(Limits())[1]) if sys.platform == "linux" else True,
     reason="mount namespaces need root, or a kernel that lets users make them",
+)
+
+
+free_opt = pytest.mark.skipif(
+    not os.path.isdir("/opt")
+    or any(path.startswith("/opt/") for path in (sys.executable, os.path.realpath(sys.executable))),
+    reason="layers can be at /opt where there is one, and this Python is not in it",
 )
 
 
@@ -57,11 +64,13 @@ async def test_only_tmp_can_be_written_and_it_is_a_new_one(
     assert full["said"] == {f"/tmp/{NAME}": "No space left on device"}
 
 
+@free_opt
 @namespaces
 async def test_the_layers_lie_in_opt_where_their_scripts_look(
     configure: Configure, tmp_path: Path
 ) -> None:
     config = configure(limits=Limits())
+    assert config.not_at_opt == ""
     got = await told(config, do="write", paths=["/opt/x"])
     assert got["opt"] == ["bootstrap"]
     assert got["said"] == {"/opt/x": "Read-only file system"}
@@ -71,6 +80,27 @@ async def test_the_layers_lie_in_opt_where_their_scripts_look(
 async def test_opt_stays_where_something_in_it_is_needed(configure: Configure) -> None:
     config = configure(limits=Limits(writable=(Path("/opt"),)))
     assert (await told(config, do="write", paths=[]))["opt"] == os.listdir("/opt")
+
+
+async def test_why_the_layers_are_not_in_opt(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_options = configure(), configure(debug=True)
+    assert [each.not_at_opt.rpartition(" ")[2] for each in of_options] == ["--no-limits", "--debug"]
+    no_mounts = configure(limits=Limits(mounts=False)).not_at_opt
+    assert no_mounts.startswith("a process has no mounts of its own on this machine: start on")
+    monkeypatch.setattr(limits, "OPT", tmp_path / "no")
+    no_opt = configure(limits=Limits()).not_at_opt
+    assert no_opt == "this machine has no such folder: make an empty one (sudo mkdir /opt)"
+    monkeypatch.setattr(limits, "OPT", tmp_path / "python")
+    (tmp_path / "python" / "bin").mkdir(parents=True)
+    python = str(tmp_path / "python" / "bin" / "python3")
+    needed = configure(limits=Limits(), python=python).not_at_opt
+    assert needed.startswith(f"the function needs {tmp_path}/python, which is there: name another ")
+
+
+async def test_layers_that_are_in_opt_already_are_not_told_of(configure: Configure) -> None:
+    assert configure(wrapper=Path("/opt/bootstrap")).not_at_opt == ""
 
 
 @pytest.mark.parametrize("children", [0, 2])

@@ -127,8 +127,17 @@ def test_what_the_function_may_not_do_on_lambda_it_may_not_do_here(
     assert said["descriptors"] == 1024
     loose = start("--no-limits")
     loose.line("^--no-limits: files can be written, and memory is not limited")
+    assert not [line for line in (*strict.seen, *loose.seen) if "/opt" in line], "nothing needs it"
     said = httpx.post(loose.url(), json={"do": "write", "paths": [path]}, timeout=10).json()
     assert said["said"] == {path: ""}
+
+
+def test_layers_that_are_not_at_opt_are_told_of_where_a_variable_leads_there(start: Start) -> None:
+    cli = start("--no-limits", "--env", "ASGI_EXEC_WRAPPER=/opt/otel-instrument")
+    cli.line(
+        "^the layers are not at /opt here: the limits are off, which bring them there: start "
+        "without --no-limits$"
+    )
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,15 @@ def test_one_function_as_the_template_has_it(begin: Start, tmp_path: Path) -> No
     assert "ASGI_INVOKE_MODE" not in variables, "what the template does not say, AWS does not know"
 
 
+def test_layers_of_a_template_that_are_not_at_opt_are_told_of_once(begin: Start) -> None:
+    cli = begin("--no-limits")
+    cli.url()
+    assert len([line for line in cli.seen if line.startswith("the layers are not at /opt")]) == 1
+    alone = begin("--no-limits", "--function", "Site")
+    alone.url()
+    assert not any("/opt" in line for line in alone.seen), "it has no layers"
+
+
 def test_a_url_streams_as_its_invoke_mode_says(begin: Start) -> None:
     cli = begin("--function", "Site")
     cli.line("^Site behind a Lambda Function URL, streamed")

@@ -6,9 +6,8 @@ KEPT and WRITABLE are folders, one a line. With a TMP_MB of 0 nothing is mounted
 
 In a mount namespace of its own, every file system is read-only. /tmp is a new one of a limited
 size. What lies in the old /tmp and is needed (the code, the layer) is there, read-only. /opt is the
-folder OPT, because scripts of layers name it; where this machine has no /opt, or one that is needed
-itself, OPT is in its own place only. Then COMMAND takes this process's place. The limit of open
-files holds on every system.
+folder OPT, because scripts of layers name it; where OPT is empty, /opt stays as it is. Then COMMAND
+takes this process's place. The limit of open files holds on every system.
 
 It imports nothing of Lamella, since it starts without any site-packages, and little else, since
 it is part of every cold start. Its exit status is 125 where it fails, with the reason as the last
@@ -58,12 +57,14 @@ def main(tmp_mb: str, kept: str, writable: str, opt: str, *command: str) -> None
 
 def isolate(tmp_mb: str, kept: list[str], writable: list[str], opt: str) -> None:
     """Make what can be seen read-only, but for `writable` folders and a new /tmp of `tmp_mb` MB,
-    in which the folders `kept` and `writable` are found again; `opt` is /opt. Raises OSError."""
+    in which the folders `kept` and `writable` are found again; `opt`, if any, is /opt.
+
+    Raises OSError.
+    """
     enter_namespace()
     for folder in writable:
         mount(folder, folder, "", MS_BIND | MS_REC)
-    needed = any(f"{folder}/".startswith("/opt/") for folder in [*kept, *writable])
-    if opt and os.path.isdir("/opt") and not needed:
+    if opt:
         mount(opt, "/opt", "", MS_BIND | MS_REC)
     mount("tmpfs", "/mnt", "tmpfs", MS_NOSUID | MS_NODEV, f"size={tmp_mb}m,mode=1777")
     for folder in (each for each in [*kept, *writable] if each.startswith("/tmp/")):

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from lamella.local.machine import isolation
 
+OPT = Path("/opt")
+
 TMP_MB = 512
 """Lambda's default for /tmp."""
 
@@ -32,10 +34,28 @@ class Limits:
 
     def command(self, kept: list[Path], argv: list[str], opt: Path | None = None) -> list[str]:
         """`argv` under these limits; it finds the folders `kept` where they are, and `opt` at
-        /opt, too."""
+        /opt, too, unless there is a hindrance."""
         folders = ("\n".join(map(str, each)) for each in (kept, self.writable))
-        asked = [str(self.tmp_mb if self.mounts else 0), *folders, str(opt or "")]
+        at_opt = "" if opt is None or self.hindrance(kept) else str(opt)
+        asked = [str(self.tmp_mb if self.mounts else 0), *folders, at_opt]
         return [sys.executable, "-I", "-S", isolation.__file__, *asked, *argv]
+
+    def hindrance(self, kept: list[Path]) -> str:
+        """Why nothing can be mounted at /opt, and what to change; "" where it can."""
+        if not self.mounts:
+            return (
+                "a process has no mounts of its own on this machine: start on a Linux where users "
+                "may make namespaces"
+            )
+        if not OPT.is_dir():
+            return "this machine has no such folder: make an empty one (sudo mkdir /opt)"
+        for folder in (*kept, *self.writable):
+            if folder.is_relative_to(OPT):
+                return (
+                    f"the function needs {folder}, which is there: name another Python with "
+                    "--python, or another folder with --task-root or --layer"
+                )
+        return ""
 
 
 def enforceable(limits: Limits) -> tuple[Limits, list[str]]:

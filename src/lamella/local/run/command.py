@@ -175,6 +175,7 @@ def run(**options: Any) -> None:
             )
         served = [prepared(each, chosen, origin_of(listening), stack) for each in served]
         served = put_under_limits(served, terminal)
+        tell_of_opt(served, terminal)
         for each in served:
             tell_of_surprises(each.config, terminal)
         failed = asyncio.run(Session(chosen, served, listening, terminal).run())
@@ -199,11 +200,12 @@ def with_layers(
         else:
             notes.append(f"the layer in {each} is left out: it has to be built first (sam build)")
     if not usable:
-        return served
+        return replace(served, layers=())
     opt = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lamella-opt-")))
     for each in (*usable, layer):
         unpack(each, opt)
-    return replace(served, config=replace(served.config, wrapper=opt / "bootstrap"))
+    config = replace(served.config, wrapper=opt / "bootstrap")
+    return replace(served, config=config, layers=tuple(usable))
 
 
 def prepared(served: Served, options: Options, origin: str, stack: contextlib.ExitStack) -> Served:
@@ -274,6 +276,22 @@ def put_under_limits(served: list[Served], terminal: Terminal) -> list[Served]:
         return replace(config, limits=limits)
 
     return [replace(each, config=limited(each.config)) for each in served]
+
+
+def tell_of_opt(served: list[Served], terminal: Terminal) -> None:
+    """Say why layers are not at /opt, where a function has some, or a variable names a file there.
+
+    Without this line the bootstrap's own error would be the first word of it, and it asks for a
+    layer that is missing.
+    """
+
+    def looks_there(each: Served) -> bool:
+        paths = ":".join(each.config.environment.values()).split(":")
+        return bool(each.layers) or any(path.startswith("/opt/") for path in paths)
+
+    reasons = (each.config.not_at_opt for each in served if looks_there(each))
+    for reason in dict.fromkeys(filter(None, reasons)):
+        terminal.note(f"the layers are not at /opt here: {reason}")
 
 
 def tell_of_surprises(config: FunctionConfig, terminal: Terminal) -> None:
