@@ -57,7 +57,9 @@ def prepare(
         raise BenchmarkError(
             f"--uvloop {uvloop} holds no uvloop: pip install --target {uvloop} uvloop"
         )
-    site = Site(found.path, found.version, folder / "opt", folder / "task", web_adapter, uvloop)
+    # Each process starts in the function's folder, where a relative path leads elsewhere.
+    peers = [each and each.resolve() for each in (web_adapter, uvloop)]
+    site = Site(found.path, found.version, folder / "opt", folder / "task", *peers)
     archive.unpack(layer, site.opt)
     shutil.copytree(Path(__file__).parent / "functions", site.task)
     mode = ("--invalidation-mode", "unchecked-hash")
