@@ -18,7 +18,7 @@ import pytest
 
 from lamella.runtime import datadog
 from lamella.runtime.connection import Connection
-from lamella.runtime.datadog import Extension
+from lamella.runtime.datadog import Extension, Span
 from lamella.runtime.loop import Slot
 from lamella.service import Service
 from lamella.settings import from_arguments
@@ -287,6 +287,27 @@ async def test_an_extension_that_is_silent_after_a_504_is_named(
     assert "did not take the end of an invocation (no answer in 0." in caplog.text
     assert "and the invocation had no more time" in caplog.text
     assert "before_freeze" not in caplog.text
+
+
+async def test_after_a_504_no_cancellation_is_left_in_the_task(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Task groups, and asyncio.timeout before Python 3.11.3, would take it for another one's."""
+    left: list[int] = []
+
+    async def end(self: Span, *arguments: Any) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        left.append(task.cancelling())
+
+    async def late(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(PATIENCE)
+
+    monkeypatch.setattr(Span, "end", end)
+    async with silent_at(b"no call") as address:
+        api = await invoke(late, address, events.function_url(), seconds=1)
+    assert api.answers[0]["statusCode"] == 504
+    assert left == [0]
 
 
 async def test_without_time_the_extension_is_not_asked_and_not_blamed(

@@ -107,6 +107,9 @@ async def supervise(
         await cycle.run(app)
     finally:
         alarm.clear()
+    if cycle.abandoned:  # what was cancelled has ended; the task goes on, as if it never was
+        while task.uncancel():
+            pass
     if settings.log_access and access.isEnabledFor(logging.INFO):
         milliseconds = (cycle.ended_at - started) * 1000
         access.info("%s %d %.1f ms", cycle.name, cycle.status, milliseconds)

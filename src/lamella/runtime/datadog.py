@@ -98,7 +98,9 @@ class Extension:
             if not self._warned:
                 self._warned = True
                 late = isinstance(error, TimeoutError)
-                short = ", and the invocation had no more time for it" if patience < PATIENCE else ""
+                short = (
+                    ", and the invocation had no more time for it" if patience < PATIENCE else ""
+                )
                 reason = f"no answer in {patience:.2g} s{short}" if late else described(error)
                 logger.warning(FAILED, self._address, name, reason)
             return None
