@@ -15,12 +15,12 @@ import httpx
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
-from moto.server import ThreadedMotoServer
 
 from layer import archive
 from tests.aws import __main__ as aws_command
 from tests.aws import stack
 from tests.deploy.projects import ROOT
+from tests.moto_server import moto_server, stand_for_aws
 from tests.ports import free_port
 
 REGION = "eu-west-1"
@@ -103,32 +103,19 @@ class RefusingLambda:
 @pytest.fixture(scope="session")
 def moto() -> Iterator[str]:
     """The address of moto's server. Its functions run nothing, and answer with their event."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
-    httpx.post(
-        f"{url}/moto-api/config", json={"lambda": {"use_docker": False}}, timeout=None
-    ).raise_for_status()
-    yield url
-    server.stop()
+    with moto_server() as place:
+        url = "http://{}:{}".format(*place)
+        httpx.post(
+            f"{url}/moto-api/config", json={"lambda": {"use_docker": False}}, timeout=None
+        ).raise_for_status()
+        yield url
 
 
 @pytest.fixture
 def aws(moto: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Client:
     """An empty AWS for this process and its children; makes clients of it."""
     httpx.post(f"{moto}/moto-api/reset", timeout=None).raise_for_status()
-    environ = {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ENDPOINT_URL": moto,
-    }
-    for name in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"]:
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
+    stand_for_aws(moto, monkeypatch, tmp_path)
     monkeypatch.setattr(stack, "PAUSE", 0.01)
     monkeypatch.setattr(aws_command, "SETTLE", 0.0)
     session: Any = boto3.Session()

@@ -15,13 +15,13 @@ from typing import Any
 
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 
 import lamella
 from layer import build, pythons
 from tests.e2e.judges import LocalJudge
 from tests.e2e.packages import awslambdaric
 from tests.events import url_event
+from tests.moto_server import moto_server
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -150,15 +150,11 @@ def test_the_layer_is_published_from_an_empty_folder(publisher: Path, tmp_path: 
     told = json.loads(run(*command, "info", "--json", cwd=tmp_path, python="/usr/bin/env"))
     assert told["path"].endswith("lamella_layer/lamella-layer.zip")
     assert "--region" in run(*command, "publish", "--help", cwd=tmp_path, python="/usr/bin/env")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        aws = "AWS_ENDPOINT_URL=http://{}:{}".format(*server.get_host_and_port())
+    with moto_server() as place:
+        aws = "AWS_ENDPOINT_URL=http://{}:{}".format(*place)
         keys = ("AWS_ACCESS_KEY_ID=testing", "AWS_SECRET_ACCESS_KEY=testing")
         publish = (aws, *keys, *command, "publish", "--region", "eu-west-1", "--yes")
         output = run(*publish, cwd=tmp_path, python="/usr/bin/env")
-    finally:
-        server.stop()
     # The number is moto's, which counts for all tests of this process.
     assert re.fullmatch(r"arn:aws:lambda:eu-west-1:123456789012:layer:lamella:\d+\n", output)
     assert list(tmp_path.iterdir()) == []

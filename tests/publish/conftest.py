@@ -12,11 +12,11 @@ import boto3
 import httpx
 import pytest
 from botocore.config import Config
-from moto.server import ThreadedMotoServer
 
 from lamella.tools.cli import main
 from lamella.tools.layer.publishing import trouble
 from layer import archive
+from tests.moto_server import moto_server, stand_for_aws
 from tests.publish.front import Front
 
 ACCOUNT = "123456789012"
@@ -33,10 +33,8 @@ class Ran(NamedTuple):
 @pytest.fixture(scope="session")
 def moto() -> Iterator[tuple[str, int]]:
     """The address of moto's server."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield server.get_host_and_port()
-    server.stop()
+    with moto_server() as place:
+        yield place
 
 
 @pytest.fixture
@@ -50,18 +48,7 @@ def front(moto: tuple[str, int]) -> Iterator[Front]:
 @pytest.fixture
 def aws(front: Front, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Front:
     """The front as the AWS that this process, and those it starts, speak to."""
-    environ = {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ENDPOINT_URL": front.url,
-    }
-    for name in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"]:
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
+    stand_for_aws(front.url, monkeypatch, tmp_path)
     monkeypatch.setattr(trouble, "FIRST_PAUSE", 0.0)
     return front
 

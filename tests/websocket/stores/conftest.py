@@ -15,12 +15,12 @@ import boto3
 import pytest
 import redis as redis_py
 from click.testing import CliRunner, Result
-from moto.server import ThreadedMotoServer
 from psycopg import connect as psycopg_connect
 
 from lamella.tools.cli import main
 from lamella.websocket.store import Store
 from lamella.websocket.stores import open_store
+from tests.moto_server import moto_server
 from tests.websocket.stores.front import Front
 from tests.websocket.stores.servers import PASSWORD, Proxy, Server, postgresql_server, redis_server
 
@@ -63,18 +63,14 @@ def postgresql() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def moto() -> Iterator[Front]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    for service in ("dynamodb", "s3"):  # the first call of each imports it, which takes seconds
-        client = boto3.client(
-            service, region_name="eu-west-1", endpoint_url=f"http://{host}:{port}", **KEYS
-        )
-        client.list_tables() if service == "dynamodb" else client.list_buckets()
-        client.close()
-    with Front((host, port)) as front:
-        yield front
-    server.stop()
+    with moto_server() as place:
+        url = "http://{}:{}".format(*place)
+        for service in ("dynamodb", "s3"):  # the first call of each imports it, which takes seconds
+            client = boto3.client(service, region_name="eu-west-1", endpoint_url=url, **KEYS)
+            client.list_tables() if service == "dynamodb" else client.list_buckets()
+            client.close()
+        with Front(place) as front:
+            yield front
 
 
 @pytest.fixture
