@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import boto3
 import httpx
 import pytest
 from botocore.exceptions import ClientError
@@ -18,8 +17,8 @@ from tests.aws import stack
 from tests.aws.conftest import RefusingLambda
 from tests.aws.transports import AwakeTransport, HashingTransport, InvokeTransport
 from tests.contract.checks import ENCODED, Target, contract_of
-from tests.contract.judges import uvicorn
-from tests.local.command import Cli
+from tests.contract.invoking import lambda_client
+from tests.contract.judges import lamella, uvicorn
 from tests.ports import free_port
 
 
@@ -33,25 +32,13 @@ def server(opt: Path) -> Iterator[Target]:
 @pytest.fixture(scope="module")
 def inside(opt: Path, server: Target) -> Iterator[Target]:
     """The same server, asked by the client's function in the local Lambda."""
-    folder = stack.HERE / "function"
-    cli = Cli("run", "main:app", "--port", "0", "--layer", str(opt), cwd=folder)
-    client = boto3.client(
-        "lambda",
-        "us-east-1",
-        endpoint_url=cli.url().rstrip("/"),
-        aws_access_key_id="any",
-        aws_secret_access_key="any",
-    )
-    try:
+    with lamella(opt, folder=stack.HERE / "function") as url, lambda_client(url) as client:
         yield replace(
             server,
             streams=False,
             max_request=ENCODED,
             transport=partial(InvokeTransport, client, "local"),
         )
-    finally:
-        client.close()
-        cli.close()
 
 
 CHECKS = list(contract_of(Target("http://any")))

@@ -24,8 +24,8 @@ def invoke(client: Any, function: str, event: Any, **options: Any) -> tuple[Any,
 
 
 @contextmanager
-def invoker(function: str, api: str = "") -> Iterator[Send]:
-    """Sends events to a function: of AWS, or behind an Invoke API that takes any credentials."""
+def lambda_client(api: str = "") -> Iterator[Any]:
+    """boto3's client for Lambda: of AWS, or of an Invoke API that takes any credentials."""
     local: dict[str, Any] = {
         "region_name": "us-east-1",
         "endpoint_url": api,
@@ -33,4 +33,11 @@ def invoker(function: str, api: str = "") -> Iterator[Send]:
         "aws_secret_access_key": "any",
     }
     with closing(boto3.client("lambda", **(local if api else {}))) as client:
+        yield client
+
+
+@contextmanager
+def invoker(function: str, api: str = "") -> Iterator[Send]:
+    """Sends events to a function, as `lambda_client` reaches it."""
+    with lambda_client(api) as client:
         yield partial(invoke, client, function)

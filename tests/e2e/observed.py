@@ -181,6 +181,11 @@ def write(root: Path, files: Mapping[str, str], packages: Path | None = None) ->
         (root / name).write_text(text)
 
 
+def judge_of(opt: Path, root: Path, environ: Mapping[str, str]) -> LocalJudge:
+    """The function on the bootstrap way, with the time that these libraries take to import."""
+    return LocalJudge(opt, USUAL.path, root, dict(environ), timeout=30.0, init_timeout=60.0)
+
+
 async def under_awslambdaric(
     opt: Path, root: Path, packages: Path, handler: str, **environ: str
 ) -> str:

@@ -21,6 +21,7 @@ from tests.e2e.observed import (
     Collector,
     Span,
     frozen,
+    judge_of,
     spans_in,
     write,
 )
@@ -91,10 +92,6 @@ def environ_of(opt: Path, daemon: Daemon, **environ: str) -> dict[str, str]:
         "OTEL_BSP_SCHEDULE_DELAY": "3600000",  # by itself it would send in an hour
         **environ,
     }
-
-
-def judge_of(opt: Path, root: Path, environ: dict[str, str]) -> LocalJudge:
-    return LocalJudge(opt, USUAL.path, root, environ, timeout=30.0, init_timeout=60.0)
 
 
 @pytest.mark.parametrize("mode", ["buffered", "response_stream"])

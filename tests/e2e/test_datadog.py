@@ -8,8 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.judges import LocalJudge
-from tests.e2e.observed import APPLICATION, Collector, frozen, under_awslambdaric, write
+from tests.e2e.observed import (
+    APPLICATION,
+    Collector,
+    frozen,
+    judge_of,
+    under_awslambdaric,
+    write,
+)
 from tests.e2e.packages import USUAL, installed
 from tests.events import url_event
 
@@ -57,7 +63,7 @@ async def test_spans_of_ddtrace_are_below_the_extension_s(
     opt: Path, tmp_path: Path, collector: Collector, mode: str
 ) -> None:
     environ = function(tmp_path, collector, mode)
-    judge = LocalJudge(opt, USUAL.path, tmp_path, environ, timeout=30.0, init_timeout=60.0)
+    judge = judge_of(opt, tmp_path, environ)
     async with judge:
         for number, path in enumerate(("/items/5", "/stream"), start=1):
             await judge.invoke(url_event(path))
@@ -76,7 +82,7 @@ async def test_spans_of_ddtrace_are_in_the_caller_s_trace(
     told = {"x-datadog-trace-id": trace_id, "x-datadog-sampling-priority": "2"}
     collector.answers[START] = told | {"x-datadog-tags": "_dd.p.tid=6b0bb97e00000000"}
     environ = function(tmp_path, collector, "response_stream")
-    judge = LocalJudge(opt, USUAL.path, tmp_path, environ, timeout=30.0, init_timeout=60.0)
+    judge = judge_of(opt, tmp_path, environ)
     async with judge:
         caller = f"00-6b0bb97e00000000{int(trace_id):016x}-{8:016x}-01"
         await judge.invoke(url_event("/items/5", traceparent=caller))
@@ -92,7 +98,7 @@ async def test_a_stream_that_breaks_off_is_told_with_its_error(
 ) -> None:
     """The client got a 200, so the status alone would say that all went well."""
     environ = function(tmp_path, collector, "response_stream")
-    judge = LocalJudge(opt, USUAL.path, tmp_path, environ, timeout=30.0, init_timeout=60.0)
+    judge = judge_of(opt, tmp_path, environ)
     async with judge:
         assert (await judge.invoke(url_event("/broken"))).payload.endswith(b"part 0")
         await frozen(judge, 1)

@@ -18,6 +18,7 @@ from tests.e2e.observed import (
     PROJECT,
     Collector,
     frozen,
+    judge_of,
     under_awslambdaric,
     write,
 )
@@ -57,7 +58,7 @@ async def test_opentelemetry_s_spans_arrive_before_the_freeze(
         "ASGI_INVOKE_MODE": mode,
         "ASGI_EXEC_WRAPPER": str(FUNCTION / "otel-instrument"),
     }
-    judge = LocalJudge(opt, USUAL.path, tmp_path, environ, timeout=30.0, init_timeout=60.0)
+    judge = judge_of(opt, tmp_path, environ)
     async with judge:
         for number, path in enumerate(("/items/5", "/stream", "/items/6"), start=1):
             assert b"statusCode" in (await judge.invoke(url_event(path))).payload
@@ -108,7 +109,7 @@ async def test_opentelemetry_s_spans_of_django(
         "ASGI_APP": "shop.asgi:application",
         "ASGI_EXEC_WRAPPER": str(FUNCTION / "otel-instrument"),
     }
-    judge = LocalJudge(opt, USUAL.path, tmp_path, environ, timeout=30.0, init_timeout=60.0)
+    judge = judge_of(opt, tmp_path, environ)
     async with judge:
         assert (await judge.invoke(url_event("/items/5"))).result["body"] == "5"
         await frozen(judge, 1)
