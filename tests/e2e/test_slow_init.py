@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ async def test_with_lambda_s_own_ten_seconds(opt: Path, tmp_path: Path) -> None:
     async with LocalJudge(opt, USUAL.path, FUNCTION, variables) as judge:
         assert judge.environment.init_error is None
         outcome = await judge.invoke(url_event("/first"))
-        assert "The application is not ready 9 s after its start." in judge.log
+        assert re.search(r"The application is not ready 9(\.\d)? s after its start\.", judge.log)
     assert outcome.content["path"] == "/first"
     assert marks.read_text() == "import\n"
 
@@ -72,7 +73,8 @@ async def test_the_deadline_of_a_held_event(start_local: StartLocal, marks: Path
     assert queued.error["errorType"] == "Runtime.SlowInit"
     assert json.loads(served.payload.partition(b"\0" * 8)[2])["path"] == "/served"
     assert marks.read_text() == "import\n"
-    assert "The application is not ready 1 s after its start." in log
+    # Not less, on whatever machine: what Python itself takes to start is counted.
+    assert re.search(r"The application is not ready 1(\.\d)? s after its start\.", log)
     assert "lifespan shutdown" in judge.log, "the extension is registered, so SIGTERM comes"
 
 

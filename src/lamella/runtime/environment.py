@@ -35,7 +35,8 @@ INIT_TIME = 9.8
 """Seconds of Lambda's 10 for an on-demand init that may be used, to report before it ends.
 Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html."""
 
-_STARTED = time.monotonic()  # this module is imported when the process has just started
+STARTED = time.monotonic()
+"""When the process has started, nearly: this module is one of the first that it imports."""
 
 LONG_INIT = 120.0  # seconds, of at least 130 that the other initialization types have
 
@@ -115,7 +116,7 @@ class Environment:
 
     def _left_of_init(self) -> float:
         """Seconds, below zero where none are left."""
-        return INIT_TIME - seconds_since_start() if is_on_demand(self._environ) else LONG_INIT
+        return STARTED + INIT_TIME - time.monotonic() if is_on_demand(self._environ) else LONG_INIT
 
     async def resume(self, seconds: float) -> None:
         """After a restore: lifespan startup, where it is to run then. Raises `LifespanError`."""
@@ -206,11 +207,6 @@ def is_on_demand(environ: Mapping[str, str]) -> bool:
     """Whether Lambda gives init ten seconds, and then an event."""
     kind = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") or "on-demand"
     return kind == "on-demand" and "AWS_LAMBDA_MAX_CONCURRENCY" not in environ
-
-
-def seconds_since_start() -> float:
-    """Seconds since the process has started, nearly."""
-    return time.monotonic() - _STARTED
 
 
 def slots_of(environ: Mapping[str, str]) -> int:

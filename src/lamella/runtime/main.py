@@ -19,10 +19,10 @@ from lamella.runtime import forks, logs, search_path, signals
 from lamella.runtime.client import RuntimeClient
 from lamella.runtime.ending import exit_status, leave
 from lamella.runtime.environment import (
+    STARTED,
     Environment,
     is_on_demand,
     processes_of,
-    seconds_since_start,
     slots_of,
 )
 from lamella.runtime.slow_init import Holder
@@ -73,8 +73,7 @@ def _run(thresholds: tuple[int, int, int], words: Iterable[str], one_slot: bool)
         for warning in settings_table.misspelt(os.environ):
             logger.warning("%s", warning)
         if settings.slow_init and is_on_demand(os.environ):
-            left = max(settings.slow_init - seconds_since_start(), 0)
-            holder = Holder(os.environ.get("AWS_LAMBDA_RUNTIME_API", ""), settings, left)
+            holder = Holder(os.environ.get("AWS_LAMBDA_RUNTIME_API", ""), settings, STARTED)
         loop = _current_loop(settings.loop)
         name = find_app(settings.app, os.environ, words)
         if settings.lazy_imports:

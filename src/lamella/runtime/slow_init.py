@@ -52,12 +52,13 @@ logger = logging.getLogger("lamella")
 
 
 class Holder:
-    """Asks for an event `seconds` from now, unless `release` comes first."""
+    """Asks for an event `ASGI_SLOW_INIT` seconds after `started`, a time of time.monotonic(),
+    unless `release` comes first."""
 
-    def __init__(self, address: str, settings: Settings, seconds: float) -> None:
+    def __init__(self, address: str, settings: Settings, started: float) -> None:
         self._address = address
         self._settings = settings
-        self._started = time.monotonic()
+        self._started = started
         self._lock = threading.Lock()
         self._asking = False
         self._released: Future[None] = Future()
@@ -66,7 +67,8 @@ class Holder:
         self._waiting.acquire()
         # No thread of `threading`, which knows it: gevent, where the application imports it and
         # lets it patch that module, would break the import itself.
-        _thread.start_new_thread(self._wait, (seconds,))
+        seconds = started + settings.slow_init - time.monotonic()
+        _thread.start_new_thread(self._wait, (max(seconds, 0),))
 
     def release(self) -> Future[NextInvocation] | None:
         """The main thread can take events: the one that was asked for here, now or later. None
