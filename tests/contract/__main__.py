@@ -46,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     parser.add_argument("--max-answer", type=int, default=UNLIMITED, help="bytes of a body")
     options = parser.parse_args(arguments)
     if options.framework is not None:
-        row, streamed = ROWS[options.framework], not options.buffered
-        report(asyncio.run(frameworks.run(options.url, row, streamed=streamed)))
+        client = frameworks.HttpClient(options.url, streamed=not options.buffered)
+        report(asyncio.run(frameworks.run(client, ROWS[options.framework])))
     by_invoke = invoker(options.function, options.lambda_api) if options.function else nullcontext()
     with by_invoke as send:
         target = Target(

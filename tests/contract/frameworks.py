@@ -4,7 +4,8 @@
 
 What a client cannot see over HTTP (the process, its log, the time that the function works on) is
 left out, as `tests.matrix.client.Client` has it. So are the columns of WebSockets: what is asked
-there needs the function's log. What a framework lacks by its own design is not asked for.
+there needs the function's log, and `tests.matrix` asks it of the local WebSocket API. What a
+framework lacks by its own design is not asked for.
 
 The examples count in their own memory, so there is to be one process, and on Lambda one
 environment: a reserved concurrency of 1. While it is busy a front door answers 429.
@@ -27,11 +28,15 @@ BUSY = 429
 
 
 class HttpClient(Client):
-    """A client of an application at any address; it waits while the function is busy."""
+    """A client of an application at any address; it waits while the function is busy.
 
-    def __init__(self, url: str, *, streamed: bool) -> None:
+    `origin` is what it connects to, where that is not the origin of `url`.
+    """
+
+    def __init__(self, url: str, *, streamed: bool, origin: str = "") -> None:
         self.base = url.rstrip("/")
         self.streamed = streamed
+        self._origin = httpx.URL(origin or url)
 
     async def request(self, method: str, path: str, **content: Any) -> Reply:
         end = time.monotonic() + PATIENCE
@@ -42,6 +47,7 @@ class HttpClient(Client):
             await asyncio.sleep(0.05)
 
     async def _send(self, request: httpx.Request) -> Reply:
+        request.url = self._origin.copy_with(raw_path=request.url.raw_path)
         async with httpx.AsyncClient(timeout=PATIENCE, verify=TLS) as http:
             response = await http.send(request, stream=True)
             pieces = [(time.monotonic(), piece) async for piece in response.aiter_raw()]
@@ -58,8 +64,7 @@ class HttpClient(Client):
         """Nobody sees it."""
 
 
-async def run(url: str, framework: Framework, *, streamed: bool) -> dict[str, str]:
-    """Each ability of the framework's example at `url`, and what went wrong, or ""."""
-    client = HttpClient(url, streamed=streamed)
+async def run(client: HttpClient, framework: Framework) -> dict[str, str]:
+    """Each ability of the framework's example, and what went wrong, or ""."""
     wanted = {name: c for name, c in framework.contract.items() if name not in framework.lacks}
     return {name: await attempt(check, client) for name, check in wanted.items()}

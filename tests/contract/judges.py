@@ -1,6 +1,6 @@
 """What the contract runs against on this machine: a web server as the reference, and `lamella run`.
 
-`LOCAL` serves the application of `function/`, and `SERVE_EXAMPLE` an example of the matrix.
+They serve the application of `function/`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,9 +27,7 @@ from tests.contract.checks import (
     contract_of,
 )
 from tests.contract.invoking import invoker
-from tests.e2e.packages import installed
 from tests.local.command import Cli
-from tests.matrix.function import Function
 from tests.ports import free_port
 
 FUNCTION = Path(__file__).parent / "function"
@@ -44,10 +41,6 @@ class Judge(NamedTuple):
     serve: Callable[[Path], AbstractContextManager[Target]]
     asked: tuple[str, ...]
     door: str = ""
-
-
-ExampleJudge = Callable[[Function], AbstractContextManager[str]]
-"""Serves an example, and says where its root is."""
 
 
 @contextmanager
@@ -143,36 +136,3 @@ LOCAL: dict[str, Judge] = {
     ),
 }
 """Each judge by its name: every front door of `lamella run` has one."""
-
-
-@contextmanager
-def own_server(function: Function) -> Iterator[str]:
-    """The example on uvicorn, or on Flask's own server: what HTTP is."""
-    command, environment = ["uvicorn", "main:app"], {"PATH": "/usr/bin:/bin"}
-    if function.framework.name == "flask":
-        command = ["flask", "--app", "main", "run"]
-    else:
-        packages = installed(function.python, "uvicorn", f"uvicorn=={version('uvicorn')}")
-        environment["PYTHONPATH"] = str(packages)
-    where = function.root, function.python.path
-    with web_server(*where, *command, environment=environment) as port:
-        yield f"http://127.0.0.1:{port}"
-
-
-@contextmanager
-def rest_api(function: Function) -> Iterator[str]:
-    """The example in `lamella run` behind a REST API: streamed, and below a prefix."""
-    mode = f"ASGI_BASE_PATH_MODE={function.framework.mode}"
-    options = ("--front-door", "rest", "--stream", "--concurrency", "1", "--no-reload")
-    patience = ("--timeout", str(PATIENCE))  # where the import takes longer than the init phase
-    python = ("--python", str(function.python.path))
-    arguments = (*options, *patience, *python, "--env", mode)
-    with lamella(function.opt, *arguments, folder=function.root) as url:
-        yield url
-
-
-SERVE_EXAMPLE: dict[str, ExampleJudge] = {
-    "a web server": own_server,
-    "REST API, streamed": rest_api,
-}
-"""Each judge of an example by its name; both stream."""
