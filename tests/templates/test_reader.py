@@ -219,6 +219,101 @@ def test_what_aws_makes_of_a_sam_template_says_the_same(tmp_path: Path) -> None:
         assert getattr(theirs, name) == getattr(ours, name), name
 
 
+LOOPS = """
+Transform: [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]
+Parameters:
+  Names: {Type: CommaDelimitedList, Default: "Items, Users"}
+  Stage: {Type: String, Default: prod}
+Mappings:
+  Hosts:
+    Items: {Names: [a.example, b.example]}
+    Users: {Names: [c.example]}
+Conditions:
+  Fn::ForEach::Conditions:
+    - Name
+    - !Ref Names
+    - "Has${Name}": !Equals [!Ref Stage, prod]
+Resources:
+  Fn::ForEach::Functions:
+    - Name
+    - !Ref Names
+    - "${Name}Function":
+        Type: AWS::Serverless::Function
+        Condition: "Has${Name}"
+        Properties:
+          CodeUri: !Sub "./${Name}"
+          Handler: "lamella.serve.${Name}.main:app"
+          Runtime: python3.13
+          Environment:
+            Variables:
+              NAME: !Ref Name
+              WHERE: !Sub "${Name}-${Stage}"
+              Fn::ForEach::Levels:
+                - Level
+                - [debug, info]
+                - "LEVEL_${Level}": !Ref Level
+          Events:
+            All: {Type: HttpApi, Properties: {ApiId: !Ref Api, Path: !Sub "/${Name}", Method: GET}}
+      Fn::ForEach::Hosts:
+        - Host
+        - !FindInMap [Hosts, !Ref Name, Names]
+        - "Url&{Host}":
+            Type: AWS::Lambda::Url
+            Properties: {TargetFunctionArn: !GetAtt "${Name}Function.Arn", AuthType: NONE}
+  Api: {Type: AWS::Serverless::HttpApi}
+  Fn::ForEach::Nothing: [Name, [], {"${Name}Bucket": {Type: AWS::S3::Bucket}}]
+"""
+
+
+def test_a_loop_is_written_out(tmp_path: Path) -> None:
+    template = read(written(tmp_path, LOOPS))
+    made = {"ItemsFunction", "UsersFunction", "Api", "Urlaexample", "Urlbexample", "Urlcexample"}
+    assert template.resources.keys() - {"ServerlessRestApi", "ServerlessHttpApi"} == made
+    found = find_function(template, name="UsersFunction")
+    assert (found.handler, found.code) == ("lamella.serve.Users.main:app", tmp_path / "Users")
+    assert found.variables == {
+        "NAME": "Users", "WHERE": "Users-prod", "LEVEL_debug": "debug", "LEVEL_info": "info"
+    }  # fmt: skip
+    assert found.routes == (Route(Api("Api", "http", "$default"), "/Users", "GET"),)
+    assert found.url == Url("Urlcexample", "NONE")
+
+
+EXPAND = """
+import json, sys
+from samcli.lib.cfn_language_extensions.api import process_template
+from samcli.yamlhelper import yaml_parse
+
+print(json.dumps(process_template(yaml_parse(sys.stdin.read()))))
+"""
+
+
+@pytest.mark.skipif(not SAM.exists(), reason="AWS's transform comes with SAM CLI: make sam")
+def test_what_aws_makes_of_a_loop_says_the_same(tmp_path: Path) -> None:
+    done = subprocess.run([SAM, "-c", EXPAND], input=LOOPS, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    ours = read(written(tmp_path, LOOPS))
+    theirs = read(written(tmp_path, done.stdout, "out.json"))
+    assert theirs.resources == ours.resources
+    for name in ("ItemsFunction", "UsersFunction"):
+        found = find_function(ours, name=name)
+        assert replace(find_function(theirs, name=name), template=found.template) == found
+
+
+@pytest.mark.parametrize(
+    ("loop", "message"),
+    [
+        ("[Name, !Ref Names, {}]", "only CloudFormation knows the values of Fn::ForEach::Many: "),
+        ("[Name, [a, !GetAtt B.Arn], {}]", "only CloudFormation knows the values"),
+        ("[Name, [a, b]]", "Fn::ForEach::Many is no list of a name, a list of values, and a map"),
+    ],
+)
+def test_a_loop_that_cannot_be_written_out(tmp_path: Path, loop: str, message: str) -> None:
+    parameters = "Parameters: {Names: {Type: CommaDelimitedList}}"
+    text = f"{parameters}\nResources: {{Fn::ForEach::Many: {loop}}}"
+    with pytest.raises(TemplateError, match=f"template.yaml cannot be read: {message}"):
+        read(written(tmp_path, text))
+
+
 def test_a_parameter_can_have_another_value_than_its_default(tmp_path: Path) -> None:
     found = find_function(
         read(written(tmp_path, WHOLE), {"Stage": "prod", "AWS::Region": "us-east-1", "Secret": "s"})

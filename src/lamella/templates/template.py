@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lamella.templates.loops import LoopError, unrolled
 from lamella.templates.values import Values, known_text, mapping, mentioned
 
 SERVERLESS = "AWS::Serverless::"
@@ -64,26 +65,35 @@ def read(path: Path, parameters: Mapping[str, str] | None = None) -> Template:
     AWS::Region, have none. Raises `TemplateError`.
     """
     loaded = _load(path)
-    values, shared = Values(loaded, parameters or {}), mapping(loaded.get("Globals"))
-    declared = dict(mapping(loaded.get("Resources")))
-    if any(mapping(each).get("Type") == f"{SERVERLESS}Function" for each in declared.values()):
-        for name, kind in IMPLICIT.items():
-            declared.setdefault(name, {"Type": f"{SERVERLESS}{kind}"})
-    resources = {}
     try:
-        for name, resource in declared.items():
-            kind = known_text(mapping(resource).get("Type"))
-            if "Condition" in mapping(resource) and values.met(resource["Condition"]) is False:
-                continue
-            of_all = mapping(shared.get(kind.removeprefix(SERVERLESS)))
-            properties = _merged(of_all, mapping(mapping(resource).get("Properties")))
-            metadata = mapping(mapping(resource).get("Metadata"))
-            resources[name] = Resource(kind, values.resolved(properties), metadata)
+        return Template(path, dict(_resources(loaded, parameters or {})))
+    except LoopError as error:
+        raise TemplateError(f"{path} cannot be read: {error}.") from None
     except RecursionError:
         raise TemplateError(
             f"{path} has a condition or an anchor that leads back to itself."
         ) from None
-    return Template(path, resources)
+
+
+def _resources(
+    loaded: Mapping[str, Any], parameters: Mapping[str, str]
+) -> Iterator[tuple[str, Resource]]:
+    """Logical id and content of each resource that is made. Raises LoopError, RecursionError."""
+    looped = {name: mapping(loaded.get(name)) for name in ("Conditions", "Resources")}
+    loaded = {**loaded, **unrolled(looped, Values(loaded, parameters).resolved)}
+    values, shared = Values(loaded, parameters), mapping(loaded.get("Globals"))
+    declared = dict(loaded["Resources"])
+    if any(mapping(each).get("Type") == f"{SERVERLESS}Function" for each in declared.values()):
+        for name, kind in IMPLICIT.items():
+            declared.setdefault(name, {"Type": f"{SERVERLESS}{kind}"})
+    for name, resource in declared.items():
+        kind = known_text(mapping(resource).get("Type"))
+        if "Condition" in mapping(resource) and values.met(resource["Condition"]) is False:
+            continue
+        of_all = mapping(shared.get(kind.removeprefix(SERVERLESS)))
+        properties = _merged(of_all, mapping(mapping(resource).get("Properties")))
+        metadata = mapping(mapping(resource).get("Metadata"))
+        yield name, Resource(kind, values.resolved(properties), metadata)
 
 
 def beside(folder: Path) -> Iterator[Path]:
