@@ -760,6 +760,7 @@ def test_the_templates_of_the_examples_lack_nothing() -> None:
     ("options", "message"),
     [
         (["--env", "ALONE"], "not of the form NAME=VALUE"),
+        (["--env", "A-B=1"], "The function has a variable 'A-B', which Lambda refuses"),
         (["--python", "/no/such/python"], "is no executable file"),
         (["--python", "false"], "does not run as Python 3.11 or later"),
         (["--runtime", "nodejs22.x"], "is not a Python runtime of Lambda"),

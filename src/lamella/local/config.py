@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -114,3 +115,17 @@ class FunctionConfig:
         python = Path(self.python)
         kept = [self.task_root, python.parents[1], python.resolve().parents[1]]
         return kept if self._opt is None else [*kept, self._opt]
+
+
+def refused_variable(name: str, value: str) -> str:
+    """Why Lambda takes no variable of this name or value, or ""
+    (https://docs.aws.amazon.com/lambda/latest/api/API_Environment.html).
+    """
+    if not re.fullmatch("[a-zA-Z][a-zA-Z0-9_]+", name):
+        return (
+            f"a variable {name!r}, which Lambda refuses: a name has two characters or more, begins "
+            "with a letter, and goes on with letters, digits and underscores"
+        )
+    if "\0" in value:
+        return f"a NUL character in its variable {name}: remove it"
+    return ""

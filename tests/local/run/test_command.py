@@ -83,7 +83,8 @@ def test_variables_come_from_files_and_options_and_not_from_the_shell(
     monkeypatch.setenv("SHOP_MAIL", "smtp://shell")
     monkeypatch.setenv("SHOP_UNUSED", "x")
     (tmp_path / ".env").write_text(
-        "# a comment\nA=1\nexport B=\"two\\nlines\"\nC='#$x' # another\nD=x y # z\nSHOP_MAIL=file\n"
+        "# a comment\nONE=1\nexport TWO=\"two\\nlines\"\nQUOTED='#$x' # another\n"
+        "PLAIN=x y # z\nSHOP_MAIL=file\n"
     )
     code = tmp_path / "task"
     code.mkdir()
@@ -91,10 +92,11 @@ def test_variables_come_from_files_and_options_and_not_from_the_shell(
         "class Settings(pydantic_settings.BaseSettings):\n    shop_database: str\n"
         "mail = os.environ['SHOP_MAIL']\n"
     )
-    cli = start("--env-file", ".env", "--env", "A=9", "--task-root", str(code))
+    cli = start("--env-file", ".env", "--env", "ONE=9", "--task-root", str(code))
     cli.line("^SHOP_DATABASE: set in your shell, and not passed on .* SHOP_DATABASE=")
     variables = environ(cli.url())
-    expected = {"A": "9", "B": "two\nlines", "C": "#$x", "D": "x y", "SHOP_MAIL": "file"}
+    expected = {"ONE": "9", "TWO": "two\nlines", "QUOTED": "#$x", "PLAIN": "x y"}
+    expected["SHOP_MAIL"] = "file"
     assert expected.items() <= variables.items()
     assert not {"SHOP_DATABASE", "SHOP_UNUSED"} & variables.keys()
 
@@ -349,6 +351,9 @@ def test_a_task_root_an_interpreter_and_a_variable_that_are_none(layer: list[str
     assert "is no executable file" in failing(*layer, "--python", "/no/such/python")
     assert "does not run" in failing(*layer, "--python", "false")
     assert "not of the form NAME=VALUE" in failing(*layer, "--env", "ALONE")
+    for name in ("A", "A-B", "1A", "_A", "GRÖSSE"):
+        said = f"--env or --env-file has a variable {name!r}, which Lambda refuses: a name has"
+        assert said in failing(*layer, "--env", f"{name}=1")
 
 
 def test_a_file_of_variables_that_cannot_be_read(layer: list[str], tmp_path: Path) -> None:
@@ -357,6 +362,8 @@ def test_a_file_of_variables_that_cannot_be_read(layer: list[str], tmp_path: Pat
         file.write_text(text)
         assert f"--env-file {file}, line 2: " in failing(*layer, "--env-file", str(file))
     assert "cannot be read" in failing(*layer, "--env-file", str(tmp_path / "none"))
+    file.write_text("KEY=a\0b")
+    assert "has a NUL character in its variable KEY" in failing(*layer, "--env-file", str(file))
 
 
 @pytest.mark.parametrize(

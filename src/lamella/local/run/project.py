@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lamella.front_doors import FrontDoor, FunctionUrl, HttpApi, RestApi
 from lamella.front_doors.names import FRONT_DOORS
-from lamella.local.config import FunctionConfig
+from lamella.local.config import FunctionConfig, refused_variable
 from lamella.local.endpoints.cors import Cors, cors_of
 from lamella.local.endpoints.router import EVERYTHING, Route
 from lamella.local.endpoints.websockets.api import Door, WebSocketApi, path_header
@@ -23,9 +22,6 @@ from lamella.templates import Api, Function, TemplateError, find_function, funct
 
 DAY = 86_400
 """Seconds: no deadline that a debugger meets."""
-
-VARIABLE = re.compile("[a-zA-Z][a-zA-Z0-9_]+")
-"""https://docs.aws.amazon.com/lambda/latest/api/API_Environment.html, as a name has to be"""
 
 WAYS_IN = ("ASGI_APP", "AWS_LAMBDA_PYTHON_ENTRYPOINT")
 
@@ -151,6 +147,9 @@ def given_variables(options: Options) -> dict[str, str]:
         if not name or not equals:
             raise ProjectError(f"--env {text!r} is not of the form NAME=VALUE")
         variables[name] = value
+    for name, value in variables.items():
+        if why := refused_variable(name, value):
+            raise ProjectError(f"--env or --env-file has {why}")
     return variables
 
 
@@ -188,15 +187,9 @@ def _refused(function: Function) -> str:
     for what, given, allowed in numbers:
         if given not in allowed:
             return f"has {what} of {given}: give a number from {allowed[0]} to {allowed[-1]}"
-    for name in (*function.variables, *function.unknown):
-        if not VARIABLE.fullmatch(name):
-            return (
-                f"has a variable {name!r}, which Lambda refuses: a name has two characters or "
-                "more, begins with a letter, and goes on with letters, digits and underscores"
-            )
-    for name, value in function.variables.items():
-        if "\0" in value:
-            return f"has a NUL character in its variable {name}: remove it"
+    for name, value in {**dict.fromkeys(function.unknown, ""), **function.variables}.items():
+        if why := refused_variable(name, value):
+            return f"has {why}"
     return ""
 
 

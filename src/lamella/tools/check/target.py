@@ -8,7 +8,7 @@ from pathlib import Path
 
 import lamella
 from lamella.importer import ONE_LINE
-from lamella.local.config import FunctionConfig
+from lamella.local.config import FunctionConfig, refused_variable
 from lamella.local.execution.variables import process_variables
 from lamella.local.machine.interpreter import Interpreter, InterpreterError
 from lamella.local.machine.layer import LayerError, unpack
@@ -99,6 +99,9 @@ def resolved(request: Request) -> Target:
         variables[name] = value
     if request.app:
         variables["ASGI_APP"] = request.app
+    for name, value in {**dict.fromkeys(configured.unknown, ""), **variables}.items():
+        if why := refused_variable(name, value):
+            raise TargetError(f"The function has {why}.")
     named = request.architecture or (function.architecture if function else "")
     architecture = named or interpreter.architecture
     return Target(
