@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -110,16 +111,26 @@ def test_a_newer_layer_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
     assert (opt / "bootstrap").read_bytes() == b"2"
 
 
-def test_a_folder_that_is_a_link_keeps_what_is_in_it(tmp_path: Path) -> None:
+def test_nothing_is_written_through_links_that_lead_out(tmp_path: Path) -> None:
     opt, elsewhere = tmp_path / "opt", tmp_path / "elsewhere"
     opt.mkdir()
     elsewhere.mkdir()
-    (opt / "python").symlink_to(elsewhere)
-    files = {"bootstrap": b"1", "python/a.py": b"a"}
-    assert unpacked(layer_of(tmp_path / "older.zip", files), opt).exit_code == 0
-    done = unpacked(layer_of(tmp_path / "newer.zip", {"bootstrap": b"2"}), opt)
-    assert (done.exit_code, done.output) == (0, f"unpacked into {opt}\n")
-    assert (elsewhere / "a.py").read_bytes() == b"a"
+    (elsewhere / "bootstrap").write_text("mine")
+    (opt / "bootstrap").symlink_to(elsewhere / "bootstrap")
+    layer = layer_of(tmp_path / "layer.zip", {"bootstrap": b"1", "python/a.py": b"a"})
+    folder = tmp_path / "folder"
+    assert unpacked(layer, folder).exit_code == 0
+    for source in (layer, folder):
+        assert unpacked(source, opt).exit_code == 0
+        assert (opt / "bootstrap").read_bytes() == b"1"
+        shutil.rmtree(opt / "python")
+        (opt / "python").symlink_to(elsewhere)
+        done = unpacked(source, opt)
+        assert done.exit_code == 1
+        said = f"{opt}/python/a.py would be outside of {opt}, in {elsewhere}: remove the link"
+        assert said in done.output
+        (opt / "python").unlink()
+    assert [path.read_text() for path in elsewhere.iterdir()] == ["mine"]
 
 
 def test_a_link_of_the_layer_s_that_leads_nowhere_here_is_left_out(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import stat
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -62,20 +64,59 @@ def opened_layer(given: Path | None) -> Iterator[Path]:
 def unpack(layer: Path, directory: Path) -> None:
     """Put what `layer` holds, a folder or a zip, into `directory`, as Lambda does with /opt.
 
-    Raises LayerError.
+    A link in a zip is a link there, and nothing is written through links that lead out of
+    `directory`. Raises LayerError.
     """
+    root = directory.resolve()
     try:
         if layer.is_dir():
-            # A link that leads nowhere here may lead to what only Lambda has.
-            shutil.copytree(layer, directory, dirs_exist_ok=True, ignore_dangling_symlinks=True)
-            return
-        with zipfile.ZipFile(layer) as archive:
-            for entry in archive.infolist():
-                unpacked = Path(archive.extract(entry, directory))
-                # zipfile forgets the modes, of which the bootstrap's executable bit matters.
-                if mode := entry.external_attr >> 16 & 0o777:
-                    unpacked.chmod(mode | 0o600)  # the next layer may have the same file
+            _copy(layer, root)
+        else:
+            _unzip(layer, root)
     except zipfile.BadZipFile as error:
         raise LayerError(f"{layer} is no usable layer: {error}") from error
-    except OSError as error:  # of either side, which its text names
+    except (OSError, ValueError) as error:  # of either side, which its text names
         raise LayerError(f"{layer} cannot be unpacked into {directory}: {error}") from error
+
+
+def _copy(layer: Path, root: Path) -> None:
+    """A folder with what its links lead to, as `sam deploy` zips it."""
+
+    def copied(source: str, target: str) -> None:
+        _make_way(Path(target), root)
+        shutil.copy2(source, target)
+
+    # A link that leads nowhere here may lead to what only Lambda has.
+    shutil.copytree(
+        layer, root, copy_function=copied, dirs_exist_ok=True, ignore_dangling_symlinks=True
+    )
+
+
+def _unzip(layer: Path, root: Path) -> None:
+    links = []
+    with zipfile.ZipFile(layer) as archive:
+        for entry in archive.infolist():
+            _make_way(root / entry.filename, root)
+            unpacked = Path(archive.extract(entry, root))
+            # zipfile forgets the modes, of which the bootstrap's executable bit matters.
+            mode = entry.external_attr >> 16
+            if stat.S_ISLNK(mode):
+                links.append(unpacked)
+            elif mode & 0o777:
+                unpacked.chmod(mode & 0o777 | 0o600)  # the next layer may have the same file
+    for link in links:
+        target = link.read_bytes()
+        link.unlink()
+        os.symlink(target, link)
+
+
+def _make_way(path: Path, root: Path) -> None:
+    """Remove a link where a file is to be. Raises LayerError where that is not below `root`."""
+    folder = path.parent.resolve()
+    if not folder.is_relative_to(root):
+        raise LayerError(
+            f"{path} would be outside of {root}, in {folder}: remove the link that leads there, "
+            "or name another folder"
+        )
+    if path.is_symlink():
+        path.unlink()
