@@ -51,6 +51,10 @@ def test_what_a_reference_can_name(reference: str, write: Write) -> None:
         ("one:value", "HandlerNotFound", "is 5, which cannot be called"),
         ("one:broken()", "UserCodeError", "ValueError: no config"),
         (":app", "ImportModuleError", "names no module before the colon"),
+        ("one.py:app", "ImportModuleError", "is a file's path: write the module's name, one:app"),
+        ("./one.py:app", "ImportModuleError", "write the module's name, one:app"),
+        ("src/one:make()", "ImportModuleError", r"write the module's name, src.one:make\(\)"),
+        (r"src\one.py:app", "ImportModuleError", "write the module's name, src.one:app"),
         ("main:", "ImportModuleError", "names no attribute after the colon"),
         ("main:()", "ImportModuleError", "names no attribute after the colon"),
     ],
@@ -62,7 +66,7 @@ def test_a_wrong_reference_says_what_to_change(
     with pytest.raises(AppImportError, match=message) as caught:
         import_app(AppName(reference, "ASGI_APP"))
     assert caught.value.error_type.removeprefix("Runtime.") in error_type.split("|")
-    assert reference in str(caught.value)
+    assert repr(reference) in str(caught.value)
 
 
 @pytest.mark.parametrize(

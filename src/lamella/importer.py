@@ -91,6 +91,12 @@ def import_app(name: AppName) -> ASGIApp:
     module_name, colon, attribute = name.reference.partition(":")
     if not colon:
         raise AppImportError(f"{name} has no colon: write package.module:attribute, {EXAMPLE}.")
+    path = module_name.replace("\\", "/")
+    if "/" in path or path.endswith(".py"):
+        dotted = path.removesuffix(".py").strip("./").replace("/", ".")
+        raise AppImportError(
+            f"{name} is a file's path: write the module's name, {dotted}:{attribute}."
+        )
     if module_name[:1] in ("", "."):
         raise AppImportError(f"{name} names no module before the colon: {EXAMPLE}.")
     if not attribute.removesuffix("()"):

@@ -25,6 +25,13 @@ RUNTIME = "/2018-06-01/runtime"
 EXTENSION = "/2020-01-01/extension"
 PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response"
 
+SAID = {
+    "module": "No module named 'shop'",
+    "folder": "ASGI_APP='shop.main:app': there is no module 'shop'. The root / holds: src.",
+    "sqlite": "Lifespan startup failed: OperationalError: unable to open database file",
+}
+"""What an init error says, by the FAKE_INIT that it is of."""
+
 Event = dict[str, Any]
 
 
@@ -255,11 +262,9 @@ def init() -> None:
         body = json.dumps({"errorMessage": "no such app", "errorType": "ImportError"}).encode()
         call("POST", f"{RUNTIME}/init/error", body)
         sys.exit(3)
-    if fault == "module":
-        message = {
-            "errorMessage": "No module named 'shop'",
-            "errorType": "Runtime.ImportModuleError",
-        }
+    if fault in SAID:
+        kind = "Runtime.ImportModuleError"
+        message = {"errorMessage": SAID[fault], "errorType": kind}
         call("POST", f"{RUNTIME}/init/error", json.dumps(message).encode())
         sys.exit(1)
     if fault == "exit":

@@ -7,14 +7,18 @@ import platform
 import re
 import subprocess
 import sys
+import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lamella.local.machine.limits import Limits
+from lamella.tools.check import command, interpreter
 from lamella.tools.check import folder as folder_checks
-from lamella.tools.check import interpreter
 from lamella.tools.check.importtime import slowest, tree
+from tests.local.machine.test_limits import namespaces
 from tests.tools.functions import APP, RUNTIME, lamella, write
 
 
@@ -42,6 +46,56 @@ def test_nothing_is_written_into_the_function(tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     findings(tmp_path)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+FILE = f"lamella-check-{uuid.uuid4()}"
+
+WRITES = f"""
+from pathlib import Path
+
+async def app(scope, receive, send):
+    await receive()
+    try:
+        Path(PLACE, {FILE!r}).write_text("")
+    except OSError as error:
+        await send({{"type": "lifespan.startup.failed", "message": str(error)}})
+        return
+    await send({{"type": "lifespan.startup.complete"}})
+    await receive()
+    await send({{"type": "lifespan.shutdown.complete"}})
+"""
+
+
+@namespaces
+def test_startup_that_writes_outside_of_tmp_fails_as_on_lambda(tmp_path: Path) -> None:
+    write(tmp_path, {"main.py": WRITES.replace("PLACE", '"."')})
+    found = findings(tmp_path)
+    assert found["lifespan"]["level"] == "problem"
+    assert "Read-only file system" in found["lifespan"]["message"]
+    assert "Only /tmp can be written on Lambda" in found["lifespan"]["message"]
+    assert [each.name for each in tmp_path.iterdir()] == ["main.py"]
+
+
+@namespaces
+def test_startup_may_write_to_a_tmp_of_its_own(tmp_path: Path) -> None:
+    write(tmp_path, {"main.py": WRITES.replace("PLACE", '"/tmp"')})
+    found = findings(tmp_path)
+    assert found["lifespan"]["level"] == "ok"
+    assert found["files"]["message"] == "Only /tmp could be written, as on Lambda."
+    assert not Path("/tmp", FILE).exists()
+
+
+def test_where_files_cannot_be_kept_read_only_the_check_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_mounts(limits: Limits) -> tuple[Limits, list[str]]:
+        return replace(limits, mounts=False), ["the read-only file system (no namespaces)"]
+
+    monkeypatch.setattr(command, "enforceable", without_mounts)
+    found = findings(write(tmp_path))
+    assert found["lifespan"]["level"] == "ok"
+    message = "Not enforced on this machine: the read-only file system (no namespaces)."
+    assert found["files"]["message"] == message
 
 
 # The application

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lamella.local.machine.bytecode import State, states
 from lamella.local.machine.interpreter import inspected
 from lamella.tools import compile as compile_module
+from lamella.tools import measure
+from lamella.tools.check import probing
 from lamella.tools.measure import RUNS
 from layer.pythons import Python
 from tests.e2e.packages import USUAL, installed
@@ -182,11 +186,18 @@ def test_a_fastapi_application(tmp_path: Path) -> None:
 # What goes wrong
 
 
-def test_an_import_that_fails_after_the_bytecode_is_written(task: Path, tmp_path: Path) -> None:
+def test_an_import_that_fails_after_the_bytecode_is_written(
+    task: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Here after so many imports as one measurement has; elsewhere a busy machine ends one."""
-    count = tmp_path / "imports"
-    module = f"count = open({str(count)!r}, 'a+')\nassert count.tell() < {RUNS + 1}, 'too many'\n"
-    (task / "main.py").write_text(f"{module}count.write('.')\ncount.close()\n{APP}")
+    probes = itertools.count()
+
+    def run_probe(*arguments: Any, **options: Any) -> probing.Probe:
+        if next(probes) < RUNS + 1:
+            return probing.run_probe(*arguments, **options)
+        return probing.Probe({"error": {"message": "too many"}})
+
+    monkeypatch.setattr(measure, "run_probe", run_probe)
     done = lamella("compile", task)
     assert done.status == 0, done.output
     assert "3 modules written" in done.output

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lamella.front_doors.door import ACCOUNT_ID
+from lamella.local.machine.interpreter import folders_of
 from lamella.local.machine.limits import OPT, Limits
 
 
@@ -112,8 +113,7 @@ class FunctionConfig:
     @property
     def _kept(self) -> list[Path]:
         """Folders that the function needs where they are."""
-        python = Path(self.python)
-        kept = [self.task_root, python.parents[1], python.resolve().parents[1]]
+        kept = [self.task_root, *folders_of(self.python)]
         return kept if self._opt is None else [*kept, self._opt]
 
 

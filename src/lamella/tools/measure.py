@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from lamella.local.machine.limits import Limits, enforceable
 from lamella.tools.check.probing import run_probe
 from lamella.tools.check.target import Target, lay_out
 
@@ -26,9 +27,10 @@ def import_ms(target: Target) -> float:
     with tempfile.TemporaryDirectory(prefix="lamella-opt-") as directory:
         opt = Path(directory)
         lay_out(target.layers, opt)
+        limits, _ = enforceable(Limits())
         took = []
         for _ in range(RUNS + 1):
-            probe = run_probe(target, opt, lifespan=False)
+            probe = run_probe(target, opt, limits, lifespan=False)
             if probe.import_ms is None:
                 raise NotMeasured(
                     probe.error["message"] if probe.error else "the probe says nothing"

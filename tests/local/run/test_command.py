@@ -326,7 +326,8 @@ def test_a_port_in_use(layer: list[str]) -> None:
     with bound_socket(0) as taken:
         port = taken.getsockname()[1]
         message = failing(*layer, "--port", str(port))
-    assert f"cannot listen on 127.0.0.1:{port}" in message
+    listens = f"cannot listen on 127.0.0.1:{port} (Address already in use): end the program that"
+    assert listens in message
     assert "choose another --port" in message
 
 
@@ -351,9 +352,29 @@ def test_a_task_root_an_interpreter_and_a_variable_that_are_none(layer: list[str
     assert "is no executable file" in failing(*layer, "--python", "/no/such/python")
     assert "does not run" in failing(*layer, "--python", "false")
     assert "not of the form NAME=VALUE" in failing(*layer, "--env", "ALONE")
-    for name in ("A", "A-B", "1A", "_A", "GRÖSSE"):
+    for name in ("A", "A_B ", "A-B", "1A", "_A", "GRÖSSE"):
         said = f"--env or --env-file has a variable {name!r}, which Lambda refuses: a name has"
         assert said in failing(*layer, "--env", f"{name}=1")
+
+
+@pytest.mark.parametrize("app", ["main", "main.py", "./main.py", "main.app", "main/app"])
+def test_an_application_without_a_colon(app: str) -> None:
+    done = CliRunner().invoke(main, ["run", app])
+    assert done.exit_code == 2
+    assert f"{app!r} has no colon: write MODULE:NAME, such as main:app" in done.output
+
+
+def test_a_module_in_another_folder(start: Start, tmp_path: Path) -> None:
+    package = tmp_path / "src" / "shop"
+    package.mkdir(parents=True)
+    (package / "main.py").write_text("")
+    cli = start("--env", "FAKE_INIT=folder")
+    cli.line(r"^shop is in src: start with --task-root src \(a template: CodeUri: src\)")
+
+
+def test_a_file_that_cannot_be_written_in_startup(start: Start) -> None:
+    cli = start("--env", "FAKE_INIT=sqlite")
+    cli.line("^Only /tmp can be written on Lambda. Write to /tmp what may be lost")
 
 
 def test_a_file_of_variables_that_cannot_be_read(layer: list[str], tmp_path: Path) -> None:
@@ -364,6 +385,8 @@ def test_a_file_of_variables_that_cannot_be_read(layer: list[str], tmp_path: Pat
     assert "cannot be read" in failing(*layer, "--env-file", str(tmp_path / "none"))
     file.write_text("KEY=a\0b")
     assert "has a NUL character in its variable KEY" in failing(*layer, "--env-file", str(file))
+    file.write_bytes("A=café".encode("latin-1"))
+    assert "save it as UTF-8" in failing(*layer, "--env-file", str(file))
 
 
 @pytest.mark.parametrize(
@@ -385,6 +408,7 @@ def test_a_missing_module_names_the_interpreter_and_the_folder(
     cli = start("--env", "FAKE_INIT=module")
     cli.line("^Error: .*No module named 'shop'")
     cli.line(rf"^The function runs on {re.escape(sys.executable)}, and its code is in {tmp_path}")
+    cli.line("If the module's package is not installed for that Python: pip install,")
     cli.line("--python .venv/bin/python")
     cli.line("--task-root .aws-sam/build/Function")
 

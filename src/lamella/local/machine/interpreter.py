@@ -56,6 +56,12 @@ class Interpreter(NamedTuple):
         return {"aarch64": "arm64", "amd64": "x86_64"}.get(self.machine.lower(), self.machine)
 
 
+def folders_of(python: str) -> list[Path]:
+    """The folders that the interpreter at `python` needs: its environment's, and its own."""
+    path = Path(python)
+    return [path.parents[1], path.resolve().parents[1]]
+
+
 def interpreter_for(folder: Path, runtime: str = "") -> Interpreter:
     """The interpreter that runs what is in `folder`. Raises `InterpreterError`.
 

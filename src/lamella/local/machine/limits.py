@@ -19,6 +19,24 @@ OPT = Path("/opt")
 TMP_MB = 512
 """Lambda's default for /tmp."""
 
+REFUSED_WRITES = (
+    "Read-only file system",
+    "unable to open database file",
+    "attempt to write a readonly database",
+)
+"""What Python and SQLite say of a file that cannot be written; SQLite names neither file nor
+reason."""
+
+ONLY_TMP = (
+    "Only /tmp can be written on Lambda. Write to /tmp what may be lost with the environment, and "
+    "keep the rest in a database or in S3."
+)
+
+
+def advice_on_writing(message: str) -> str:
+    """What to do about an error with this message where it is of a refused write; else ""."""
+    return ONLY_TMP if any(words in message for words in REFUSED_WRITES) else ""
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -25,6 +25,7 @@ from lamella.local.machine.interpreter import InterpreterError, inspected
 from lamella.local.machine.layer import LayerError, opened_layer, unpack
 from lamella.local.machine.limits import enforceable
 from lamella.local.run import env_file
+from lamella.local.run.advice import advice
 from lamella.local.run.numbers import AT_A_TIME, MEMORY, PORT, SLOTS, TIMEOUT
 from lamella.local.run.options import Options
 from lamella.local.run.project import (
@@ -36,11 +37,6 @@ from lamella.local.run.project import (
 )
 from lamella.local.run.session import Session
 from lamella.local.run.terminal import Terminal
-
-MISSING_MODULE = """
-The function runs on {0.python}, and its code is in {0.task_root}.
-If the module is installed for another Python, name that one: --python .venv/bin/python
-If it is in a folder of `sam build`, name that one: --task-root .aws-sam/build/Function"""
 
 NAMES = [*(name for name in FRONT_DOORS if name != "edge"), "websocket"]
 """The front doors that can have a layer's function behind them: Lambda@Edge allows no layers."""
@@ -183,8 +179,8 @@ def run(**options: Any) -> None:
         failure, config = failed
         message = f"the function does not start: {failure.error_type}: {failure.message}"
         exited = "" if failure.exit_code is None else f" (exit code {failure.exit_code})"
-        hint = MISSING_MODULE.format(config) if "No module named" in failure.message else ""
-        raise click.ClickException(message + exited + hint)
+        lines = filter(None, (message + exited, advice(failure.message, config)))
+        raise click.ClickException("\n".join(lines))
 
 
 def with_layers(
@@ -234,6 +230,8 @@ def check_options(options: Options) -> None:
     """Raises click.UsageError for options that do not go together."""
     if options.app is None and options.template is None:
         raise click.UsageError("name the application, such as main:app, or a --template")
+    if options.app is not None and ":" not in options.app:
+        raise click.UsageError(f"{options.app!r} has no colon: write MODULE:NAME, such as main:app")
     if options.function is not None and options.template is None:
         raise click.UsageError("--function names a function of a template: add --template")
     if options.managed is not None and options.snap_start:
@@ -317,8 +315,12 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     try:
         listening = bound_socket(port, host)
     except OSError as error:
-        other = "--port" if error.errno == errno.EADDRINUSE else "--host or --port"
-        message = f"cannot listen on {host}:{port} ({error.strerror}): choose another {other}"
+        # socket.create_server adds the address to the reason, and the message has it already.
+        reason = str(error.strerror).partition(" (while")[0]
+        change = "choose another --host or --port"
+        if error.errno == errno.EADDRINUSE:
+            change = "end the program that listens there, or choose another --port"
+        message = f"cannot listen on {host}:{port} ({reason}): {change}"
         raise click.ClickException(message) from error
     with listening:
         yield listening

@@ -140,8 +140,11 @@ def given_variables(options: Options) -> dict[str, str]:
             variables.update(env_file.read(path))
         except EnvFileError as error:
             raise ProjectError(f"--env-file {error}") from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise ProjectError(f"--env-file {path} cannot be read: {error}") from error
+        except UnicodeDecodeError as error:
+            message = f"--env-file {path} is not in UTF-8 ({error}): save it as UTF-8"
+            raise ProjectError(message) from error
+        except OSError as error:
+            raise ProjectError(f"--env-file {path} cannot be read: {error.strerror}") from error
     for text in options.env:
         name, equals, value = text.partition("=")
         if not name or not equals:

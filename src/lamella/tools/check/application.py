@@ -7,6 +7,7 @@ from datetime import date
 
 from lamella import settings as settings_table
 from lamella.errors import SettingError
+from lamella.local.machine.limits import advice_on_writing
 from lamella.tools.check.findings import Finding, ok, problem, warning
 from lamella.tools.check.importtime import slowest, tree
 from lamella.tools.check.interpreter import DEPRECATED
@@ -84,7 +85,20 @@ def application(probe: Probe, target: Target) -> Iterator[Finding]:
                 ". The folder holds no packages: check the one that is deployed, such as "
                 ".aws-sam/build/Function."
             )
-        yield problem("application", message, **error)
+        yield problem("application", with_advice(message), **error)
+
+
+def with_advice(message: str) -> str:
+    """An error's message, and what to do where it is of a file that cannot be written."""
+    advice = advice_on_writing(message)
+    return f"{message} {advice}" if advice else message
+
+
+def files(missing: str) -> Finding:
+    """Was the file system as it is on Lambda? `missing` is what was not enforced, and why."""
+    if not missing:
+        return ok("files", "Only /tmp could be written, as on Lambda.")
+    return ok("files", f"Not enforced on this machine: {missing}.")
 
 
 def lifespan(probe: Probe, asked: bool) -> Iterator[Finding]:
@@ -92,7 +106,7 @@ def lifespan(probe: Probe, asked: bool) -> Iterator[Finding]:
     app, told, error = probe.found.get("app"), probe.found.get("lifespan"), probe.error
     if app is not None and error is not None:
         check = "lifespan" if error["type"].startswith("Runtime.Lifespan") else "init"
-        yield problem(check, error["message"], **error)
+        yield problem(check, with_advice(error["message"]), **error)
     elif not asked:
         yield ok("lifespan", "Not run (--no-lifespan).")
     elif told is not None and told["supported"]:

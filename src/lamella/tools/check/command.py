@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
+from lamella.local.machine.limits import Limits, enforceable
 from lamella.tools.check import application, folder, front, web_function, websockets
 from lamella.tools.check.findings import Finding, Level, warning, worst
 from lamella.tools.check.importtime import Package, slowest, tree
@@ -121,10 +122,14 @@ def run_checks(
             started = [warning("application", message)]
         else:
             origin = front.origin(target)
-            probe = run_probe(target, opt, lifespan=lifespan, import_times=True, origin=origin)
+            limits, missing = enforceable(Limits())
+            probe = run_probe(
+                target, opt, limits, lifespan=lifespan, import_times=True, origin=origin
+            )
             started = [
                 *application.application(probe, target),
                 *application.lifespan(probe, lifespan),
+                application.files("" if limits.mounts else missing[0]),
             ]
         if for_web:
             there = web_function.findings(target, probe)

@@ -7,9 +7,13 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import lamella
+from lamella.local.machine.interpreter import folders_of
+from lamella.local.machine.limits import Limits
 from lamella.tools.check import probe
 from lamella.tools.check.target import Target
 
@@ -39,6 +43,7 @@ class Probe(NamedTuple):
 def run_probe(
     target: Target,
     opt: Path,
+    limits: Limits,
     *,
     lifespan: bool = True,
     import_times: bool = False,
@@ -46,9 +51,8 @@ def run_probe(
 ) -> Probe:
     """Import (and with `lifespan` start) the function's application; `opt` stands for /opt.
 
-    Nothing is written into the function's folder. With `import_times` stderr has the lines of
-    -X importtime, which slow the import down a little. With an `origin` the application gets a CORS
-    preflight from it.
+    What `limits` say is enforced. With `import_times` stderr has the lines of -X importtime, which
+    slow the import down a little. With an `origin` the application gets a CORS preflight from it.
     """
     with tempfile.TemporaryDirectory(prefix="lamella-probe-") as folder:
         result = Path(folder, "result.json")
@@ -56,9 +60,12 @@ def run_probe(
         words = [str(opt), str(result), os.pathsep.join(target.interpreter.packages)]
         # -S hides site-packages, -B writes no bytecode: /var/task is read-only on Lambda.
         command = [target.interpreter.path, "-S", "-B", *timing, probe.__file__, *words]
+        command += ["lifespan" if lifespan else "no-lifespan", origin]
+        package = Path(lamella.__file__).parent
+        kept = [target.folder, opt, package, *folders_of(target.interpreter.path)]
         try:
             done = subprocess.run(
-                [*command, "lifespan" if lifespan else "no-lifespan", origin],
+                replace(limits, writable=(Path(folder),)).command(kept, command),
                 cwd=target.folder,
                 env=target.process_variables(),
                 stdin=subprocess.DEVNULL,
