@@ -88,7 +88,7 @@ Start = Callable[..., Cli]
 
 def environ(url: str) -> dict[str, str]:
     """The variables of the runtime behind `url`."""
-    got = httpx.post(url, json={"do": "environ"}, timeout=10)
+    got = httpx.post(url, json={"do": "environ"}, timeout=LIMIT)
     variables = got.json()["variables"]
     assert isinstance(variables, dict)
     return variables

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from lamella.local.config import FunctionConfig
+from lamella.local.execution.sandbox import ManagedSandbox, Sandbox
 from tests.local.command import Cli, Start
+from tests.waiting import PATIENCE
 
 Configure = Callable[..., FunctionConfig]
 
@@ -38,10 +40,18 @@ def configure(tmp_path: Path, wrapper: Path) -> Configure:
 
     def make(**options: Any) -> FunctionConfig:
         options.setdefault("wrapper", wrapper)
-        options.setdefault("timeout", 10.0)
+        options.setdefault("timeout", 30.0)
         return FunctionConfig(tmp_path / "task", **options)
 
     return make
+
+
+@pytest.fixture
+def patient_shutdown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A runtime that ends by itself has more time than Lambda's half a second: this machine may
+    be busy."""
+    for kind in (Sandbox, ManagedSandbox):
+        monkeypatch.setattr(kind, "grace", PATIENCE)
 
 
 @pytest.fixture

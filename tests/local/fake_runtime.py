@@ -105,10 +105,24 @@ def sleep(request_id: str, event: Event, _headers: dict[str, str]) -> None:
     respond(request_id, {"slept": event["seconds"], "pid": os.getpid()})
 
 
+def wait_for(file: str) -> None:
+    """Wait until the function's folder has a file of this name."""
+    while not os.path.exists(file):
+        time.sleep(0.01)
+
+
+def hold(request_id: str, event: Event, _headers: dict[str, str]) -> None:
+    """Answer with `result`, or with this process, once there is the file `until`."""
+    wait_for(event["until"])
+    respond(request_id, event.get("result", {"pid": os.getpid()}))
+
+
 def late(request_id: str, event: Event, _headers: dict[str, str]) -> None:
-    """Answer at once, and go on working before the next /next."""
+    """Answer at once, and go on working before the next /next: `seconds`, or until a file."""
     respond(request_id, "early")
-    time.sleep(event["seconds"])
+    if "until" in event:
+        wait_for(event["until"])
+    time.sleep(event.get("seconds", 0))
 
 
 def crash(_request_id: str, event: Event, _headers: dict[str, str]) -> None:
@@ -117,12 +131,17 @@ def crash(_request_id: str, event: Event, _headers: dict[str, str]) -> None:
 
 
 def stream(request_id: str, event: Event, _headers: dict[str, str]) -> None:
-    """Stream `prelude` (JSON, if given), then `chunks`, `pause` seconds apart."""
+    """Stream `prelude` (JSON, if given), then `chunks`, `pause` seconds apart.
+
+    With `confirmed` each of them waits for a file that has the name of the one before.
+    """
     body = Stream(request_id, PRELUDE_TYPE if "prelude" in event else "text/plain")
     if "prelude" in event:
         body.write(json.dumps(event["prelude"]).encode() + bytes(8))
     for chunk in event.get("chunks", []):
         body.write(chunk.encode())
+        if event.get("confirmed"):
+            wait_for(chunk)
         time.sleep(event.get("pause", 0))
     if event.get("crash"):
         os._exit(7)
@@ -193,7 +212,7 @@ def debug(request_id: str, event: Event, _headers: dict[str, str]) -> None:
 ACTIONS = {
     action.__name__: action
     for action in (
-        *(echo, environ, result, error, sleep, late, crash),
+        *(echo, environ, result, error, sleep, hold, late, crash),
         *(stream, flood, overrun, write, hoard, debug),
     )
 }
@@ -271,8 +290,8 @@ def init() -> None:
         sys.exit(4)
     if fault == "hang":
         time.sleep(60)
-    while fault == "wait" and not os.path.exists("go"):
-        time.sleep(0.01)
+    if fault == "wait":
+        wait_for("go")
     if os.environ.get("FAKE_EXTENSION"):
         register()
 

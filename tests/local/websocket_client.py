@@ -75,7 +75,7 @@ class Served:
         """A signed request to @connections."""
         url = f"{self.endpoint}/@connections/{quote(connection_id, safe='')}"
         headers = signed(method, url, body, **options)
-        async with httpx.AsyncClient(timeout=10) as client:
+        async with httpx.AsyncClient(timeout=30) as client:
             return await client.request(method, url, content=body, headers=headers)
 
 
@@ -125,5 +125,5 @@ async def serving(
 
 async def closed(client: ClientConnection) -> tuple[int | None, str | None]:
     """Wait for the end of a connection; its code and reason."""
-    await asyncio.wait_for(client.wait_closed(), 10)
+    await asyncio.wait_for(client.wait_closed(), 30)
     return client.close_code, client.close_reason

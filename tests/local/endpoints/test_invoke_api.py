@@ -112,14 +112,14 @@ async def test_a_result_and_what_the_runtime_is_told(configure: Configure) -> No
 
 
 async def test_an_error_of_the_function_is_a_200_that_says_so(configure: Configure) -> None:
-    async with served(configure(timeout=0.5)) as api:
+    async with served(configure(timeout=3.0)) as api:
         failed = await api.invoke({"do": "error", "message": "no stock"}, LogType="Tail")
         assert (failed["StatusCode"], failed["FunctionError"]) == (200, "Unhandled")
         assert str(api.lines[0]).startswith("INVOKE local 200 ")
         assert str(api.lines[0]).endswith(" Oops: no stock")
         assert json.load(failed["Payload"])["errorMessage"] == "no stock"
         late = await api.invoke({"do": "sleep", "seconds": 30}, LogType="Tail")
-        assert "Task timed out after 0.50 seconds" in json.load(late["Payload"])["errorMessage"]
+        assert "Task timed out after 3.00 seconds" in json.load(late["Payload"])["errorMessage"]
     lines = base64.b64decode(late["LogResult"]).decode().splitlines()
     assert lines[0].startswith("START RequestId: ")
     assert lines[-1].startswith("REPORT RequestId: ")
@@ -173,13 +173,15 @@ async def test_an_asynchronous_event_waits_for_a_free_environment(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(invoke_api, "SECONDS_A_MINUTE", 0.01)
-    async with served(configure(), concurrency=1) as api:
-        slow = asyncio.ensure_future(api.invoke({"do": "sleep", "seconds": 0.5}))
-        await until(lambda: "event sleep" in api.log)
+    config = configure()
+    async with served(config, concurrency=1) as api:
+        slow = asyncio.ensure_future(api.invoke({"do": "hold", "until": "go"}))
+        await until(lambda: "event hold" in api.log)
         error = await api.refusal({"do": "echo"})
         assert error.response["Error"]["Code"] == "TooManyRequestsException"
         await api.invoke({"do": "echo"}, InvocationType="Event")
         await until(lambda: any("waits in Lambda's queue" in line for line in api.log))
+        (config.task_root / "go").touch()
         await until(lambda: "event echo" in api.log)
         await slow
 

@@ -15,15 +15,20 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from lamella.local.endpoints.websockets.api import WebSocketApi
+from lamella.local.execution.environment import Environment, EnvironmentState
 from tests.local.conftest import Configure
 from tests.local.websocket_client import Served, closed, serving
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.anyio
 
 
 def answers(**result: Any) -> dict[str, Any]:
     return {"do": "result", "result": result}
+
+
+def is_idle(environment: Environment) -> bool:
+    return environment.state is EnvironmentState.IDLE
 
 
 async def refused(local: Served, wish: Any, path: str = "") -> tuple[int, bytes]:
@@ -105,13 +110,13 @@ async def test_a_failing_connect_is_a_502(configure: Configure, wish: Any, words
 
 async def test_a_slow_connect_is_a_504(configure: Configure) -> None:
     async with serving(configure(), WebSocketApi(time_limit=0.3)) as local:
-        status, body = await refused(local, {"do": "sleep", "seconds": 1})
+        status, body = await refused(local, {"do": "sleep", "seconds": 30})
     assert (status, json.loads(body)) == (504, {"message": "Endpoint request timed out"})
 
 
 async def test_a_throttled_connect_is_a_429(configure: Configure) -> None:
     async with serving(configure(), concurrency=1) as local, local.connect() as client:
-        await client.send(json.dumps({"do": "sleep", "seconds": 1}))
+        await client.send(json.dumps({"do": "sleep", "seconds": 30}))
         await local.event("MESSAGE")
         assert (await refused(local, None))[0] == 429
 
@@ -206,14 +211,14 @@ async def test_a_message_that_takes_too_long(configure: Configure) -> None:
         serving(configure(), WebSocketApi(time_limit=0.5)) as local,
         local.connect() as client,
     ):
-        await client.send(json.dumps({"do": "sleep", "seconds": 1}))
+        await client.send(json.dumps({"do": "sleep", "seconds": 30}))
         assert json.loads(await client.recv())["message"] == "Endpoint request timed out"
 
 
 async def test_messages_may_run_at_the_same_time(configure: Configure) -> None:
     async with serving(configure()) as local, local.connect() as client:
         for _ in range(3):
-            await client.send(json.dumps({"do": "sleep", "seconds": 2}))
+            await client.send(json.dumps({"do": "sleep", "seconds": 30}))
         await local.messages(3)
     assert len({event["pid"] for event in local.events("MESSAGE")}) == 3
 
@@ -226,7 +231,7 @@ async def test_events_of_a_connection_are_spread_over_environments(configure: Co
         for count in (1, 2, 3):
             await client.send("x")
             await local.messages(count)
-            await asyncio.sleep(0.05)
+            await until(lambda: all(map(is_idle, local.function.environments)))
     pids = [event["pid"] for event in local.events()]
     assert len(pids) == 5
     assert len(set(pids)) == 2
@@ -364,14 +369,21 @@ async def test_a_client_that_leaves_during_connect_gets_its_disconnect(
     configure: Configure,
 ) -> None:
     async with serving(configure()) as local:
-        wish = {"do": "result", "result": {"statusCode": 200}, "first": 0.5}
-        with pytest.raises(asyncio.TimeoutError):
-            async with local.connect(wish=wish, open_timeout=0.3):
-                pytest.fail("the client is in")
+        wish = {"do": "hold", "until": "go", "result": {"statusCode": 200}}
+        connecting = asyncio.ensure_future(local.connect(wish=wish).__aenter__())
+        await local.event("CONNECT")
+        connecting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await connecting
+        (local.function.config.task_root / "go").touch()
         assert await ending(local) == (1006, "")
 
 
-async def test_stopping_closes_connections_and_tells_the_function(configure: Configure) -> None:
+async def test_stopping_closes_connections_and_tells_the_function(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two environments more are started for it, on a machine that may be busy.
+    monkeypatch.setattr("lamella.local.endpoints.websockets.gateway.CLOSING_GRACE", PATIENCE)
     clients: list[ClientConnection] = []
     async with serving(configure()) as local:
         clients += [await local.connect() for _ in range(3)]

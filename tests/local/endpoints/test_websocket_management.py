@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import re
 import time
+from functools import partial
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ import pytest
 from botocore.credentials import Credentials
 
 from lamella.local.endpoints.websockets.api import WebSocketApi
+from lamella.local.endpoints.websockets.management import Management
 from tests.local.conftest import Configure
 from tests.local.endpoints.test_websocket_gateway import ending
 from tests.local.websocket_client import LOCAL, Served, closed, serving, signed
@@ -74,11 +76,12 @@ async def test_a_closed_connection_is_gone(configure: Configure) -> None:
 
 async def test_a_connection_is_gone_until_its_connect_is_answered(configure: Configure) -> None:
     async with serving(configure()) as local:
-        wish = {"do": "result", "result": {"statusCode": 200}, "first": 4}  # seconds
+        wish = {"do": "hold", "until": "go", "result": {"statusCode": 200}}
         connecting = asyncio.ensure_future(local.connect(wish=wish).__aenter__())
         for method in ("POST", "GET", "DELETE"):
             early = await local.manage(method, await local.id(), b"early")
             assert is_error(early, 410, "GoneException")
+        (local.function.config.task_root / "go").touch()
         client = await connecting
         assert (await local.manage("POST", await local.id(), b"now")).status_code == 200
         assert await client.recv() == "now"
@@ -101,7 +104,12 @@ async def test_bytes_that_are_no_text_are_refused(configure: Configure) -> None:
         assert is_error(got, 400, "BadRequestException")
 
 
-async def test_the_rate_of_messages_can_be_limited(configure: Configure) -> None:
+async def test_the_rate_of_messages_can_be_limited(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    clocked = partial(Management, clock=lambda: now)
+    monkeypatch.setattr("lamella.local.endpoints.websockets.gateway.Management", clocked)
     api = WebSocketApi(posts_per_second=2)
     async with serving(configure(), api) as local, local.connect() as client:
         connection_id = await local.id()
@@ -110,7 +118,7 @@ async def test_the_rate_of_messages_can_be_limited(configure: Configure) -> None
         assert sorted(got.status_code for got in answers) == [200, 200, 429, 429]
         late = next(got for got in answers if got.status_code == 429)
         assert is_error(late, 429, "LimitExceededException")
-        await asyncio.sleep(1.1)
+        now = 1.1
         assert (await local.manage("POST", connection_id, b"later")).status_code == 200
         assert [await client.recv() for _ in range(3)] == ["x", "x", "later"]
 

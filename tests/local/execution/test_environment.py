@@ -39,7 +39,7 @@ async def test_the_headers_of_next_leave_out_what_is_empty(configure: Configure)
         )
     assert plain["content-type"] == "application/json"
     assert plain["lambda-runtime-invoked-function-arn"].endswith(":function:local")
-    assert 0 < int(plain["lambda-runtime-deadline-ms"]) / 1000 - time.time() < 11
+    assert 0 < int(plain["lambda-runtime-deadline-ms"]) / 1000 - time.time() < 31
     assert "lambda-runtime-client-context" not in plain
     assert "lambda-runtime-trace-id" not in plain
     headers = json.loads(rich.payload)["headers"]
@@ -101,10 +101,14 @@ async def test_freezing_can_be_turned_off(configure: Configure) -> None:
 
 
 async def test_the_answer_is_there_before_the_invocation_is_over(configure: Configure) -> None:
-    async with Environment(configure()) as environment:
-        result = await environment.invoke({"do": "late", "seconds": 0.3})
-    assert result.payload == b'"early"'
-    assert result.finished_at - result.response_at > 0.1
+    config = configure()
+    async with Environment(config) as environment:
+        answer = await environment.open({"do": "late", "until": "go"})
+        assert [piece async for piece in answer] == [b'"early"']
+        assert environment.state is EnvironmentState.BUSY
+        (config.task_root / "go").touch()
+        result = await answer.collect()
+    assert result.finished_at > result.response_at
 
 
 async def test_lines_of_the_process_and_of_lambda_are_kept(configure: Configure) -> None:
@@ -219,6 +223,7 @@ async def test_stop_kills_a_runtime_without_extension_at_once(configure: Configu
     assert environment.state is EnvironmentState.DEAD
 
 
+@pytest.mark.usefixtures("patient_shutdown")
 async def test_stop_sends_sigterm_when_an_extension_is_registered(configure: Configure) -> None:
     async with Environment(configure(environment={"FAKE_EXTENSION": "yes"})) as environment:
         pid = environment.pid
@@ -238,6 +243,7 @@ async def test_a_runtime_that_ignores_sigterm_is_killed(configure: Configure) ->
     assert not is_running(pid)
 
 
+@pytest.mark.usefixtures("patient_shutdown")
 async def test_a_runtime_that_drains_is_not_frozen_meanwhile(configure: Configure) -> None:
     variables = {"FAKE_EXTENSION": "yes", "FAKE_DRAIN": "yes"}
     async with Environment(configure(environment=variables)) as environment:
@@ -304,7 +310,7 @@ async def test_stop_during_the_start_of_the_process_leaves_nothing_behind(
     begun = time.monotonic()
     await environment.stop()
     failure = await starting
-    assert time.monotonic() - begun < 5, "the init, which hangs, is not waited for"
+    assert time.monotonic() - begun < 30, "the init, which hangs, is not waited for"
     assert failure is not None
     assert failure.error_type == "Runtime.Shutdown"
     assert not any(map(is_running, started))

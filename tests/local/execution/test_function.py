@@ -17,6 +17,15 @@ from tests.waiting import is_running, until
 pytestmark = pytest.mark.anyio
 
 
+HELD = {"do": "hold", "until": "go"}
+
+
+def has_begun(function: LocalFunction, events: int = 1) -> bool:
+    """Whether so many events that are held have reached their runtimes."""
+    logs = [line for environment in function.environments for line in environment.logs]
+    return logs.count("event hold") == events
+
+
 def pid_of(result: InvokeResult) -> int:
     pid = json.loads(result.payload)["pid"]
     assert isinstance(pid, int)
@@ -26,36 +35,41 @@ def pid_of(result: InvokeResult) -> int:
 async def test_events_one_after_another_share_an_environment(configure: Configure) -> None:
     async with LocalFunction(configure()) as function:
         first = await function.invoke({"do": "echo"})
-        await asyncio.sleep(0.05)
         second = await function.invoke({"do": "echo"})
     assert pid_of(first) == pid_of(second) != os.getpid()
 
 
 async def test_concurrent_events_get_environments_of_their_own(configure: Configure) -> None:
-    async with LocalFunction(configure(), concurrency=3) as function:
-        event = {"do": "sleep", "seconds": 0.5}
-        results = await asyncio.gather(*(function.invoke(event) for _ in range(3)))
+    config = configure()
+    async with LocalFunction(config, concurrency=3) as function:
+        running = asyncio.gather(*(function.invoke(HELD) for _ in range(3)))
+        await until(lambda: has_begun(function, events=3))
+        (config.task_root / "go").touch()
+        results = await running
         pids = {pid_of(result) for result in results}
         assert len(pids) == 3
     assert not any(is_running(pid) for pid in pids), "stop leaves no process behind"
 
 
 async def test_the_most_recently_used_environment_is_reused_first(configure: Configure) -> None:
-    async with LocalFunction(configure()) as function:
-        slow = asyncio.ensure_future(function.invoke({"do": "sleep", "seconds": 0.6}))
-        await asyncio.sleep(0.05)
+    config = configure()
+    async with LocalFunction(config) as function:
+        slow = asyncio.ensure_future(function.invoke(HELD))
+        await until(lambda: has_begun(function))
         await function.invoke({"do": "echo"})
+        (config.task_root / "go").touch()
         last = await slow
-        await asyncio.sleep(0.05)
         assert pid_of(await function.invoke({"do": "echo"})) == pid_of(last)
 
 
 async def test_over_the_limit_an_event_is_throttled(configure: Configure) -> None:
-    async with LocalFunction(configure(), concurrency=1) as function:
-        running = asyncio.ensure_future(function.invoke({"do": "sleep", "seconds": 0.5}))
-        await asyncio.sleep(0.1)
+    config = configure()
+    async with LocalFunction(config, concurrency=1) as function:
+        running = asyncio.ensure_future(function.invoke(HELD))
+        await until(lambda: has_begun(function))
         with pytest.raises(Throttled, match="all 1 environments are busy"):
             await function.invoke({"do": "echo"})
+        (config.task_root / "go").touch()
         await running
 
 
@@ -82,13 +96,12 @@ async def test_an_init_that_takes_too_long_begins_again_with_the_first_event(
         await until(lambda: any(line.startswith("The init phase") for line in said))
         (config.task_root / "go").touch()
         before = await first
-        await asyncio.sleep(0.05)
         assert pid_of(await function.invoke({"do": "echo"})) == pid_of(before)
         (environment,) = function.environments
     for lines in (said, environment.logs):
         assert [line for line in lines if line.startswith("The init phase")] == [
             "The init phase took more than 0.3 s and was ended. As on Lambda, it begins again "
-            "with the first event, under the function's timeout of 10 s. Import less, or prepare "
+            "with the first event, under the function's timeout of 30 s. Import less, or prepare "
             "more in the build (lamella compile)."
         ]
 
@@ -105,10 +118,12 @@ async def test_with_snap_start_an_init_that_takes_too_long_is_a_failure(
 
 
 async def test_replace_lets_a_running_event_finish(configure: Configure) -> None:
-    async with LocalFunction(configure()) as function:
-        running = asyncio.ensure_future(function.invoke({"do": "sleep", "seconds": 0.4}))
-        await asyncio.sleep(0.2)
+    config = configure()
+    async with LocalFunction(config) as function:
+        running = asyncio.ensure_future(function.invoke(HELD))
+        await until(lambda: has_begun(function))
         await function.replace()
+        (config.task_root / "go").touch()
         old = await running
         new = await function.invoke({"do": "echo"})
         assert old.status == "success"
@@ -128,7 +143,6 @@ async def test_events_are_spread_in_turn(configure: Configure) -> None:
         pids = []
         for _ in range(7):
             pids.append(pid_of(await function.invoke({"do": "echo"})))
-            await asyncio.sleep(0.05)
     assert len(set(pids)) == 3
     assert pids[:3] == pids[3:6]
     assert pids[6] == pids[0]
@@ -141,20 +155,18 @@ async def test_a_spread_function_is_warm_everywhere(configure: Configure) -> Non
         pids = set()
         for _ in range(2):
             pids.add(pid_of(await function.invoke({"do": "echo"})))
-            await asyncio.sleep(0.05)
         assert len(pids) == len(function.environments) == 2
 
 
 async def test_a_busy_environment_is_left_out_of_the_turn(configure: Configure) -> None:
-    async with LocalFunction(configure(), spread=2) as function:
+    config = configure()
+    async with LocalFunction(config, spread=2) as function:
         await function.warm()
-        slow = asyncio.ensure_future(function.invoke({"do": "sleep", "seconds": 1}))
-        await asyncio.sleep(0.05)
-        quick = set()
-        for _ in range(3):
-            quick.add(pid_of(await function.invoke({"do": "echo"})))
-            await asyncio.sleep(0.05)
+        slow = asyncio.ensure_future(function.invoke(HELD))
+        await until(lambda: has_begun(function))
+        quick = {pid_of(await function.invoke({"do": "echo"})) for _ in range(3)}
         assert not slow.done()
+        (config.task_root / "go").touch()
         assert len(quick) == 1
         assert pid_of(await slow) not in quick
 

@@ -11,6 +11,7 @@ from lamella.local.config import FunctionConfig
 from lamella.local.execution.environment import RESTORE_LIMIT, Environment
 from lamella.local.execution.function import LocalFunction
 from tests.local.conftest import Configure
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.anyio
 
@@ -55,6 +56,7 @@ async def test_a_crash_is_followed_by_another_restore(snap_start: Configure) -> 
     assert crashed.error["errorMessage"].endswith("Runtime exited with error: exit status 9")
 
 
+@pytest.mark.usefixtures("patient_shutdown")
 async def test_an_extension_lives_through_the_restore(snap_start: Configure) -> None:
     async with Environment(snap_start(FAKE_EXTENSION="yes")) as environment:
         assert environment.init_error is None
@@ -118,8 +120,8 @@ async def test_each_environment_of_a_function_has_a_restore(snap_start: Configur
 async def test_an_init_that_is_not_done_can_be_stopped(snap_start: Configure) -> None:
     environment = Environment(snap_start(FAKE_INIT="hang"))
     starting = asyncio.ensure_future(environment.start())
-    await asyncio.sleep(0.3)
-    await asyncio.wait_for(environment.stop(), 5)
+    await until(lambda: environment.pid is not None)
+    await asyncio.wait_for(environment.stop(), PATIENCE)
     failure = await starting
     assert failure is not None
     assert failure.error_type == "Runtime.Shutdown"

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from lamella.local.endpoints.router import EVERYTHING, Route, rank
 from lamella.tools.cli import main
-from tests.local.command import Cli, Start, environ
+from tests.local.command import LIMIT, Cli, Start, environ
 
 TEMPLATE = """
 Transform: AWS::Serverless-2016-10-31
@@ -91,7 +91,7 @@ def test_all_functions_that_an_http_client_reaches_are_served(begin: Start) -> N
 
     def name(path: str, method: str = "POST", **headers: str) -> Any:
         wish = {"do": "environ"}
-        got = httpx.request(method, f"{url}{path}", json=wish, headers=headers, timeout=10)
+        got = httpx.request(method, f"{url}{path}", json=wish, headers=headers, timeout=LIMIT)
         if got.status_code != 200:
             return got.status_code
         return got.json()["variables"]["AWS_LAMBDA_FUNCTION_NAME"]
@@ -105,7 +105,7 @@ def test_all_functions_that_an_http_client_reaches_are_served(begin: Start) -> N
     assert name("/x", host="site.localhost") == "Site"
     for named in ("Site", "arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Afunction%3ASite%3Alive"):
         invoked = f"{url.removesuffix('/dev')}/2015-03-31/functions/{named}/invocations"
-        got = httpx.post(invoked, json={"do": "environ"}, timeout=10)
+        got = httpx.post(invoked, json={"do": "environ"}, timeout=LIMIT)
         assert got.json()["variables"]["AWS_LAMBDA_FUNCTION_NAME"] == "Site"
     cli.line("^INVOKE Site 200 ")
 
@@ -148,7 +148,7 @@ def test_one_function_as_the_template_has_it(begin: Start, tmp_path: Path) -> No
     assert variables["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "256"
     assert variables["LAMBDA_TASK_ROOT"] == str(tmp_path / "items")
     assert (variables["SHARED"], variables["TABLE"]) == ("high", "arn")
-    assert httpx.get(f"{url}/elsewhere", timeout=10).status_code == 404
+    assert httpx.get(f"{url}/elsewhere", timeout=LIMIT).status_code == 404
     assert "ASGI_INVOKE_MODE" not in variables, "what the template does not say, AWS does not know"
 
 
@@ -165,28 +165,28 @@ def test_a_url_streams_as_its_invoke_mode_says(begin: Start) -> None:
     cli = begin("--function", "Site")
     cli.line("^Site behind a Lambda Function URL, streamed")
     stream = {"do": "stream", "prelude": {"statusCode": 201}, "chunks": ["a"]}
-    assert httpx.post(cli.url(), json=stream, timeout=10).status_code == 201
+    assert httpx.post(cli.url(), json=stream, timeout=LIMIT).status_code == 201
 
 
 def test_cors_is_the_front_doors(begin: Start) -> None:
     url = begin().url()
     preflight = {"origin": "https://a.example", "access-control-request-method": "GET"}
-    got = httpx.options(f"{url}/items/5", headers=preflight, timeout=10)
+    got = httpx.options(f"{url}/items/5", headers=preflight, timeout=LIMIT)
     assert got.status_code == 204
     assert got.headers["access-control-allow-origin"] == "https://a.example"
     assert got.headers["access-control-allow-methods"] == "GET"
     assert got.headers["access-control-max-age"] == "60"
     foreign = {**preflight, "origin": "https://b.example"}
-    got = httpx.options(f"{url}/items/5", headers=foreign, timeout=10)
+    got = httpx.options(f"{url}/items/5", headers=foreign, timeout=LIMIT)
     assert "access-control-allow-origin" not in got.headers
 
     own = {"statusCode": 200, "headers": {"access-control-allow-origin": "own"}}
     wish, origin = {"do": "result", "result": own}, {"origin": "https://a.example"}
-    got = httpx.post(f"{url}/items", json=wish, headers=origin, timeout=10)
+    got = httpx.post(f"{url}/items", json=wish, headers=origin, timeout=LIMIT)
     assert got.headers.get_list("access-control-allow-origin") == ["https://a.example"]
     stream = {"do": "stream", "prelude": own}
     site = {**origin, "host": "site.localhost"}
-    got = httpx.post(url.removesuffix("/dev"), json=stream, headers=site, timeout=10)
+    got = httpx.post(url.removesuffix("/dev"), json=stream, headers=site, timeout=LIMIT)
     assert got.headers.get_list("access-control-allow-origin") == ["own", "*"], "twice, as on AWS"
 
 

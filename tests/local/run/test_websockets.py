@@ -7,7 +7,7 @@ import json
 import re
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -26,8 +26,9 @@ DOOR = ("--front-door", "websocket")
 
 
 @contextlib.contextmanager
-def client(url: str) -> Iterator[ClientConnection]:
-    with connect(url, proxy=None, open_timeout=LIMIT) as connection:
+def client(url: str, headers: Mapping[str, str] = {}) -> Iterator[ClientConnection]:
+    options: Any = {"proxy": None, "open_timeout": LIMIT, "additional_headers": headers}
+    with connect(url, **options) as connection:
         yield connection
 
 
@@ -100,14 +101,14 @@ def test_a_path_in_a_header(start: Start) -> None:
 
 
 def test_events_take_turns_on_two_environments(start: Start) -> None:
-    cli = start(*DOOR)
+    cli = start(*DOOR, "--lambda-logs")
     with client(cli.url()) as connection:
         pids = [event(cli, "CONNECT")["pid"]]
-        cli.line("^WEBSOCKET ")
+        cli.line("^REPORT ")
         for _ in range(3):
             connection.send("x")
             pids.append(event(cli, "MESSAGE")["pid"])
-            cli.line("^WEBSOCKET ")
+            cli.line("^REPORT ")
     assert pids[0] == pids[2] != pids[1] == pids[3]
 
 
@@ -180,11 +181,11 @@ def test_snap_start(start: Start) -> None:
 def test_a_page_of_another_site(start: Start, headers: dict[str, str], name: str) -> None:
     cli = start(*DOOR)
     url = cli.url()
-    with pytest.raises(InvalidStatus) as refused, connect(url, additional_headers=headers):
+    with pytest.raises(InvalidStatus) as refused, client(url, headers):
         pytest.fail("the page is in")
     assert refused.value.response.status_code == 403
     cli.line(name)
-    with connect(url, additional_headers={"Origin": "http://localhost:5173"}):
+    with client(url, {"Origin": "http://localhost:5173"}):
         pass
 
 
