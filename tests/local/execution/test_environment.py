@@ -151,6 +151,16 @@ async def test_over_its_timeout_the_process_is_killed_and_replaced(configure: Co
     assert any("Status: timeout" in line for line in environment.logs)
 
 
+async def test_the_error_names_the_whole_timeout_where_an_init_took_a_part_of_it(
+    configure: Configure,
+) -> None:
+    environment = Environment(configure())
+    result = await environment.invoke({"do": "sleep", "seconds": 30}, timeout=3.0)
+    await environment.stop()
+    assert result.error is not None
+    assert "Task timed out after 3.00 seconds" in result.error["errorMessage"]
+
+
 async def test_a_crash_fails_the_event_and_the_next_one_gets_a_new_process(
     configure: Configure,
 ) -> None:

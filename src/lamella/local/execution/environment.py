@@ -185,8 +185,9 @@ class Environment:
                 self._opening -= 1
                 if failure is None:
                     left = max(limit - (time.monotonic() - started), 0.0)
-                    # Without a sandbox it was stopped in the meantime.
-                    failure = await sandbox.run(invocation, left) if sandbox else STOPPED
+                    failure = STOPPED  # in the meantime, where there is no sandbox
+                    if sandbox is not None:
+                        failure = await sandbox.run(invocation, left, limit)
                 await self._conclude(answer, time.monotonic() - started, failure)
             finally:
                 self._running.discard(answer)

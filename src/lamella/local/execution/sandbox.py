@@ -148,8 +148,8 @@ class Sandbox:
             return Failure(self._api.init_error, "error", process.exit_code)
         return exit_failure(process.exit_code or 0)
 
-    async def run(self, invocation: Invocation, limit: float) -> Failure | None:
-        """One invocation, until the runtime calls /next again; `limit` seconds.
+    async def run(self, invocation: Invocation, left: float, limit: float) -> Failure | None:
+        """One invocation, until the runtime calls /next again; `left` seconds of its `limit`.
 
         The invocation's answer is complete or failed afterwards. After a fatal Failure this
         sandbox is of no further use but to be stopped.
@@ -157,7 +157,7 @@ class Sandbox:
         process = self._running()
         process.thaw()
         self._api.dispatch(invocation)
-        ended = await first_of(self._api.idle.wait(), process.exited(), timeout=limit)
+        ended = await first_of(self._api.idle.wait(), process.exited(), timeout=left)
         if ended == 0:
             self._freeze()
             return None
@@ -216,9 +216,9 @@ class ManagedSandbox(Sandbox):
         self._managed.slot_came.clear()
         await self._managed.slot_came.wait()
 
-    async def run(self, invocation: Invocation, limit: float) -> Failure | None:
-        """One invocation, until it is answered; `limit` seconds, after which only the caller
-        gives up and the code runs on. Refused where no slot is free."""
+    async def run(self, invocation: Invocation, left: float, limit: float) -> Failure | None:
+        """One invocation, until it is answered; `left` seconds of its `limit`, after which only
+        the caller gives up and the code runs on. Refused where no slot is free."""
         process, answer = self._running(), invocation.answer
         try:
             self._managed.dispatch(invocation)
@@ -227,7 +227,7 @@ class ManagedSandbox(Sandbox):
             refused = Failure(_error("Runtime.Unavailable", message), "error", fatal=False)
             answer.fail(refused.error)
             return refused
-        ended = await first_of(answer.complete(), process.exited(), timeout=limit)
+        ended = await first_of(answer.complete(), process.exited(), timeout=left)
         if ended == 0:
             return SHUT_DOWN if answer.error == SHUT_DOWN.error else None
         if ended == 1:
@@ -262,7 +262,7 @@ def exit_failure(exit_code: int, detail: str = "") -> Failure:
 
 
 def timeout_failure(limit: float) -> Failure:
-    """An invocation took longer than `limit` seconds."""
+    """An invocation took longer than `limit` seconds, a part of which an init may have had."""
     message = f"Task timed out after {limit:.2f} seconds"
     return Failure(_error("Sandbox.Timedout", message), "timeout")
 
