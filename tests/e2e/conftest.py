@@ -11,7 +11,7 @@ import pytest
 
 from lamella.local.execution.sandbox import ManagedSandbox, Sandbox
 from layer.pythons import Python
-from tests.e2e.judges import Judge, LocalJudge, RieJudge, find_rie, managed_rie_refusal
+from tests.e2e.judges import TIMEOUT, Judge, LocalJudge, RieJudge, find_rie, managed_rie_refusal
 from tests.e2e.observed import Collector
 
 FUNCTION = Path(__file__).parent / "function"
@@ -26,6 +26,11 @@ STRICT = {
 
 GRACE = 5.0
 """Seconds from SIGTERM to SIGKILL, where Lambda has half a second: this machine may be busy."""
+
+DEADLINE = {"timeout": 4.0}
+MARGIN = {"ASGI_DEADLINE_MARGIN_MS": "2000"}
+"""Of a function whose deadline is met: two seconds until Lamella ends a request, and two for the
+end, on a machine that may be busy."""
 
 StartJudge = Callable[..., AbstractAsyncContextManager[Judge]]
 StartLocal = Callable[..., AbstractAsyncContextManager[LocalJudge]]
@@ -48,7 +53,8 @@ def start(request: pytest.FixtureRequest, opt: Path, python: Python) -> StartJud
     """Start the function under each judge, on each Python: `start(ASGI_APP=..., ...)`.
 
     `concurrency=N` is managed instances with N slots, all open when the judge is there;
-    `snap_start=True` SnapStart, of which AWS's emulator plays the failures only.
+    `snap_start=True` SnapStart, of which AWS's emulator plays the failures only; `timeout` is the
+    function's, in whole seconds.
     """
     kind: Any = LocalJudge
     if request.param == "rie":
@@ -62,12 +68,13 @@ def start(request: pytest.FixtureRequest, opt: Path, python: Python) -> StartJud
         app: str = "bare:app",
         concurrency: int | None = None,
         snap_start: bool = False,
+        timeout: float = TIMEOUT,
         **environ: str,
     ) -> AsyncIterator[Judge]:
         if concurrency is not None and kind is RieJudge and (why := managed_rie_refusal()):
             pytest.skip(f"AWS's emulator cannot play managed instances here: {why}")
         variables = {"ASGI_APP": app, **strict(python), **environ}
-        modes = {"concurrency": concurrency, "snap_start": snap_start}
+        modes = {"concurrency": concurrency, "snap_start": snap_start, "timeout": timeout}
         async with kind(opt, python.path, FUNCTION, variables, **modes) as judge:
             yield judge
 

@@ -147,6 +147,7 @@ class RieJudge:
         environ: dict[str, str],
         concurrency: int | None = None,
         snap_start: bool = False,
+        timeout: float = TIMEOUT,
     ) -> None:
         rie = find_rie()
         assert rie is not None
@@ -163,7 +164,7 @@ class RieJudge:
         self._environ = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LAMBDA_TASK_ROOT": str(task_root),
-            "AWS_LAMBDA_FUNCTION_TIMEOUT": str(int(TIMEOUT)),
+            "AWS_LAMBDA_FUNCTION_TIMEOUT": str(int(timeout)),
             **environ,
         }
         if snap_start:

@@ -23,7 +23,6 @@ PATIENCE = 60_000.0
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.timeout(300),
     pytest.mark.skipif(CHROMIUM is None, reason="NOT TESTED: no browser; apt-get install chromium"),
 ]
 

@@ -31,7 +31,7 @@ class Served:
         self.process = process
         self.log = log
         self.url = self._wait_for_url()
-        self.client = httpx.Client(base_url=self.url, timeout=20)
+        self.client = httpx.Client(base_url=self.url, timeout=60)
 
     def _wait_for_url(self) -> str:
         for _ in range(600):
@@ -46,7 +46,7 @@ class Served:
         """What Ctrl-C does."""
         self.client.close()
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=60)
 
 
 CASES = [
@@ -129,15 +129,17 @@ def test_lifespan_state_is_there_in_every_request(served: Served) -> None:
 
 
 def test_server_sent_events(served: Served) -> None:
-    arrivals = []
-    with served.client.stream("GET", "/events", params={"count": 3, "interval": 0.3}) as reply:
-        for line in reply.iter_lines():
-            if line:
-                arrivals.append((line, time.monotonic()))
-    assert [line for line, _ in arrivals] == ["data: 0", "data: 1", "data: 2"]
-    spread = arrivals[-1][1] - arrivals[0][1]
     streams = "url" in served.process.args  # type: ignore[operator]  # they are a list of words
-    assert spread > 0.4 if streams else spread < 0.4
+    for interval in (0.3, 1.0, 4.0):  # seconds: a busy machine may be late by some
+        arrivals = []
+        with served.client.stream("GET", "/events", params={"count": 3, "interval": interval}) as r:
+            for line in r.iter_lines():
+                if line:
+                    arrivals.append((line, time.monotonic()))
+        assert [line for line, _ in arrivals] == ["data: 0", "data: 1", "data: 2"]
+        if (arrivals[-1][1] - arrivals[0][1] > interval) is streams:
+            return
+    pytest.fail(f"the events came at {[at for _, at in arrivals]}")
 
 
 def test_the_answer_does_not_wait_for_the_background_task(served: Served) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from layer.pythons import Python
+from tests.e2e.conftest import DEADLINE, MARGIN
 from tests.e2e.judges import LocalJudge
 from tests.events import url_event
 from tests.waiting import is_running, until
@@ -254,7 +255,7 @@ CASES = [
 @pytest.mark.parametrize(("path", "mode"), CASES)
 async def test_an_exit_is_the_documented_end(start: Start, path: str, mode: str) -> None:
     options, environ = MODES[mode]
-    options = {"timeout": 3.0, **options}
+    options = {"timeout": 6.0, **options}
     environ = {"ASGI_LIFESPAN": "on", "ASGI_PROCESSES": "1", **environ}
     async with start(EXITING, options, **environ) as judge:
         process = judge.environment.pid
@@ -273,7 +274,7 @@ async def test_an_exit_is_the_documented_end(start: Start, path: str, mode: str)
 
 
 async def test_an_exit_in_one_of_several_workers_ends_the_environment(start: Start) -> None:
-    options = {"timeout": 3.0, "concurrency": 4}
+    options = {"timeout": 6.0, "concurrency": 4}
     environ = {"ASGI_LIFESPAN": "on", "ASGI_PROCESSES": "2"}
     async with start(EXITING, options, **environ) as judge:
         process = judge.environment.pid
@@ -325,7 +326,7 @@ async def test_logging_that_fails_costs_no_request(
 ) -> None:
     options, environ = MODES[mode]
     source = FRAIL_LOGGING.format(broken_handler=broken_handler)
-    async with start(source, {"timeout": 2.0, **options}, **environ) as judge:
+    async with start(source, {**DEADLINE, **options}, **environ, **MARGIN) as judge:
         for path, status in (("/boom", b"500"), ("/slow", b"504"), ("/ok", b"200")) * 2:
             await no_slot_is_lost(judge)
             result = await judge.invoke(url_event(path))
@@ -353,7 +354,7 @@ async def app(scope, receive, send):
 @pytest.mark.parametrize("mode", ["buffered", "managed"])
 async def test_modules_and_loops_that_are_patched_cost_no_request(start: Start, mode: str) -> None:
     options, environ = MODES[mode]
-    async with start(PATCHED, {"timeout": 2.0, **options}, **environ) as judge:
+    async with start(PATCHED, {"timeout": 6.0, **options}, **environ) as judge:
         for path, status in (("/ok", b"200"), ("/boom", b"500")) * 2:
             result = await judge.invoke(url_event(path))
             assert b'"statusCode":' + status in result.payload, (path, result)
@@ -445,7 +446,7 @@ async def test_hooks_that_raise_are_records_and_cost_no_time(start: Start) -> No
     ):
         assert judge.log.count(text) == 3, text
     assert "was cut off" not in judge.log
-    assert all(result.finished_at - result.response_at < 2.0 for result in results)
+    assert all(result.finished_at - result.response_at < 4.0 for result in results)
 
 
 async def test_an_application_that_cancels_every_task_is_served_on(start: Start) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 
 import pytest
 
-from tests.e2e.conftest import GRACE, StartLocal
+from tests.e2e.conftest import DEADLINE, GRACE, MARGIN, StartLocal
 from tests.events import http_event, url_event
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -17,8 +17,8 @@ TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sample
 
 
 async def test_a_stream_at_its_deadline_ends_in_error_trailers(start_local: StartLocal) -> None:
-    options = {"timeout": 1.5}
-    async with start_local(options=options, ASGI_INVOKE_MODE="response_stream") as judge:
+    settings = {"ASGI_INVOKE_MODE": "response_stream", **MARGIN}
+    async with start_local(options=DEADLINE, **settings) as judge:
         result = await judge.environment.invoke(url_event("/endless"))
         again = await judge.invoke(url_event("/hello"))
     assert result.trailers["lambda-runtime-function-error-type"] == "Function.TimeoutError"
@@ -30,7 +30,7 @@ async def test_a_stream_at_its_deadline_ends_in_error_trailers(start_local: Star
 async def test_a_stubborn_application_is_answered_for_all_the_same(
     start_local: StartLocal,
 ) -> None:
-    async with start_local(options={"timeout": 2.0}) as judge:
+    async with start_local(options=DEADLINE, **MARGIN) as judge:
         result = await judge.environment.invoke(url_event("/stubborn"))
         assert (await judge.invoke(url_event("/hello"))).result["statusCode"] == 200
     assert b'"statusCode":504' in result.payload
@@ -41,7 +41,7 @@ async def test_a_stubborn_application_is_answered_for_all_the_same(
 
 
 async def test_a_blocked_loop_is_reported_with_its_stack(start_local: StartLocal) -> None:
-    async with start_local(options={"timeout": 1.5}) as judge:
+    async with start_local(options=DEADLINE, **MARGIN) as judge:
         result = await judge.environment.invoke(url_event("/block"))
         again = await judge.invoke(url_event("/hello"))
     assert result.status == "error"
@@ -80,7 +80,7 @@ async def test_flushing_can_be_turned_off(start_local: StartLocal) -> None:
 async def test_log_records_in_a_queue_are_handled_before_the_freeze(
     start_local: StartLocal,
 ) -> None:
-    async with start_local("queued:app", ASGI_BACKGROUND_TIMEOUT="0.5") as judge:
+    async with start_local("queued:app", ASGI_BACKGROUND_TIMEOUT="2") as judge:
         for _ in range(2):
             await judge.invoke(url_event("/hello"))
     first, second, *_ = judge.log.split("REPORT")
@@ -96,7 +96,7 @@ async def test_a_running_request_is_cut_off_by_shutdown_and_named(
     async with start_local() as judge:
         await judge.invoke(url_event("/hello"))
         running = await judge.environment.open(url_event("/slow"))
-        await asyncio.sleep(0.2)
+        await until(lambda: "slow has begun" in judge.log)
         started = time.monotonic()
         await judge.environment.stop()
         took = time.monotonic() - started
@@ -122,7 +122,7 @@ async def test_a_stream_that_fails_under_error_status_costs_nothing_more(
     start_local: StartLocal,
 ) -> None:
     settings = {"ASGI_ERROR_STATUS": "500-599", "ASGI_INVOKE_MODE": "response_stream"}
-    async with start_local(options={"timeout": 3.0}, **settings) as judge:
+    async with start_local(options={"timeout": 20.0}, **settings) as judge:
         first = await judge.invoke(url_event("/hello"))
         failed = await judge.invoke(url_event("/crash_at_once"))
         started = time.monotonic()
@@ -130,15 +130,15 @@ async def test_a_stream_that_fails_under_error_status_costs_nothing_more(
         took = time.monotonic() - started
     assert failed.error_type == "Function.Error"
     assert again.streamed()[0]["statusCode"] == first.streamed()[0]["statusCode"] == 200
-    assert took < 2
+    assert took < 10, "it waited for no deadline"
     assert len(judge.environment.traffic.matching("POST", "/response")) == 2
 
 
 async def test_the_deadline_s_record_carries_the_id_of_its_request(
     start_local: StartLocal,
 ) -> None:
-    settings = {"AWS_LAMBDA_LOG_FORMAT": "JSON"}
-    async with start_local(options={"timeout": 1.2}, **settings) as judge:
+    settings = {"AWS_LAMBDA_LOG_FORMAT": "JSON", **MARGIN}
+    async with start_local(options=DEADLINE, **settings) as judge:
         await judge.invoke(url_event("/hello"))
         result = await judge.environment.invoke(url_event("/slow"))
     records = [json.loads(line) for line in judge.environment.logs if line.startswith("{")]

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from lamella.local.execution.environment import EnvironmentState
 from layer.pythons import Python
 from tests.e2e.conftest import FUNCTION
 from tests.e2e.judges import LocalJudge
@@ -60,14 +61,18 @@ async def test_one_process_one_lifespan_many_invocations(start: Start) -> None:
     assert "lifespan shutdown" in judge.log, "its extension is registered, so SIGTERM comes"
 
 
-async def test_it_streams_and_answers_before_the_work_ends(start: Start) -> None:
+async def test_it_streams_and_answers_before_the_work_ends(start: Start, tmp_path: Path) -> None:
+    go = tmp_path / "go"
     async with start(ASGI_INVOKE_MODE="response_stream") as judge:
         result = await judge.environment.invoke(url_event("/ticks"))
         (post,) = judge.environment.traffic.matching("POST", "/response")
-        job = await judge.environment.invoke(url_event("/job"))
+        answer = await judge.environment.open(url_event("/held", query=str(go)))
+        assert b"accepted" in b"".join([piece async for piece in answer])
+        assert judge.environment.state is EnvironmentState.BUSY, "the work goes on"
+        go.touch()
+        await answer.finished()
     assert result.streamed
     assert len(post.chunks) > 2
-    assert job.finished_at - job.response_at > 0.2
 
 
 async def test_a_wrapper_that_renames_the_handler(start: Start) -> None:

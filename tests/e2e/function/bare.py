@@ -101,11 +101,33 @@ async def job(scope, receive, send):
     RESULTS.append("background")
 
 
+async def made(file):
+    """Wait until there is this file."""
+    while not os.path.exists(file):  # noqa: ASYNC110  another process makes it
+        await asyncio.sleep(0.01)
+
+
+async def held(scope, receive, send):
+    """Answer, and work on until there is the file that the query names."""
+    await answer(send, "accepted", status=202)
+    await made(scope["query_string"])
+
+
+async def confirmed(scope, receive, send):
+    """Three parts; after each waits for a file of its number in the folder of the query."""
+    await start(send, content_type=b"text/event-stream")
+    for number in range(3):
+        await body(send, b"data: %d\n\n" % number, more=True)
+        await made(scope["query_string"] + b"/%d" % number)
+    await body(send, b"")
+
+
 async def results(scope, receive, send):
     await answer(send, RESULTS)
 
 
 async def slow(scope, receive, send):
+    print("slow has begun", flush=True)
     await asyncio.sleep(60)
 
 
@@ -240,8 +262,8 @@ async def not_found(scope, receive, send):
 ROUTES = {
     f"/{function.__name__}": function
     for function in (
-        hello, echo, size, ticks, flood, nothing, job, results, slow, crash, crash_late, leave,
-        large, events, modules, block, stubborn, endless, leak, headers,
+        hello, echo, size, ticks, flood, nothing, job, held, confirmed, results, slow, crash,
+        crash_late, leave, large, events, modules, block, stubborn, endless, leak, headers,
         empty_first, context, hurried, crash_at_once, leave_in_a_task, with_thread,
     )
 }  # fmt: skip

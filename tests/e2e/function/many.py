@@ -4,11 +4,13 @@ import asyncio
 import json
 import os
 
-from bare import answer, body, lifespan, start
+from bare import answer, body, lifespan, made, start
 
 import lamella
 
 released = asyncio.Event()
+begun = set()
+all_begun = asyncio.Event()
 
 
 async def app(scope, receive, send):
@@ -44,11 +46,21 @@ async def wait(scope, receive, send):
     await answer(send, os.getpid())
 
 
+async def hold(scope, receive, send):
+    """Answer once there is the file that the query names."""
+    await made(scope["query_string"])
+    await answer(send, os.getpid())
+
+
 async def ticks(scope, receive, send):
+    """Five parts; the second waits until three streams have begun."""
     await start(send, content_type=b"text/plain")
     for number in range(5):
         await body(send, scope["query_string"] + b"%d " % number, more=True)
-        await asyncio.sleep(0.05)
+        begun.add(scope["query_string"])
+        if len(begun) == 3:
+            all_begun.set()
+        await all_begun.wait()
     await body(send, b"")
 
 
@@ -68,4 +80,4 @@ async def die(scope, receive, send):
     os._exit(9)
 
 
-ROUTES = {f"/{f.__name__}": f for f in (whoami, wait, ticks, later, release, die)}
+ROUTES = {f"/{f.__name__}": f for f in (whoami, wait, hold, ticks, later, release, die)}
