@@ -87,8 +87,7 @@ class Workers:
             signal.signal(number, self._stop)
         logs.share()
         for slots in self._slots:
-            if not self._stopping:
-                self._fork(slots, quick_ends=0)
+            self._fork(slots, quick_ends=0)
         status = 0
         while self._started:
             pid, wait_status = os.waitpid(-1, 0)
@@ -97,8 +96,12 @@ class Workers:
         return status
 
     def _fork(self, slots: int, quick_ends: int) -> None:
-        # A SIGTERM between the fork and the entry in the table would miss the new worker.
+        # A SIGTERM between the look whether one has come and the entry in the table would miss
+        # the new worker.
         signal.pthread_sigmask(signal.SIG_BLOCK, signals.ENDING)
+        if self._stopping:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.ENDING)
+            return
         reading, writing = os.pipe()
         pid = os.fork()
         if pid:
