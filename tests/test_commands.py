@@ -69,7 +69,7 @@ def test_a_command_that_does_not_end_is_killed_with_its_children() -> None:
         "print(child.pid)\n"
         "time.sleep(60)\n"
     )
-    result = run("python", "-c", code, seconds=3.0)
+    result = run("python", "-c", code, seconds=8.0)
     pid, words = result["output"].split("\n", 1)
     assert result["exit_code"] == 124
     assert words == "lamella: the command was killed: the function's timeout is here; raise it.\n"

@@ -31,7 +31,6 @@ pytestmark = [
         shutil.which("node") is None, reason="CDK needs Node.js: apt-get install nodejs"
     ),
     pytest.mark.skipif(not PYTHON.exists(), reason="CDK is not installed: make cdk"),
-    pytest.mark.timeout(300),
 ]
 
 

@@ -64,7 +64,6 @@ def test_nobodys_account_is_written_down() -> None:
 
 
 @needs_python_3_13
-@pytest.mark.timeout(300)
 def test_terraform_builds_and_compiles_in_its_plan(tmp_path: Path) -> None:
     """The program of its data source, whose only output is the JSON that Terraform wants."""
     project = copied("terraform", tmp_path)
@@ -84,7 +83,6 @@ def test_terraform_builds_and_compiles_in_its_plan(tmp_path: Path) -> None:
 
 @needs_python_3_13
 @pytest.mark.skipif(NODE is None, reason="a plugin of the framework needs Node.js")
-@pytest.mark.timeout(300)
 def test_the_hook_of_serverless_builds_and_compiles(tmp_path: Path) -> None:
     """The plugin that serverless.yml names, called as the framework calls it."""
     project = copied("serverless", tmp_path)
@@ -98,7 +96,6 @@ def test_the_hook_of_serverless_builds_and_compiles(tmp_path: Path) -> None:
 
 
 @needs_python_3_13
-@pytest.mark.timeout(300)
 def test_the_uv_project_is_built_from_its_lock(layer_package: Path, tmp_path: Path) -> None:
     """With the packages from a local index: the function gets no layer and no development tool."""
     dist = tmp_path / "dist"

@@ -27,10 +27,7 @@ from tests.tools.functions import lamella
 SAM = shutil.which("sam", path=f"{ROOT}/.venv-sam/bin:{os.environ.get('PATH', '')}")
 THIS_MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
-pytestmark = [
-    pytest.mark.skipif(SAM is None, reason="SAM CLI is not installed: make sam"),
-    pytest.mark.timeout(300),
-]
+pytestmark = pytest.mark.skipif(SAM is None, reason="SAM CLI is not installed: make sam")
 
 
 # Those of the frameworks' examples: tests/matrix/test_docs.py.

@@ -87,7 +87,7 @@ class Function:
 
     def has_logged(self, text: str) -> bool:
         """Whether the log has `text`; an engine may need a moment to show it."""
-        for _ in range(100):
+        for _ in range(600):
             if text in self.log:
                 return True
             time.sleep(0.05)

@@ -73,10 +73,7 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": answer})
 """
 
-pytestmark = [
-    pytest.mark.skipif(not SAM.exists(), reason="there is no SAM CLI: make sam"),
-    pytest.mark.timeout(300),  # it builds an image
-]
+pytestmark = pytest.mark.skipif(not SAM.exists(), reason="there is no SAM CLI: make sam")
 
 
 @pytest.fixture(scope="session")

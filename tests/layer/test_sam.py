@@ -14,10 +14,7 @@ from tests.layer.conftest import ROOT
 
 SAM = shutil.which("sam", path=f"{ROOT}/.venv-sam/bin:{os.environ.get('PATH', '')}")
 
-pytestmark = [
-    pytest.mark.skipif(SAM is None, reason="SAM CLI is not installed: make sam"),
-    pytest.mark.timeout(300),
-]
+pytestmark = pytest.mark.skipif(SAM is None, reason="SAM CLI is not installed: make sam")
 
 
 def sam(*arguments: str) -> None:

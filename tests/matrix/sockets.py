@@ -27,7 +27,7 @@ from lamella.local.execution.function import LocalFunction
 from tests.waiting import until
 
 LEFT = "the client left"
-LIMIT = 10.0
+LIMIT = 30.0
 """Seconds that an answer may take; the machine that runs the tests may be busy."""
 
 

@@ -132,7 +132,6 @@ for template in json.loads(sys.argv[1]):
 
 
 @pytest.mark.skipif(SAM is None, reason="SAM CLI is not installed: make sam")
-@pytest.mark.timeout(300)
 def test_sam_takes_every_template(tmp_path: Path) -> None:
     """Those of the examples, and those of the pages as they stand."""
     templates = [str(framework.folder / "template.yaml") for framework in BY_EXAMPLE]

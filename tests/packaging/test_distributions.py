@@ -189,7 +189,7 @@ def test_an_application_in_an_empty_folder_is_served(fresh: Path, tmp_path: Path
         assert answer(f"http://127.0.0.1:{port}/x", process) == "hello from /x"
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 def test_the_folder_is_checked_and_compiled(fresh: Path, tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_the_folder_is_checked_and_compiled(fresh: Path, tmp_path: Path) -> None
 def answer(url: str, process: subprocess.Popen[str]) -> str:
     """The body of the first answer, once somebody listens."""
     transport = httpx.HTTPTransport(retries=20)
-    with httpx.Client(transport=transport, timeout=20) as client:
+    with httpx.Client(transport=transport, timeout=60) as client:
         while process.poll() is None:
             try:
                 return client.get(url).text

@@ -11,6 +11,7 @@ import pytest
 from lamella.errors import InvocationError, RuntimeApiError
 from lamella.runtime import client as client_module
 from lamella.runtime.client import NextInvocation, RuntimeClient
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -78,7 +79,7 @@ class Failures(list[RuntimeApiError]):
         self._some.set()
 
     async def first(self) -> RuntimeApiError:
-        await asyncio.wait_for(self._some.wait(), 5)
+        await asyncio.wait_for(self._some.wait(), PATIENCE)
         return self[0]
 
 
@@ -100,13 +101,13 @@ async def talking_to(*replies: bytes) -> AsyncIterator[tuple[RuntimeClient, Serv
 async def next_of(client: RuntimeClient) -> NextInvocation:
     received: asyncio.Future[NextInvocation] = asyncio.get_running_loop().create_future()
     client.next(received.set_result)
-    return await asyncio.wait_for(received, 5)
+    return await asyncio.wait_for(received, PATIENCE)
 
 
 async def acknowledged(client: RuntimeClient) -> None:
     done = asyncio.Event()
     client.when_acknowledged(done.set)
-    await asyncio.wait_for(done.wait(), 5)
+    await asyncio.wait_for(done.wait(), PATIENCE)
 
 
 @pytest.fixture(autouse=True)

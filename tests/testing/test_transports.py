@@ -411,13 +411,13 @@ async def test_async_the_application_runs_on_the_test_s_loop() -> None:
 
 @pytest.mark.anyio
 async def test_async_streams_and_the_work_after_them(library: Any) -> None:
-    read = asyncio.Event()
+    read, looked = asyncio.Event(), asyncio.Event()
 
     async def script(scope: Scope, receive: Receive, send: Send) -> None:
         await answer(send, b"0", more=True)
         await read.wait()
         await send({"type": "http.response.body", "body": b"1"})
-        await asyncio.sleep(0.01)
+        await looked.wait()
         app.done.append("background")
 
     app = App(script)
@@ -429,6 +429,7 @@ async def test_async_streams_and_the_work_after_them(library: Any) -> None:
             read.set()
             assert [piece async for piece in pieces] == [b"1"]
         assert app.done == []
+        looked.set()
     assert app.done == ["background"]
 
 

@@ -449,7 +449,7 @@ async def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 async def test_a_locked_database_is_waited_for_in_vain(tmp_path: Path) -> None:
-    store = open_store(f"sqlite:///{tmp_path}/file.db?timeout=0.5")
+    store = open_store(f"sqlite:///{tmp_path}/file.db?timeout=3")
     await store.put("a", {"n": 1}, later())
     other = sqlite3.connect(tmp_path / "file.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
