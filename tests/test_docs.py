@@ -163,7 +163,7 @@ class Loader(yaml.SafeLoader):
 
 Loader.add_multi_constructor("!", lambda loader, suffix, node: node.value)
 
-VARIABLES = {row.variable for row in TABLE} | OTHER_VARIABLES.keys()
+VARIABLES = {row.variable for row in TABLE} | OTHER_VARIABLES
 
 
 @pytest.mark.parametrize("block", YAML, ids=str)

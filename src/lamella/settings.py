@@ -1,8 +1,8 @@
 """The settings: one table, read from the environment or from keyword arguments.
 
 Each row of `TABLE` is a setting: the keyword argument of `lamella.Adapter`, the environment
-variable `ASGI_<NAME>`, its default, the parser that says what is allowed, and its meaning for
-the README. A new setting is one row, and one field of `Settings` and of `SettingArguments`.
+variable `ASGI_<NAME>`, its default, and the parser that says what is allowed. The README says what
+each one means. A new setting is one row, and one field of `Settings` and of `SettingArguments`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ to a restore."""
 
 
 class Settings(NamedTuple):
-    """The parsed settings of one environment; field meanings are in `TABLE`."""
+    """The parsed settings of one environment; the README says what each one means."""
 
     app: str
     interface: str
@@ -118,7 +118,6 @@ class Setting(NamedTuple):
     name: str
     default: str
     parse: Callable[[Any], Any]
-    meaning: str
     takes_empty: bool = False  # elsewhere an empty variable means an unset one
 
     @property
@@ -128,247 +127,46 @@ class Setting(NamedTuple):
 
 
 TABLE = (
-    Setting(
-        "app",
-        "",
-        values.to_text,
-        "The application: `package.module:attribute`, or `package.module:factory()`",
-    ),
-    Setting(
-        "interface",
-        "auto",
-        values.one_of("auto", "asgi3", "asgi2", "wsgi"),
-        "What the application speaks; `wsgi` (Flask, Django) runs through a2wsgi, which the "
-        "function brings",
-    ),
-    Setting(
-        "lifespan",
-        "auto",
-        values.one_of("auto", "on", "off"),
-        "`auto`: run lifespan if the application supports it; `on`: refuse to start if it does "
-        "not; `off`: leave lifespan out",
-    ),
-    Setting(
-        "lifespan_timeout",
-        "auto",
-        values.to_optional_seconds,
-        "Seconds that lifespan startup may take; `auto`: 120, and with `ASGI_SLOW_INIT=off` what "
-        "is left of Lambda's 10 seconds for an init on demand; 9 on the handler and library ways",
-    ),
-    Setting(
-        "invoke_mode",
-        "buffered",
-        values.one_of("buffered", "response_stream"),
-        "`response_stream`: stream to Function URLs and REST APIs, which must be set up for it",
-    ),
-    Setting(
-        "stream_sources",
-        "url,rest",
-        values.some_of("url", "rest"),
-        "The event sources whose responses are streamed under `response_stream`",
-    ),
-    Setting(
-        "stream_keepalive",
-        "off",
-        values.to_interval,
-        "Seconds of silence, such as `15`, after which a streamed `text/event-stream` answer gets "
-        "a comment line, so that no front door drops it",
-    ),
-    Setting("base_path", "", values.to_base_path, "The prefix of every path, such as `/api`"),
-    Setting(
-        "base_path_mode",
-        "mount",
-        values.one_of("mount", "strip"),
-        "`mount`: the path keeps stage and base path, and `root_path` names them; `strip`: the "
-        "path loses them, and `root_path` is empty",
-    ),
-    Setting(
-        "text_types",
-        "",
-        values.to_media_types,
-        "More media types that are text; by default a body is text if it is UTF-8 and its type is "
-        "not a binary one",
-    ),
-    Setting("exclude_headers", "", values.to_header_names, "Response headers that are never sent"),
-    Setting(
-        "events_path",
-        "/events",
-        values.to_events_path,
-        "The path to which events that are not HTTP are posted, such as `/events/{source}`; "
-        "empty: such events are refused",
-        takes_empty=True,
-    ),
-    Setting(
-        "events_from_http",
-        "allow",
-        values.one_of("allow", "refuse"),
-        "`refuse`: an HTTP request for the path of events is answered with a 404",
-    ),
-    Setting(
-        "warmers",
-        "auto",
-        values.to_flag,
-        "`auto`: events that only keep the function warm are answered without the application; "
-        "`off`: they are events like any other",
-    ),
-    Setting(
-        "commands",
-        "off",
-        values.to_flag,
-        "`on`: callers of Invoke may run commands in the function, with `lamella invoke FUNCTION "
-        "-- python manage.py migrate`",
-    ),
-    Setting(
-        "error_status",
-        "",
-        values.to_status_ranges,
-        "Status codes that fail the invocation in Lambda's own metrics, such as `500-599`; the "
-        "client then gets the front door's 502",
-    ),
-    Setting(
-        "deadline_margin_ms",
-        "500",
-        values.to_milliseconds,
-        "How long before the function's timeout the application is cancelled and a 504 sent",
-    ),
-    Setting(
-        "background_timeout",
-        "5",
-        values.to_seconds,
-        "Seconds that tasks may run on after the application has returned and left them behind; "
-        "background tasks that it awaits itself (Starlette's) have until the deadline",
-    ),
-    Setting(
-        "compression",
-        "off",
-        values.to_compression,
-        "`auto`, or the codings to offer, in order of preference: `gzip`, `br`, `zstd`",
-    ),
-    Setting(
-        "forwarded_host",
-        "off",
-        values.to_header,
-        "The header to trust for host and scheme, such as `x-forwarded-host` or `forwarded`; of "
-        "several values the last one counts, which is the nearest proxy's",
-    ),
-    Setting(
-        "authorization_source",
-        "off",
-        values.to_header,
-        "The header whose value becomes `authorization`",
-    ),
-    Setting(
-        "loop",
-        "auto",
-        values.one_of("auto", "asyncio", "uvloop"),
-        "`auto`: uvloop if the function carries it, otherwise asyncio",
-    ),
-    Setting(
-        "log_access",
-        "on",
-        values.to_flag,
-        "One INFO record for each request on the logger `lamella.access`; to see it, set "
-        "`AWS_LAMBDA_LOG_LEVEL=INFO`",
-    ),
-    Setting(
-        "processes",
-        "auto",
-        values.to_processes,
-        "Managed instances: how many processes share the concurrency; `auto`: one for each vCPU",
-    ),
-    Setting(
-        "snapstart_lifespan",
-        "after",
-        values.one_of("after", "before"),
-        "SnapStart: `after`: run lifespan startup after the restore; `before`: before the snapshot",
-    ),
-    Setting(
-        "slow_init",
-        "auto",
-        values.to_slow_init,
-        "`auto`: an application that is not ready after 9 s takes the first event all the same and "
-        "serves it when it is, so that Lambda does not begin the init again; a number: after so "
-        "many seconds; `off`: never",
-    ),
-    Setting(
-        "lazy_imports",
-        "off",
-        values.to_flag,
-        "`on`: import the application with lazy imports, on Python 3.15 and later",
-    ),
-    Setting(
-        "lazy_imports_except",
-        "",
-        values.to_names,
-        "Modules and packages that are imported at once under `ASGI_LAZY_IMPORTS=on`, and all that "
-        "they import, such as `app.models,blinker`",
-    ),
-    Setting(
-        "flush",
-        "auto",
-        values.to_flag,
-        "`auto`: flush OpenTelemetry, Sentry and logging's queues before the freeze; `off`: leave "
-        "them alone",
-    ),
-    Setting(
-        "traceparent",
-        "off",
-        values.to_flag,
-        "`on`: give the application a W3C `traceparent` header, made of the X-Ray trace",
-    ),
-    Setting(
-        "datadog_extension",
-        "off",
-        values.to_datadog_extension,
-        "`on`: tell Datadog's extension of each invocation, and its span becomes the parent of "
-        "the application's spans; or the extension's `host:port`",
-    ),
-    Setting(
-        "warmup",
-        "",
-        values.to_targets,
-        "Paths, or URLs, that the application answers to a GET in the init phase, such as "
-        "`/health,/items/1`: the first request of a client then costs no more than others",
-    ),
-    Setting(
-        "warmup_failures",
-        "warn",
-        values.one_of("warn", "error"),
-        "`error`: a warm-up that is not answered with a status below 400 fails the init",
-    ),
-    Setting(
-        "websocket_store",
-        "",
-        values.to_store_url,
-        "Where WebSocket handshakes are kept: a URL such as `dynamodb://table`",
-    ),
-    Setting(
-        "websocket_path",
-        "/",
-        values.to_websocket_path,
-        "The path of WebSockets: `/ws`, or `query:NAME` for the query parameter that holds the "
-        "path, or `header:NAME` for the header that holds it",
-    ),
-    Setting(
-        "websocket_endpoint",
-        "",
-        values.to_endpoint,
-        "The URL in front of `/@connections`, if it is not that of the API and stage that the "
-        "client connected to",
-    ),
-    Setting(
-        "websocket_bytes",
-        "refuse",
-        values.one_of("refuse", "base64"),
-        "Bytes that the application sends, since API Gateway carries only text: `refuse` them, or "
-        "send them as `base64` text",
-    ),
+    Setting("app", "", values.to_text),
+    Setting("interface", "auto", values.one_of("auto", "asgi3", "asgi2", "wsgi")),
+    Setting("lifespan", "auto", values.one_of("auto", "on", "off")),
+    Setting("lifespan_timeout", "auto", values.to_optional_seconds),
+    Setting("invoke_mode", "buffered", values.one_of("buffered", "response_stream")),
+    Setting("stream_sources", "url,rest", values.some_of("url", "rest")),
+    Setting("stream_keepalive", "off", values.to_interval),
+    Setting("base_path", "", values.to_base_path),
+    Setting("base_path_mode", "mount", values.one_of("mount", "strip")),
+    Setting("text_types", "", values.to_media_types),
+    Setting("exclude_headers", "", values.to_header_names),
+    Setting("events_path", "/events", values.to_events_path, takes_empty=True),
+    Setting("events_from_http", "allow", values.one_of("allow", "refuse")),
+    Setting("warmers", "auto", values.to_flag),
+    Setting("commands", "off", values.to_flag),
+    Setting("error_status", "", values.to_status_ranges),
+    Setting("deadline_margin_ms", "500", values.to_milliseconds),
+    Setting("background_timeout", "5", values.to_seconds),
+    Setting("compression", "off", values.to_compression),
+    Setting("forwarded_host", "off", values.to_header),
+    Setting("authorization_source", "off", values.to_header),
+    Setting("loop", "auto", values.one_of("auto", "asyncio", "uvloop")),
+    Setting("log_access", "on", values.to_flag),
+    Setting("processes", "auto", values.to_processes),
+    Setting("snapstart_lifespan", "after", values.one_of("after", "before")),
+    Setting("slow_init", "auto", values.to_slow_init),
+    Setting("lazy_imports", "off", values.to_flag),
+    Setting("lazy_imports_except", "", values.to_names),
+    Setting("flush", "auto", values.to_flag),
+    Setting("traceparent", "off", values.to_flag),
+    Setting("datadog_extension", "off", values.to_datadog_extension),
+    Setting("warmup", "", values.to_targets),
+    Setting("warmup_failures", "warn", values.one_of("warn", "error")),
+    Setting("websocket_store", "", values.to_store_url),
+    Setting("websocket_path", "/", values.to_websocket_path),
+    Setting("websocket_endpoint", "", values.to_endpoint),
+    Setting("websocket_bytes", "refuse", values.one_of("refuse", "base64")),
 )
 
-OTHER_VARIABLES = {
-    "ASGI_EXEC_WRAPPER": "A wrapper script to run between the bootstrap and Python, such as "
-    "`/opt/otel-instrument`"
-}
+OTHER_VARIABLES = {"ASGI_EXEC_WRAPPER"}
 """Variables that are not read here: the bootstrap script reads them before Python runs."""
 
 
@@ -420,7 +218,7 @@ def misspelt(environ: Mapping[str, str]) -> list[str]:
     Other tools use the prefix too (asgiref reads `ASGI_THREADS`), so a name that is not like
     one of ours passes in silence.
     """
-    known = {row.variable for row in TABLE} | OTHER_VARIABLES.keys()
+    known = {row.variable for row in TABLE} | OTHER_VARIABLES
     strangers = [name for name in environ if name.startswith(PREFIX) and name not in known]
     hints = ((name, _nearest(name, known)) for name in strangers)
     return [f"{name} is not a setting of Lamella.{hint}" for name, hint in hints if hint]
