@@ -1,6 +1,6 @@
 """Puts into the package's wheel and sdist what is made at the build: awslambdaric, and the links.
 
-Lamella uses four pure modules of it. They come out of the wheel that layer/requirements.txt pins
+Lamella uses three pure modules of it. They come out of the wheel that layer/requirements.txt pins
 by hash, under a private name, as in the layer (layer/vendor.py). So the package depends on
 nothing: awslambdaric among a function's own packages would take the place of the managed
 runtime's, which is why it is no dependency.

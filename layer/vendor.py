@@ -1,8 +1,8 @@
 """Take the pure Python parts of awslambdaric out of its pinned wheel.
 
 The layer must behave as the managed runtime where an application can tell (the context
-object, the JSON log format, SnapStart's hooks), so it uses AWS's own code for these, under
-a private name: a function that carries its own awslambdaric gets its own.
+object, SnapStart's hooks), so it uses AWS's own code for these, under a private name: a function
+that carries its own awslambdaric gets its own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ MODULES = (
     "__init__.py",
     "lambda_context.py",
     "lambda_runtime_hooks_runner.py",
-    "lambda_runtime_log_utils.py",
 )
 """What is taken. None of them imports another module of awslambdaric, so a new name for the
 package is all they need. lambda_runtime_hooks_runner imports snapshot_restore_py, which is

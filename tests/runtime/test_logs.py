@@ -82,6 +82,8 @@ def log_everything(logger: logging.Logger) -> None:
         raise ValueError("boom")
     except ValueError:
         logger.exception("it failed")
+    for level in range(0, 70, 5):
+        logger.handle(logging.makeLogRecord({"msg": "of any level", "levelno": level}))
 
 
 @pytest.mark.parametrize(

@@ -22,11 +22,12 @@ from typing import Any
 from lamella import records
 from lamella.errors import message_of
 from lamella.invocation import current_request_id, current_tenant_id
-from lamella.runtime import ric
 
 FD_VARIABLE = "_LAMBDA_TELEMETRY_LOG_FD"
 TEXT_FORMAT = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
-TEXT_FRAME = 0xA55A0003.to_bytes(4, "big")  # text, level unknown
+
+JSON, TEXT = 0xA55A0002, 0xA55A0003
+"""The first four bytes of a frame for a record without a level: `frame_type` adds that."""
 
 _turns: int | None = None
 """A file whose lock says which worker process writes; None where there is one process."""
@@ -106,7 +107,7 @@ class LambdaLogHandler(logging.Handler):
                 return
             frame = getattr(record, "_frame_type", None)
             if frame is None:
-                frame = ric.frame_type(record) if self._with_level else TEXT_FRAME
+                frame = frame_type(TEXT, level_of(record) if self._with_level else 0)
             # Half of a surrogate pair has no UTF-8; "\ud800" is what JSON has for it.
             message = text.encode("utf-8", "backslashreplace")
             stamp = time.time_ns() // 1000  # microseconds
@@ -114,6 +115,16 @@ class LambdaLogHandler(logging.Handler):
             _write(self._descriptor, header + message)
         except Exception:
             self.handleError(record)
+
+
+def level_of(record: logging.LogRecord) -> int:
+    """A record's level as Lambda knows levels: 0, or 10 (DEBUG) to 50 (CRITICAL) in tens."""
+    return min(50, max(0, record.levelno)) // 10 * 10
+
+
+def frame_type(form: int, level: int) -> bytes:
+    """The first four bytes of a frame: its form (`JSON` or `TEXT`), and its level from 0 to 50."""
+    return (form + 4 * (level // 10 + 1 if level else 0)).to_bytes(4, "big")
 
 
 def _write(descriptor: int, data: bytes) -> None:
@@ -143,12 +154,14 @@ class JsonFormatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__(datefmt="%Y-%m-%dT%H:%M:%SZ")
+        # What every record has is no field of its own; a task's name is one in awslambdaric, too.
+        own = {"aws_request_id", "tenant_id", "_frame_type"}
+        self._left_out = vars(logging.makeLogRecord({})).keys() - {"taskName"} | own
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line of JSON."""
-        utils = ric.log_utils()
-        level = utils._format_log_level(record)
-        record._frame_type = utils._JSON_FRAME_TYPES.get(level, utils._JSON_FRAME_TYPES[0])
+        level = level_of(record)
+        record._frame_type = frame_type(JSON, level)
         is_text = record.args or not isinstance(record.msg, dict)
         fields: dict[Any, Any] = {
             "timestamp": self.formatTime(record, self.datefmt),
@@ -160,7 +173,7 @@ class JsonFormatter(logging.Formatter):
         fields["requestId"] = getattr(record, "aws_request_id", None)
         fields["tenantId"] = getattr(record, "tenant_id", None)
         more = record.__dict__.items()
-        fields |= {k: v for k, v in more if k not in utils._RESERVED_FIELDS and k not in fields}
+        fields |= {k: v for k, v in more if k not in self._left_out and k not in fields}
         fields = {key: value for key, value in fields.items() if value is not None}
         try:
             text = json.dumps(fields, ensure_ascii=False, default=str, allow_nan=False)

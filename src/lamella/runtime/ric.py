@@ -26,8 +26,6 @@ except ImportError:
     )
 
 if TYPE_CHECKING:
-    import logging
-
     from lamella.runtime.client import NextInvocation
 
 
@@ -87,17 +85,6 @@ def _from_json(name: str, value: str | None) -> Any:
     return found
 
 
-def log_utils() -> Any:
-    """awslambdaric's log formats: `JsonFormatter`, and the frame types of log records."""
-    try:
-        from lamella._awslambdaric import (  # type: ignore[import-not-found]  # in the layer only
-            lambda_runtime_log_utils as utils,
-        )
-    except ImportError:
-        from awslambdaric import lambda_runtime_log_utils as utils  # type: ignore[import-untyped]
-    return utils
-
-
 def snapshot_hooks() -> Any:
     """awslambdaric's runner of SnapStart hooks; None where nobody can have registered one.
 
@@ -108,14 +95,11 @@ def snapshot_hooks() -> Any:
     except ImportError:
         return None
     try:
-        from lamella._awslambdaric import lambda_runtime_hooks_runner as runner
+        from lamella._awslambdaric import (  # type: ignore[import-not-found]  # in the layer only
+            lambda_runtime_hooks_runner as runner,
+        )
     except ImportError:
-        from awslambdaric import lambda_runtime_hooks_runner as runner
+        from awslambdaric import (  # type: ignore[import-untyped]
+            lambda_runtime_hooks_runner as runner,
+        )
     return runner
-
-
-def frame_type(record: logging.LogRecord) -> bytes:
-    """The four bytes that tell Lambda format and level of a text record."""
-    utils = log_utils()
-    level = utils._format_log_level(record)
-    return bytes(utils._TEXT_FRAME_TYPES.get(level, utils._DEFAULT_FRAME_TYPE))
