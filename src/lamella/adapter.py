@@ -142,13 +142,12 @@ def import_named(name: AppName, settings: Settings) -> tuple[ASGIApp, Settings]:
 
     Raises `AppImportError`.
     """
-    try:
-        if settings.lazy_imports:
-            from lamella.lazy import import_lazily
+    if settings.lazy_imports:
+        from lamella.lazy import import_lazily
 
-            app = import_lazily(name, settings.lazy_imports_except)
-        else:
-            app = import_app(name)
+        import_lazily(settings.lazy_imports_except)
+    try:
+        app = import_app(name)
     except AppImportError as error:
         cause = error.__cause__
         if cause is None:

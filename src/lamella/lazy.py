@@ -1,4 +1,4 @@
-"""The application's import with lazy imports (PEP 810): `ASGI_LAZY_IMPORTS`, on Python 3.15.
+"""Lazy imports for the application (PEP 810): `ASGI_LAZY_IMPORTS`, on Python 3.15.
 
 A module that is imported at the top of another one is loaded when it is first used. What never is
 costs nothing; what a request uses costs that request, or a warm-up.
@@ -10,8 +10,6 @@ import sys
 from typing import Any
 
 from lamella.errors import SettingError
-from lamella.importer import AppName, import_app
-from lamella.types import ASGIApp
 
 EAGER = (
     "beartype",  # FastMCP's; its import hook would have to import while it serves an import
@@ -22,13 +20,11 @@ EAGER = (
 """Packages whose own imports stay as they are. All but Lamella break otherwise [run on 3.15]."""
 
 
-def import_lazily(name: AppName, excepted: tuple[str, ...]) -> ASGIApp:
-    """Import the application lazily, but for what `excepted` names and for what that imports.
+def import_lazily(excepted: tuple[str, ...]) -> None:
+    """From now on imports are lazy, but for what `excepted` names and for what that imports.
 
-    What is loaded later is loaded lazily, too: FastAPI's first answer then takes 0.87 instead of
-    0.91 of the CPU of an eager import [measured].
-
-    Raises `SettingError` on other Pythons, and what `import_app` does.
+    They stay so after the application's import: FastAPI's first answer then takes 0.87 instead of
+    0.91 of the CPU of an eager import [measured]. Raises `SettingError` on other Pythons.
     """
     python: Any = sys  # whose types know no lazy imports yet
     if not hasattr(python, "set_lazy_imports"):
@@ -47,7 +43,6 @@ def import_lazily(name: AppName, excepted: tuple[str, ...]) -> ASGIApp:
 
     python.set_lazy_imports_filter(is_lazy)
     python.set_lazy_imports("all")
-    return import_app(name)
 
 
 def _within(module: str, packages: tuple[str, ...]) -> bool:

@@ -79,10 +79,8 @@ def _run(thresholds: tuple[int, int, int], words: Iterable[str], one_slot: bool)
         if settings.lazy_imports:
             from lamella.lazy import import_lazily
 
-            app = import_lazily(name, settings.lazy_imports_except)
-        else:
-            app = import_app(name)
-        service = Service(app, settings.speaking(name.interface))
+            import_lazily(settings.lazy_imports_except)
+        service = Service(import_app(name), settings.speaking(name.interface))
         set_served(service.served)
         collect_again(thresholds)
         slots = 1 if one_slot else slots_of(os.environ)
