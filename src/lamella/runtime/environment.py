@@ -6,15 +6,15 @@ import asyncio
 import gc
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 
 from lamella.errors import FATAL, InitError, described
 from lamella.invocation import set_current
-from lamella.runtime import extension, signals
+from lamella.runtime import extension, forks, signals
 from lamella.runtime.client import NextInvocation
-from lamella.runtime.connection import Connection
 from lamella.runtime.loop import InFlight, Slot, exit_error
 from lamella.runtime.slow_init import Holder
 from lamella.runtime.watchdog import Watchdog
@@ -66,7 +66,7 @@ class Environment:
         self._holder = holder
         self._held: Future[NextInvocation] | None = None
         self._in_flight: InFlight = {}
-        self._extension: Connection | None = None
+        self._extension: socket.socket | None = None
         self._ending = asyncio.Event()
         self._error: BaseException | None = None
 
@@ -96,7 +96,9 @@ class Environment:
         # Lambda sends SIGTERM to a runtime with an extension only.
         wants_signal = lifespan.running or lifespan.wanted or signals.handled_by_application()
         if self._registers and wants_signal and self._held is None:
-            self._extension = await extension.register(self._address)
+            self._extension = extension.register(self._address)
+            if self._extension is not None:
+                forks.private.add(self._extension)
 
     async def _warm_up(self) -> None:
         """Serve the events of `ASGI_WARMUP`, in a slot as every event is."""
@@ -168,6 +170,7 @@ class Environment:
             for slot in slots:
                 slot.close()
             if self._extension is not None:
+                forks.private.discard(self._extension)
                 self._extension.close()
         return self._error
 

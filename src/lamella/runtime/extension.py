@@ -8,45 +8,34 @@ from __future__ import annotations
 
 import logging
 import socket
+from typing import Any
 
 from lamella.errors import RuntimeApiError
 from lamella.http1 import Reply, ReplyReader, request_head
-from lamella.runtime.connection import CONNECT_TIMEOUT, READ_SIZE, Connection, connect
+from lamella.runtime.connection import CONNECT_TIMEOUT, READ_SIZE
 
 logger = logging.getLogger("lamella")
 
 API = "/2020-01-01/extension"
 NAME = "lamella"
-UNREGISTERED = "No lifespan shutdown: the extension was not registered: %s"
 
 
-async def register(address: str) -> Connection | None:
+def register(address: str) -> socket.socket | None:
     """Register before the first /next, and wait for events that never come.
 
     Init is complete only when every extension has asked for its next event, so the connection
     that is returned has to stay open. None where Lambda refuses: the environment then works, and
     ends without lifespan shutdown.
+
+    It blocks, because a parent of worker processes and a process that still imports have no event
+    loop for it. Lambda answers at once.
     """
-    connection = None
-    try:
-        connection = await connect(address)
-        request = _event_request(address, await connection.ask(_register_request(address)))
-    except RuntimeApiError as error:
-        logger.warning(UNREGISTERED, error)
-        if connection is not None:
-            connection.close()
-        return None
-    # No event ever comes; the connection closes when the environment ends.
-    connection.request(request, lambda _: None)
-    return connection
-
-
-def blocking_register(address: str) -> socket.socket | None:
-    """The same without an event loop, for a parent of worker processes."""
     host, _, port = address.rpartition(":")
     connection = None
     try:
-        connection = socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT)
+        # The host as bytes: for text, Python imports its codec of international names.
+        place: Any = (host.encode(), int(port))
+        connection = socket.create_connection(place, timeout=CONNECT_TIMEOUT)
         connection.settimeout(None)
         connection.sendall(_register_request(address))
         reply, reader = None, ReplyReader()
@@ -57,7 +46,7 @@ def blocking_register(address: str) -> socket.socket | None:
             reply = reader.feed(data)
         connection.sendall(_event_request(address, reply))
     except (OSError, ValueError, OverflowError, RuntimeApiError) as error:
-        logger.warning(UNREGISTERED, error)
+        logger.warning("No lifespan shutdown: the extension was not registered: %s", error)
         if connection is not None:
             connection.close()
         return None

@@ -40,7 +40,7 @@ from lamella.invocation import Invocation, set_current
 from lamella.life.supervision import margin_of
 from lamella.runtime import logs
 from lamella.runtime.client import NextInvocation, RuntimeClient
-from lamella.runtime.extension import blocking_register
+from lamella.runtime.extension import register
 from lamella.runtime.loop import PostedOutcome
 from lamella.runtime.ric import lambda_context
 from lamella.service import Service
@@ -93,7 +93,7 @@ class Holder:
         )
         try:
             if self._settings.lifespan != "off":
-                self._extension = blocking_register(self._address)
+                self._extension = register(self._address)
             self._held.set_result(asyncio.run(self._hold()))
         except BaseException as error:
             if not isinstance(error, RuntimeApiError):

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from lamella.runtime import logs, signals
 from lamella.runtime.ending import leave
-from lamella.runtime.extension import blocking_register
+from lamella.runtime.extension import register
 
 logger = logging.getLogger("lamella")
 
@@ -81,7 +81,7 @@ class Workers:
     def run(self, environ: Mapping[str, str], registers: bool) -> int:
         """Fork, wait, replace; the parent's exit status. `registers`: ask Lambda for SIGTERM."""
         if registers:
-            self._extension = blocking_register(environ.get("AWS_LAMBDA_RUNTIME_API", ""))
+            self._extension = register(environ.get("AWS_LAMBDA_RUNTIME_API", ""))
         signals.remember()
         for number in signals.ENDING:
             signal.signal(number, self._stop)
