@@ -40,15 +40,12 @@ def encode(response: Response, event: Event, text_types: tuple[str, ...]) -> dic
 
     With lambda.multi_value_headers.enabled ALB ignores `headers`; without it, `multiValueHeaders`.
     """
-    text, is_base64 = body.to_text(response.headers, response.body, text_types)
     result: dict[str, Any] = {
         "statusCode": response.status,
         "statusDescription": f"{response.status} {_PHRASES.get(response.status, '')}".strip(),
-        "body": text,
-        "isBase64Encoded": is_base64,
     }
     if event.get("multiValueHeaders") is not None:
         result["multiValueHeaders"] = headers.to_lists(response.headers)
     else:
         result["headers"] = headers.to_single(response.headers)
-    return result
+    return body.add(result, response, text_types)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from lamella.sources.fields import malformed, utf8
-from lamella.types import Headers
+from lamella.types import Headers, Response
 
 _BINARY_KINDS = ("image/", "audio/", "video/", "font/")
 _BINARY_SUFFIXES = ("+protobuf", "+proto", "+cbor", "+msgpack", "+zip", "+gzip")
@@ -62,6 +62,14 @@ def to_text(headers: Headers, body: bytes, text_types: tuple[str, ...]) -> tuple
         except UnicodeDecodeError:
             pass
     return b2a_base64(body, newline=False).decode("ascii"), True
+
+
+def add(result: dict[str, Any], response: Response, text_types: tuple[str, ...]) -> dict[str, Any]:
+    """`result` with the response's body in it, and the flag for base64."""
+    text, is_base64 = to_text(response.headers, response.body, text_types)
+    result["body"] = text
+    result["isBase64Encoded"] = is_base64
+    return result
 
 
 @lru_cache(maxsize=128)

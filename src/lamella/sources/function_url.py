@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lamella.sources import fields, paths, payload_v2
-from lamella.types import Event, Headers, Request, Response
+from lamella.types import Event, Request
 
 
 def decode(event: Event) -> Request:
@@ -17,14 +15,5 @@ def decode(event: Event) -> Request:
     return payload_v2.decode(event, path, raw_path, "")
 
 
-def encode(response: Response, _event: Event, text_types: tuple[str, ...]) -> dict[str, Any]:
-    """The buffered result."""
-    return payload_v2.encode(response, text_types)
-
-
-def prelude(status: int, headers: Headers) -> dict[str, Any]:
-    """The metadata in front of a streamed body: statusCode, headers (single strings), cookies.
-
-    Lists as header values are not understood here.
-    """
-    return payload_v2.prelude(status, headers)
+encode = payload_v2.encode
+prelude = payload_v2.prelude

@@ -1,11 +1,9 @@
-"""API Gateway HTTP API, payload format 2.0."""
+"""API Gateway HTTP API, payload format 2.0. HTTP APIs do not stream."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from lamella.sources import fields, paths, payload_v2, roots
-from lamella.types import Event, Request, Response
+from lamella.types import Event, Request
 
 
 def decode(event: Event) -> Request:
@@ -18,6 +16,4 @@ def decode(event: Event) -> Request:
     return payload_v2.decode(event, path, raw_path, root_path)
 
 
-def encode(response: Response, _event: Event, text_types: tuple[str, ...]) -> dict[str, Any]:
-    """The result; HTTP APIs do not stream."""
-    return payload_v2.encode(response, text_types)
+encode = payload_v2.encode

@@ -1,11 +1,9 @@
-"""API Gateway HTTP API, payload format 1.0."""
+"""API Gateway HTTP API, payload format 1.0. HTTP APIs do not stream."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from lamella.sources import paths, payload_v1
-from lamella.types import Event, Request, Response
+from lamella.types import Event, Request
 
 
 def decode(event: Event) -> Request:
@@ -16,6 +14,4 @@ def decode(event: Event) -> Request:
     return payload_v1.decode(event, paths.from_decoded)
 
 
-def encode(response: Response, _event: Event, text_types: tuple[str, ...]) -> dict[str, Any]:
-    """The result; HTTP APIs do not stream."""
-    return payload_v1.encode(response, text_types)
+encode = payload_v1.encode

@@ -47,10 +47,8 @@ def decode(event: Event) -> Request:
 
 def encode(response: Response, _event: Event, text_types: tuple[str, ...]) -> dict[str, Any]:
     """The result: both versions take one string per header name."""
-    text, is_base64 = body.to_text(response.headers, response.body, text_types)
-    return {
+    result = {
         "statusCode": response.status,
         "headers": headers.to_single(response.headers),
-        "body": text,
-        "isBase64Encoded": is_base64,
     }
+    return body.add(result, response, text_types)

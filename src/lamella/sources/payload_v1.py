@@ -48,19 +48,18 @@ def parameters(event: Event) -> query.Pairs:
     return fields.flatten(multi or fields.mapping(event, "queryStringParameters"))
 
 
-def encode(response: Response, text_types: tuple[str, ...]) -> dict[str, Any]:
+def encode(response: Response, _event: Event, text_types: tuple[str, ...]) -> dict[str, Any]:
     """The result: status, both header maps, body and flag, and no other key (a 502 otherwise)."""
-    text, is_base64 = body.to_text(response.headers, response.body, text_types)
     result = prelude(response.status, response.headers)
-    result["body"] = text
-    result["isBase64Encoded"] = is_base64
-    return result
+    return body.add(result, response, text_types)
 
 
 def prelude(status: int, pairs: Headers) -> dict[str, Any]:
-    """Status and headers: single values in `headers`, names with several in `multiValueHeaders`.
+    """Status and headers, as they stand in front of a streamed body, too.
 
-    API Gateway merges the two maps.
+    Single values are in `headers`, names with several in `multiValueHeaders`: API Gateway merges
+    the two maps. In front of a stream no other key but `cookies` is allowed
+    (https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode-lambda.html).
     """
     lists = headers.to_lists(pairs)
     single = {name: values[0] for name, values in lists.items() if len(values) == 1}

@@ -39,18 +39,16 @@ def decode(event: Event, path: str, raw_path: bytes, root_path: str) -> Request:
     )
 
 
-def encode(response: Response, text_types: tuple[str, ...]) -> dict[str, Any]:
+def encode(response: Response, _event: Event, text_types: tuple[str, ...]) -> dict[str, Any]:
     """The result: status, headers, cookies where there are any, body and flag."""
-    text, is_base64 = body.to_text(response.headers, response.body, text_types)
     result = prelude(response.status, response.headers)
-    result["body"] = text
-    result["isBase64Encoded"] = is_base64
-    return result
+    return body.add(result, response, text_types)
 
 
 def prelude(status: int, pairs: Headers) -> dict[str, Any]:
-    """Status and headers: one string per name, cookies in a list of their own.
+    """Status and headers, as they stand in front of a streamed body, too.
 
+    One string per name, cookies in a list of their own; lists as values are not understood.
     Joining duplicates is wrong for a few headers (www-authenticate), and all the format allows.
     """
     joined, cookies = headers.to_joined(pairs)

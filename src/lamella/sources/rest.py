@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lamella.sources import paths, payload_v1
-from lamella.types import Event, Headers, Request, Response
+from lamella.types import Event, Request
 
 
 def decode(event: Event) -> Request:
@@ -13,15 +11,5 @@ def decode(event: Event) -> Request:
     return payload_v1.decode(event, paths.from_encoded)
 
 
-def encode(response: Response, _event: Event, text_types: tuple[str, ...]) -> dict[str, Any]:
-    """The buffered result."""
-    return payload_v1.encode(response, text_types)
-
-
-def prelude(status: int, headers: Headers) -> dict[str, Any]:
-    """The metadata in front of a streamed body: statusCode, headers, multiValueHeaders.
-
-    No other key but `cookies` is allowed
-    (https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode-lambda.html).
-    """
-    return payload_v1.prelude(status, headers)
+encode = payload_v1.encode
+prelude = payload_v1.prelude

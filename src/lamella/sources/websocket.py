@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from lamella.sources import body, fields, headers, origin, paths, payload_v1, query
-from lamella.types import Event, Headers, Message, Request, Response, Scope
+from lamella.types import Event, Headers, Message, Request, Scope
 
 CONNECT, MESSAGE, DISCONNECT = "CONNECT", "MESSAGE", "DISCONNECT"
 
@@ -130,6 +130,4 @@ def accepted(subprotocol: str | None, pairs: Headers) -> dict[str, Any]:
     return payload_v1.prelude(200, named)
 
 
-def encode(response: Response, _event: Event, text_types: tuple[str, ...]) -> dict[str, Any]:
-    """The result of any other event, or one that refuses the client."""
-    return payload_v1.encode(response, text_types)
+encode = payload_v1.encode
