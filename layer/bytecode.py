@@ -19,12 +19,14 @@ from layer.pythons import Python
 INSTALLED_AT = "/opt/"
 """Where Lambda unpacks layers: the path that tracebacks show."""
 
-# Three things are left out, which together are more than a third of the bytes that a cold start
-# reads: docstrings (optimize=2, which also drops assert statements: in the package they only
-# tell the type checker what is so), column numbers (no_debug_ranges: tracebacks lose the ^^^
-# below a line of Lamella's, not of the application's), and annotations, which nothing reads when
-# the code runs. NamedTuple makes fields of those of classes: they stay, with None for a type,
-# because NamedTuple would compile the text of each (with all of them, a tenth of Lamella's import).
+# What is left out is more than a third of the bytes that a cold start reads:
+# - docstrings (optimize=2, which also drops assert statements: in the package they only tell the
+#   type checker what is so);
+# - column numbers (no_debug_ranges: tracebacks lose the ^^^ below a line of Lamella's, not of the
+#   application's);
+# - what only type checkers read: annotations and `if TYPE_CHECKING:`. NamedTuple makes fields of
+#   a class's annotations: they stay, with None for a type, because NamedTuple would compile the
+#   text of each (with all of them, a tenth of Lamella's import).
 # The sources beside it have everything.
 # The file keeps the ordinary name, which an interpreter started without -O looks for.
 _OPTIONS = ("-s", "-S", "-B", "-X", "no_debug_ranges")
@@ -32,9 +34,17 @@ _OPTIONS = ("-s", "-S", "-B", "-X", "no_debug_ranges")
 _COMPILE = """
 import ast, importlib.util, marshal, os, sys
 UNCHECKED_HASH = b"\\1\\0\\0\\0"
-class WithoutAnnotations(ast.NodeTransformer):
-    def visit_FunctionDef(self, node):
+class WithoutTypes(ast.NodeTransformer):
+    in_fields = False  # in the body of a NamedTuple
+    def visit_within(self, node, in_fields):
+        outer, self.in_fields = self.in_fields, in_fields
         self.generic_visit(node)
+        self.in_fields = outer
+    def visit_ClassDef(self, node):
+        self.visit_within(node, "NamedTuple" in map(ast.unparse, node.bases))
+        return node
+    def visit_FunctionDef(self, node):
+        self.visit_within(node, False)
         node.returns = None
         spec = node.args
         for each in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs, spec.vararg, spec.kwarg):
@@ -43,8 +53,14 @@ class WithoutAnnotations(ast.NodeTransformer):
         return node
     visit_AsyncFunctionDef = visit_FunctionDef
     def visit_AnnAssign(self, node):
-        node.annotation = ast.Constant(None, lineno=node.lineno, col_offset=node.col_offset)
-        return node
+        if self.in_fields:
+            node.annotation = ast.copy_location(ast.Constant(None), node)
+            return node
+        plain = ast.Assign([node.target], node.value) if node.value else ast.Pass()
+        return ast.copy_location(plain, node)
+    def visit_If(self, node):
+        self.generic_visit(node)
+        return ast.Pass() if ast.unparse(node.test) == "TYPE_CHECKING" else node
     def visit_ImportFrom(self, node):
         if node.module == "__future__":  # annotations are no text then, but the None itself
             node.names = [each for each in node.names if each.name != "annotations"]
@@ -53,7 +69,7 @@ for line in sys.stdin.read().splitlines():
     source, target, shown = line.split("\\t")
     with open(source, "rb") as file:
         data = file.read()
-    tree = WithoutAnnotations().visit(ast.parse(data, shown))
+    tree = ast.fix_missing_locations(WithoutTypes().visit(ast.parse(data, shown)))
     code = compile(tree, shown, "exec", dont_inherit=True, optimize=2)
     os.makedirs(os.path.dirname(target), exist_ok=True)
     with open(target, "wb") as file:

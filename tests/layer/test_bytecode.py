@@ -98,6 +98,13 @@ def _only_asks(part: ast.AST) -> bool:
     )
 
 
+def test_the_bytecode_lacks_what_only_type_checkers_read(content: Content) -> None:
+    for module, word in (("settings", b"SettingArguments"), ("ports", b"__annota")):
+        found = [data for name, data in content.items() if f"__pycache__/{module}." in name]
+        assert found
+        assert not any(word in data for data in found), module
+
+
 def test_the_type_of_no_field_is_compiled_when_a_module_is_imported(
     content: Content, tmp_path: Path
 ) -> None:
