@@ -70,26 +70,20 @@ def to_seconds(value: Any) -> float:
     return seconds
 
 
-def to_optional_seconds(value: Any) -> float | None:
-    """A number of seconds, or None for "auto"."""
-    return None if value in ("auto", None) else to_seconds(value)
+def seconds_or(**words: float | None) -> Callable[[Any], float | None]:
+    """A parser of a number of seconds above 0, or of a word for another value; None is "auto"."""
 
+    def parse(value: Any) -> float | None:
+        word = "auto" if value is None else str(value).strip().lower()
+        try:
+            return words[word] if word in words else to_seconds(value)
+        except ValueError:
+            names = ", ".join(words)
+            raise ValueError(
+                f"use {names}, or a number of seconds above 0, for example 15"
+            ) from None
 
-def to_interval(value: Any) -> float:
-    """A number of seconds, or 0.0 for "off"."""
-    try:
-        return 0.0 if value == "off" else to_seconds(value)
-    except ValueError:
-        raise ValueError("use off, or a number of seconds above 0, for example 15") from None
-
-
-def to_slow_init(value: Any) -> float:
-    """A number of seconds: 9 for "auto", 0 for "off"."""
-    try:
-        word = str(value).strip().lower()
-        return 0.0 if word == "off" else 9.0 if word == "auto" else to_seconds(value)
-    except ValueError:
-        raise ValueError("use auto, off, or a number of seconds above 0") from None
+    return parse
 
 
 def to_milliseconds(value: Any) -> int:
@@ -103,24 +97,17 @@ def to_milliseconds(value: Any) -> int:
     return number
 
 
-def to_words(value: Any) -> tuple[str, ...]:
-    """Split a comma-separated string, or take an iterable of strings; lower case."""
-    if isinstance(value, str):
-        value = value.split(",")
-    if not isinstance(value, Iterable):
-        raise ValueError("use a comma-separated list")
-    words = [word.strip().lower() if isinstance(word, str) else None for word in value]
-    if None in words:
-        raise ValueError("use a comma-separated list of strings")
-    return tuple(word for word in words if word)
-
-
-def _listed(value: Any, kind: str) -> tuple[str, ...]:
+def _listed(value: Any, kind: str = "strings") -> tuple[str, ...]:
     """The words of a comma-separated string, or of an iterable of strings, as they are written."""
     words = value.split(",") if isinstance(value, str) else value
     if not isinstance(words, Iterable) or not all(isinstance(word, str) for word in words):
         raise ValueError(f"use a comma-separated list of {kind}")
     return tuple(word.strip() for word in words if word.strip())
+
+
+def to_words(value: Any) -> tuple[str, ...]:
+    """Words in lower case."""
+    return tuple(word.lower() for word in _listed(value))
 
 
 def to_names(value: Any) -> tuple[str, ...]:
