@@ -131,13 +131,14 @@ class RuntimeClient:
 
     def respond(self, invocation: NextInvocation, payload: bytes) -> None:
         """Post a buffered result."""
-        self._post(f"{API}/invocation/{invocation.request_id}/response", payload, invocation)
+        path = f"invocation/{invocation.request_id}/response"
+        self._post(self._request(path, payload, invocation.invocation_id))
 
     def respond_error(self, invocation: NextInvocation, error: BaseException) -> None:
         """Fail the invocation."""
         report = error_report(error, invocation.request_id)
-        path = f"{API}/invocation/{invocation.request_id}/error"
-        self._post(path, encode_report(report), invocation, report["errorType"])
+        path, payload = f"invocation/{invocation.request_id}/error", encode_report(report)
+        self._post(self._request(path, payload, invocation.invocation_id, report["errorType"]))
 
     def open_stream(
         self, invocation: NextInvocation, answered: Callable[[], object]
@@ -169,15 +170,7 @@ class RuntimeClient:
 
         Raises `RuntimeApiError`.
         """
-        payload = encode_report(report)
-        headers = self._base_headers | {
-            "Content-Type": "application/json",
-            "Content-Length": str(len(payload)),
-            "Lambda-Runtime-Function-Error-Type": report["errorType"],
-        }
-        if invocation_id is not None:
-            headers["Lambda-Runtime-Invocation-Id"] = invocation_id
-        data = request_head("POST", f"{API}/{path}", headers) + payload
+        data = self._request(path, encode_report(report), invocation_id, report["errorType"])
         reply = await (await self.connected()).ask(data)
         if reply.status != 202:
             raise _refused(path, reply)
@@ -248,24 +241,26 @@ class RuntimeClient:
 
     # Posting an answer
 
-    def _post(
-        self,
-        path: str,
-        payload: bytes,
-        invocation: NextInvocation,
-        error_type: str | None = None,
-    ) -> None:
-        assert self._connection is not None  # /next came through it
-        # Not by `request_head`, which looks for line breaks again: `read_next` has let none in.
+    def _request(
+        self, path: str, payload: bytes, invocation_id: str | None, error_type: str | None = None
+    ) -> bytes:
+        """A POST of JSON.
+
+        Not by `request_head`, which looks for line breaks again: `read_next` has let none in.
+        """
         own = f"Content-Length: {len(payload)}\r\n"
-        if invocation.invocation_id:
-            own += f"Lambda-Runtime-Invocation-Id: {invocation.invocation_id}\r\n"
+        if invocation_id:
+            own += f"Lambda-Runtime-Invocation-Id: {invocation_id}\r\n"
         if error_type is not None:
             own += f"Lambda-Runtime-Function-Error-Type: {error_type}\r\n"
-        line = f"POST {path} HTTP/1.1".encode()
-        self._posted = b"%b%b%b\r\n%b" % (line, self._post_fixed, own.encode(), payload)
+        line = f"POST {API}/{path} HTTP/1.1".encode()
+        return b"%b%b%b\r\n%b" % (line, self._post_fixed, own.encode(), payload)
+
+    def _post(self, request: bytes) -> None:
+        assert self._connection is not None  # /next came through it
+        self._posted = request
         self._acknowledged = False
-        self._connection.request(self._posted, self._answered)
+        self._connection.request(request, self._answered)
 
     def _start_stream(self, stream: StreamedPost) -> None:
         self._acknowledged = False
