@@ -31,7 +31,7 @@ class Inputs(NamedTuple):
 
 
 def manifest(content: Mapping[str, bytes], inputs: Inputs) -> bytes:
-    """Return manifest.json: every file of `content` with its sha256 and its size in bytes.
+    """Return manifest.json: every file of `content` with its sha256.
 
     `bytecode` tells the minors that start fast, the patch release that compiled each, and the
     magic number that its .pyc files begin with; another minor works too, only slower.
@@ -45,10 +45,7 @@ def manifest(content: Mapping[str, bytes], inputs: Inputs) -> bytes:
                 for python in inputs.pythons
             },
             "inputs": {inputs.wheel.name: {"sha256": _sha256(inputs.wheel.read_bytes())}},
-            "files": {
-                name: {"sha256": _sha256(data), "size": len(data)}
-                for name, data in sorted(content.items())
-            },
+            "files": {name: {"sha256": _sha256(data)} for name, data in sorted(content.items())},
         }
     )
 

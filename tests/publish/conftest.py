@@ -97,8 +97,7 @@ def write_layer(path: Path, version: str = "1.2.3") -> Path:
         "version": version,
         "bytecode": {},
         "files": {
-            name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-            for name, data in files.items()
+            name: {"sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()
         },
     }
     archive.write({**files, "lamella/manifest.json": json.dumps(manifest).encode()}, path)

@@ -24,8 +24,7 @@ def layer(
         "version": version,
         "bytecode": {minor: {"python": python, "magic": "f30d0d0a"}},
         "files": {
-            name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-            for name, data in files.items()
+            name: {"sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()
         },
     }
     everything = {**files, "lamella/manifest.json": str(listing).encode()}
