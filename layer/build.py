@@ -21,10 +21,12 @@ STAMP = ROOT / "build" / "layer.stamp"
 """The fingerprint of the last build, for `--if-changed`."""
 
 NOT_IN_THE_LAYER = frozenset({"front_doors", "local", "templates", "testing", "tools"})
-"""The package's folders that a function has no use for: docs/design.md, "The house".
+"""The package's folders that a function has no use for: docs/design.md, section 3.
 
-Neither has it for py.typed and .pyi files, which only type checkers read: modules alone are
-taken."""
+Neither has it for what only type checkers read: py.typed, .pyi files and `TYPES`."""
+
+TYPES = "ports.py"
+"""A module that no other one imports when it runs."""
 
 
 def content(root: Path, found: Iterable[pythons.Python]) -> dict[str, bytes]:
@@ -58,7 +60,7 @@ def package(root: Path) -> dict[str, bytes]:
     return {
         name: path.read_bytes()
         for name, path in sorted(paths.items())
-        if name.partition("/")[0] not in NOT_IN_THE_LAYER
+        if name != TYPES and name.partition("/")[0] not in NOT_IN_THE_LAYER
     }
 
 

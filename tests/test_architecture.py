@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from docs import house
-from layer.build import NOT_IN_THE_LAYER
+from layer.build import NOT_IN_THE_LAYER, TYPES
 
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src" / "lamella"
@@ -103,6 +103,16 @@ def test_the_layer_knows_nothing_that_is_not_in_it() -> None:
     for path in MODULES:
         if room(path) not in BELOW:
             assert not rooms_of(path) & BELOW, path
+
+
+def test_what_only_type_checkers_read_is_imported_for_them_alone() -> None:
+    module = f"lamella.{Path(TYPES).stem}"
+    for path in MODULES:
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                node.body = []
+        assert module not in _imports(tree, path), path
 
 
 def test_the_local_lambda_knows_nothing_of_the_layer() -> None:

@@ -19,12 +19,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lamella.errors import InvocationError
 from lamella.invocation import Invocation
-from lamella.ports import Outcome
 from lamella.types import ASGIApp, Scope
+
+if TYPE_CHECKING:
+    from lamella.ports import Outcome
 
 logger = logging.getLogger("lamella")
 

@@ -1,5 +1,7 @@
 """What the rooms ask of each other, as protocols; nobody imports a room only to name its type.
 
+Only type checkers read this module, so it is not in the layer.
+
 an event ──▶ Cycle: one event's life with the application ──▶ Sink: where its response goes
                                                                 │ whole        │ as it comes
                                                                 ▼              ▼

@@ -50,6 +50,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from typing import TYPE_CHECKING
 
 from lamella.errors import (
     FATAL,
@@ -61,7 +62,6 @@ from lamella.errors import (
     WebSocketError,
 )
 from lamella.invocation import Invocation
-from lamella.ports import Outcome
 from lamella.response.sinks import plain
 from lamella.served import Served
 from lamella.sources import fields
@@ -74,6 +74,9 @@ from lamella.websocket.cycle import RunOver, WebSocketCycle
 from lamella.websocket.endpoints import endpoint_of
 from lamella.websocket.handshake import Handshake
 from lamella.websocket.hub import Hub
+
+if TYPE_CHECKING:
+    from lamella.ports import Outcome
 
 logger = logging.getLogger("lamella")
 
