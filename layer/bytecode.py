@@ -34,6 +34,8 @@ _OPTIONS = ("-s", "-S", "-B", "-X", "no_debug_ranges")
 _COMPILE = """
 import ast, importlib.util, marshal, os, sys
 UNCHECKED_HASH = b"\\1\\0\\0\\0"
+def named(node, name):
+    return isinstance(node, ast.Name) and node.id == name
 class WithoutTypes(ast.NodeTransformer):
     in_fields = False  # in the body of a NamedTuple
     def visit_within(self, node, in_fields):
@@ -41,7 +43,7 @@ class WithoutTypes(ast.NodeTransformer):
         self.generic_visit(node)
         self.in_fields = outer
     def visit_ClassDef(self, node):
-        self.visit_within(node, "NamedTuple" in map(ast.unparse, node.bases))
+        self.visit_within(node, any(named(base, "NamedTuple") for base in node.bases))
         return node
     def visit_FunctionDef(self, node):
         self.visit_within(node, False)
@@ -60,7 +62,7 @@ class WithoutTypes(ast.NodeTransformer):
         return ast.copy_location(plain, node)
     def visit_If(self, node):
         self.generic_visit(node)
-        return ast.Pass() if ast.unparse(node.test) == "TYPE_CHECKING" else node
+        return ast.Pass() if named(node.test, "TYPE_CHECKING") else node
     def visit_ImportFrom(self, node):
         if node.module == "__future__":  # annotations are no text then, but the None itself
             node.names = [each for each in node.names if each.name != "annotations"]
