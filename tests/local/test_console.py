@@ -204,6 +204,19 @@ def test_in_a_browser_by_keyboard_on_a_narrow_screen(running: tuple[str, str], p
     assert problems == []
 
 
+def test_the_first_byte_is_not_later_than_the_last(running: tuple[str, str]) -> None:
+    """The console hears of both at once where an answer is short, and on a busy machine late."""
+    url, console = running
+    invoke(url, {"do": "echo"})
+    invoke(url, {"do": "echo"})
+    listed = httpx.get(console).text
+    page = httpx.get(f"{console}/invocations/2").text
+    (whole, _) = (float(ms) for ms in re.findall(r'"ms" class="number">([\d.]+)<', listed))
+    first = re.search(r"first byte</th><td class=\"number\">([\d.]+) ms", page)
+    assert first is not None
+    assert float(first[1]) <= whole + 0.1
+
+
 def test_events_in_a_few_words() -> None:
     assert summary(json.dumps(events.function_url(path="/a", query="b=1")).encode()) == "GET /a?b=1"
     assert summary(json.dumps(events.rest_api(method="POST", path="/a")).encode()) == "POST /a"

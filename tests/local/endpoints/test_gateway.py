@@ -89,6 +89,16 @@ async def test_a_request_goes_round(configure: Configure, door: FrontDoor) -> No
     assert headers["x-mine"] in ("1", ["1"])
 
 
+async def test_a_websocket_s_handshake_says_which_front_door_takes_it(
+    configure: Configure,
+) -> None:
+    async with served(configure(), FunctionUrl(streaming=False)) as local:
+        headers = {"connection": "upgrade", "upgrade": "websocket"}
+        assert (await local.client.get("/ws", headers=headers)).status_code == 200
+    line = next(each for each in local.log if each.startswith("GET /ws 200 "))
+    assert line.endswith(", a WebSocket needs --front-door websocket")
+
+
 @pytest.mark.parametrize("wish", ["error", "crash"])
 async def test_an_error_of_the_function(configure: Configure, wish: str) -> None:
     async with served(configure(), LoadBalancer()) as local:

@@ -85,6 +85,9 @@ async def test_any_other_status_refuses_the_handshake(configure: Configure, stat
     assert (response.status_code, response.body) == (status, b"go away")
     assert response.headers["X-Why"] == "so"
     assert not local.events("DISCONNECT"), "it was never connected"
+    (line,) = [line for line in local.log if line.startswith("WEBSOCKET $connect ")]
+    told = "ASGI_WEBSOCKET_PATH is the path that the application sees" in line
+    assert told is (status == 403), "the status of Starlette's where no route fits"
 
 
 async def test_201_accepts(configure: Configure) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -151,7 +152,8 @@ class Journal:
 
     async def _attend(self, record: Record) -> None:
         record.streamed = (await record.answer.head()).streamed
-        record.first_at = time.monotonic()
+        # On a busy machine this comes late, and the answer may be complete before it.
+        record.first_at = min(time.monotonic(), record.answer.response_at or math.inf)
         self._tell()
         await record.answer.finished()
         self._tell()

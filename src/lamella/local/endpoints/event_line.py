@@ -26,7 +26,8 @@ class EventLine:
     """An event while it is served; `method` and `target` as the client sent them.
 
     `status` is 0 until there is one, `size` counts the body's bytes, and `notes` are what was
-    special. `because` is why the client got no answer of the function's, or not all of it.
+    special. `because` is why the client got no answer of the function's, or not all of it, and
+    `advice` what to change where the function answered what nobody wants.
     """
 
     method: str
@@ -34,6 +35,7 @@ class EventLine:
     status: int = 0
     size: int = 0
     because: str = ""
+    advice: str = ""
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     _started: float = field(default_factory=time.monotonic)
@@ -74,7 +76,7 @@ class EventLine:
         spent = self.seconds * 1000
         took = f"{spent:.1f} ms" if spent < 10 else f"{spent:.0f} ms"
         line = f"{self.method} {self.target} {self.status or '-'} {took} {self.size} B"
-        notes = [*self.notes, *([_ECHOED.sub("", self.because)] if self.because else [])]
+        notes = [*self.notes, *filter(None, (_ECHOED.sub("", self.because), self.advice))]
         return f"{line}  {', '.join(notes)}" if notes else line
 
 

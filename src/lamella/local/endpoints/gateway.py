@@ -30,6 +30,8 @@ class Gateway:
         """
         target = scope["raw_path"] + (scope["query_string"] and b"?" + scope["query_string"])
         line = EventLine(scope["method"], target.decode("latin-1"))
+        if (b"upgrade", b"websocket") in scope["headers"]:
+            line.advice = "a WebSocket needs --front-door websocket"
         delivered: Delivered | None = None
         try:
             body = await body_of(scope, receive, self._door.max_body)

@@ -87,6 +87,8 @@ class Integration:
                 result = as_object(parsed(value))
                 body = body_bytes(result)
                 line.status, line.size = status_code(result), len(body)
+                if line.target == "$connect" and line.status == 403:
+                    line.advice = "ASGI_WEBSOCKET_PATH is the path that the application sees"
                 line.end(answer, self._report)
                 return ProxyResult(line.status, merged_headers(result), body)
             failed = Failed(Trouble.FUNCTION_ERROR, answer.failure)
