@@ -248,6 +248,27 @@ async def test_a_silent_extension_costs_no_more_than_its_patience(
     assert "(no answer in 0.01 s)" in caplog.text
 
 
+async def test_after_a_call_that_failed_no_invocation_waits_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a silent extension costs each invocation its patience."""
+    asked = 0
+
+    async def refusing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        writer.close()
+
+    async with await asyncio.start_server(refusing, "127.0.0.1", 0) as server:
+        address = "{}:{}".format(*server.sockets[0].getsockname())
+        for rest, calls in ((PATIENCE, 1), (0.0, 3)):
+            monkeypatch.setattr(datadog, "REST", rest)
+            told, asked = Extension(address), 0
+            for request_id in ("r-1", "r-2", "r-3"):
+                assert await told.start(request_id, b"{}", PATIENCE) is None
+            assert asked == calls
+
+
 @asynccontextmanager
 async def silent_at(call: bytes) -> AsyncIterator[str]:
     """The address of an extension that takes the start or the end, and never answers it."""

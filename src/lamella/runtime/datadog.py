@@ -27,6 +27,7 @@ import base64
 import json
 import logging
 import os
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -43,6 +44,9 @@ logger = logging.getLogger("lamella")
 PATIENCE = 1.0
 """Seconds that a call may take, as in Datadog's tracer for Java (LambdaHandler.java), unless the
 invocation has less."""
+
+REST = 10.0
+"""Seconds after a call that failed in which no invocation waits for the extension."""
 
 ERROR_LENGTH = 1000
 """Characters of an error's message that are sent: a header is no place for long texts."""
@@ -64,12 +68,15 @@ class Extension:
     def __init__(self, address: str) -> None:
         self._address = address
         self._warned = False
+        self._rest_ends = 0.0
 
     async def start(self, request_id: str, event: bytes, left: float) -> Span | None:
         """Tell of an invocation and its event; None where the extension did not take it.
 
         It takes half of the seconds that are `left` at most: the others are the application's.
         """
+        if time.monotonic() < self._rest_ends:
+            return None
         headers = {"lambda-runtime-aws-request-id": request_id}
         reply = await self.call("start", headers, event, left / 2)
         if reply is None:
@@ -95,6 +102,7 @@ class Extension:
             if reply.status != 200:
                 raise ValueError(f"it answered {reply.status}")
         except (OSError, ValueError) as error:  # TimeoutError is an OSError
+            self._rest_ends = time.monotonic() + REST
             if not self._warned:
                 self._warned = True
                 late = isinstance(error, TimeoutError)
@@ -109,7 +117,8 @@ class Extension:
 
 FAILED = (
     "Datadog's extension at %s did not take the %s of an invocation (%s): its trace has no span "
-    "aws.lambda. Add the layer Datadog-Extension, or remove ASGI_DATADOG_EXTENSION. Said once."
+    "aws.lambda, nor have those of the next 10 s. Add the layer Datadog-Extension, or remove "
+    "ASGI_DATADOG_EXTENSION. Said once."
 )
 
 
