@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -26,9 +27,12 @@ from lamella.types import Event
 from layer.build import ROOT
 from tests.contract.__main__ import run
 from tests.contract.checks import ENCODED, WHOLE, Target
+from tests.contract.frameworks import HttpClient
+from tests.contract.frameworks import run as run_row
 from tests.docker import engine, standin
 from tests.e2e.packages import USUAL, installed
 from tests.events import SQS_EVENT, URL, http_event, url_event
+from tests.matrix.frameworks import FRAMEWORKS
 from tests.ports import free_port
 
 SAM = Path(os.environ.get("LAMELLA_SAM_VENV") or ROOT / ".venv-sam") / "bin" / "sam"
@@ -209,6 +213,24 @@ def test_the_contract(project: Path, door: str, max_request: int, broken: set[st
         results = run(target)
     failed = {name: why for name, why in results.items() if why}
     assert failed.keys() == broken, failed
+
+
+ROWS = {each.name: each for each in FRAMEWORKS}
+
+
+@pytest.mark.parametrize("name", ["fastapi", "django", "mcp"])
+def test_a_framework_s_row(project: Path, name: str) -> None:
+    """One with lifespan, one without, and MCP, on SAM's REST API."""
+    shutil.rmtree(project / "app")
+    shutil.copytree(ROWS[name].folder, project / "app")
+    packages = installed(USUAL, f"matrix-{name}", *ROWS[name].requirements)
+    shutil.copytree(packages, project / "app", dirs_exist_ok=True)
+    write(project, (ROOT / "examples" / "deploy" / "sam" / "rest-api.yaml").read_text())
+    with serving(project, "start-api", fails=True) as http:
+        client = HttpClient(str(http.base_url), streamed=False)
+        results = asyncio.run(run_row(client, ROWS[name]))
+    assert results == dict.fromkeys(results, "")
+    assert {"JSON", "error", "SSE", "background", "base path"} <= results.keys()
 
 
 def test_the_one_line_of_the_readme_in_two_functions(project: Path) -> None:
