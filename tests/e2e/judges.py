@@ -24,6 +24,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -31,6 +32,8 @@ import httpx
 
 from lamella.local.config import FunctionConfig
 from lamella.local.execution.environment import Environment
+from layer.pythons import Python
+from tests.e2e.packages import awslambdaric
 from tests.ports import free_port
 from tests.waiting import PATIENCE, until
 
@@ -115,6 +118,27 @@ class LocalJudge:
     def log(self) -> str:
         """Everything logged so far."""
         return "\n".join(self.environment.logs)
+
+
+def under_awslambdaric(
+    opt: Path,
+    python: Python,
+    task_root: Path,
+    handler: str,
+    environ: Mapping[str, str],
+    packages: Iterable[Path] = (),
+    **options: Any,
+) -> LocalJudge:
+    """The function under AWS's own loop, as the managed runtime starts it.
+
+    That puts the function, the layer and its own packages on the path; `packages` are the
+    function's.
+    """
+    path = [task_root, *packages, opt / "python", awslambdaric(python)]
+    options |= {"wrapper": None, "handler": handler}
+    options["command"] = (python.path, "-m", "awslambdaric", handler)
+    variables = {"PYTHONPATH": ":".join(map(str, path)), **environ}
+    return LocalJudge(opt, python.path, task_root, variables, **options)
 
 
 AS_LAMBDA = str(Path(__file__).with_name("as_lambda.py"))

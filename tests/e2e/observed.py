@@ -15,8 +15,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.e2e import judges
 from tests.e2e.judges import LocalJudge
-from tests.e2e.packages import USUAL, awslambdaric
+from tests.e2e.packages import USUAL
 from tests.events import url_event
 from tests.waiting import until
 
@@ -190,15 +191,8 @@ async def under_awslambdaric(
     opt: Path, root: Path, packages: Path, handler: str, **environ: str
 ) -> str:
     """The log after one request on the handler way."""
-    ric = awslambdaric(USUAL)
-    variables = {
-        "ASGI_APP": "main:app",
-        "PYTHONPATH": f"{root}:{packages}:{opt}/python:{ric}",
-        **environ,
-    }
-    command = (USUAL.path, "-m", "awslambdaric", handler)
-    judge = LocalJudge(
-        opt, USUAL.path, root, variables, wrapper=None, command=command, timeout=30.0,
+    judge = judges.under_awslambdaric(
+        opt, USUAL, root, handler, {"ASGI_APP": "main:app", **environ}, [packages], timeout=30.0,
         init_timeout=60.0,
     )  # fmt: skip
     async with judge:

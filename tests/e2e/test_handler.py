@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pytest
 
 from layer.pythons import Python
 from tests.e2e.conftest import FUNCTION
-from tests.e2e.judges import LocalJudge
-from tests.e2e.packages import awslambdaric
+from tests.e2e.judges import LocalJudge, under_awslambdaric
 from tests.events import SQS_EVENT, http_event, rest_event, url_event
 
 pytestmark = pytest.mark.anyio
@@ -26,16 +25,10 @@ class Start(Protocol):
 
 @pytest.fixture
 def start(opt: Path, python: Python) -> Start:
-    ric = awslambdaric(python)
-
     @asynccontextmanager
     async def start(handler: str = "lamella.handler", **environ: str) -> AsyncIterator[LocalJudge]:
-        # The managed runtime puts the function, the layer and its own packages on the path.
-        path = f"{FUNCTION}:{opt}/python:{ric}"
-        variables = {"ASGI_APP": "bare:app", "PYTHONPATH": path, **environ}
-        command: Any = (python.path, "-m", "awslambdaric", handler)
-        judge = LocalJudge(opt, python.path, FUNCTION, variables, wrapper=None, command=command)
-        async with judge:
+        variables = {"ASGI_APP": "bare:app", **environ}
+        async with under_awslambdaric(opt, python, FUNCTION, handler, variables) as judge:
             yield judge
 
     return start

@@ -18,8 +18,8 @@ import pytest
 
 from layer.pythons import Python
 from tests.e2e.conftest import FUNCTION, StartLocal
-from tests.e2e.judges import LocalJudge
-from tests.e2e.packages import awslambdaric, uvloop
+from tests.e2e.judges import LocalJudge, under_awslambdaric
+from tests.e2e.packages import uvloop
 from tests.events import url_event
 from tests.waiting import until
 
@@ -38,16 +38,13 @@ def start(request: pytest.FixtureRequest, opt: Path, python: Python) -> Start:
     @asynccontextmanager
     async def start(**environ: str) -> AsyncIterator[LocalJudge]:
         variables = {"ASGI_APP": "processes:app", **environ}
-        options: dict[str, Any] = {"timeout": 60.0}
         if way == "streamed":
             variables["ASGI_INVOKE_MODE"] = "response_stream"
+            judge = LocalJudge(opt, python.path, FUNCTION, variables, timeout=60.0)
         else:
             handler = "lamella.handler" if way == "awslambdaric" else "lamella.serve.processes:app"
-            ric = awslambdaric(python)
-            variables["PYTHONPATH"] = f"{FUNCTION}:{opt}/python:{ric}"
-            command = (python.path, "-m", "awslambdaric", handler)
-            options |= {"wrapper": None, "command": command, "handler": handler}
-        async with LocalJudge(opt, python.path, FUNCTION, variables, **options) as judge:
+            judge = under_awslambdaric(opt, python, FUNCTION, handler, variables, timeout=60.0)
+        async with judge:
             yield judge
 
     return start

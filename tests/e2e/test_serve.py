@@ -17,8 +17,7 @@ import pytest
 from lamella.local.execution.environment import EnvironmentState
 from layer.pythons import Python
 from tests.e2e.conftest import FUNCTION
-from tests.e2e.judges import LocalJudge
-from tests.e2e.packages import awslambdaric
+from tests.e2e.judges import LocalJudge, under_awslambdaric
 from tests.events import SQS_EVENT, http_event, rest_event, url_event
 
 pytestmark = pytest.mark.anyio
@@ -32,20 +31,14 @@ class Start(Protocol):
 
 @pytest.fixture
 def start(opt: Path, python: Python) -> Start:
-    """Start the function as the managed runtime does: `python -m awslambdaric HANDLER`."""
-    ric = awslambdaric(python)
-
     @asynccontextmanager
     async def start(
         handler: str = "lamella.serve.bare:app",
         options: dict[str, Any] | None = None,
         **environ: str,
     ) -> AsyncIterator[LocalJudge]:
-        # The managed runtime puts the function, the layer and its own packages on the path.
-        variables = {"PYTHONPATH": f"{FUNCTION}:{opt}/python:{ric}", **environ}
-        command: Any = (python.path, "-m", "awslambdaric", handler)
-        more: Any = {"wrapper": None, "command": command, "handler": handler, **(options or {})}
-        async with LocalJudge(opt, python.path, FUNCTION, variables, **more) as judge:
+        judge = under_awslambdaric(opt, python, FUNCTION, handler, environ, **options or {})
+        async with judge:
             yield judge
 
     return start
