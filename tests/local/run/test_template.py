@@ -220,6 +220,7 @@ Resources:
         (["a:b", "--function", "X"], "--function names a function of a template: add --template"),
         (["--template", "{}", "--function", "X"], "has no function 'X': it has Items, Other"),
         (["--template", "{}", "--function", "Queue"], "does not lead to Lamella: its Handler is"),
+        (["--template", "{}", "--function", "Queue"], "has the Handler lamella.serve.main:app)"),
     ],
 )
 def test_what_cannot_be_served(
@@ -228,6 +229,26 @@ def test_what_cannot_be_served(
     given = [each.format(project) for each in arguments]
     done = CliRunner().invoke(main, ["run", *given, "--layer", str(wrapper.parent)])
     assert done.exit_code in (1, 2)
+    assert message in re.sub(r"\s+", " ", done.output)
+
+
+@pytest.mark.parametrize(
+    ("properties", "message"),
+    [
+        ("Properties: {CodeUri: nowhere, ", "/nowhere, which is no folder: correct CodeUri, or"),
+        ("Propertis: {CodeUri: ., ", "has no code on this machine: let its CodeUri name a folder"),
+    ],
+)
+def test_code_that_is_not_here(
+    tmp_path: Path, wrapper: Path, properties: str, message: str
+) -> None:
+    template = tmp_path / "template.yaml"
+    function = f"{{Type: 'AWS::Serverless::Function', {properties} Handler: 'main:app'}}}}"
+    template.write_text(f"Resources: {{F: {function}}}")
+    done = CliRunner().invoke(
+        main, ["run", "--template", str(template), "--layer", str(wrapper.parent)]
+    )
+    assert done.exit_code == 1
     assert message in re.sub(r"\s+", " ", done.output)
 
 

@@ -164,9 +164,10 @@ def _unserved(function: Function, entrances: tuple[Entrance, ...]) -> str:
         )
     if function.is_image:
         return "is a container image: give its code with --task-root and no --template"
-    if function.code is None or not function.code.is_dir():
-        code = function.code or "(CloudFormation knows where)"
-        return f"has its code at {code}, which is no folder here"
+    if function.code is None:
+        return "has no code on this machine: let its CodeUri name a folder"
+    if not function.code.is_dir():
+        return f"has its code at {function.code}, which is no folder: correct CodeUri, or build it"
     leads = (
         function.handler.startswith("lamella.")
         or ":" in function.handler
@@ -176,6 +177,7 @@ def _unserved(function: Function, entrances: tuple[Entrance, ...]) -> str:
     if not leads:
         return (
             f"does not lead to Lamella: its Handler is {function.handler!r}, and it has no ASGI_APP"
+            " (the application `app` of main.py has the Handler lamella.serve.main:app)"
         )
     return _refused(function)
 
