@@ -141,7 +141,7 @@ def test_awslambdaric_writes_the_same_numbers() -> None:
 
 
 def test_an_answer_that_is_json_has_lambda_s_limit() -> None:
-    with pytest.raises(ResponseTooLarge, match="is 7000002 bytes as JSON"):
+    with pytest.raises(ResponseTooLarge, match="is at least 7000002 bytes as JSON"):
         encode_result(encoded(b'"' + b"x" * 7_000_000 + b'"'))
 
 

@@ -30,6 +30,9 @@ logger = logging.getLogger("lamella")
 
 FILE_CHUNK = 256 * 1024  # bytes read at a time from a file that pathsend names
 
+PARTS = 16
+"""Of a body, after which the event loop has a turn: nothing else could end an endless one."""
+
 
 class State(Enum):
     """Where the cycle is, and the messages that the application may send there."""
@@ -55,6 +58,7 @@ class HTTPCycle:
         self.abandoned = False
         self._body: bytes | None = body
         self._sink = sink
+        self._parts = 0  # of the body
         self._over: asyncio.Event | None = None
         # What the application answers 500 for, and raises again (Starlette): one error, one record.
         self._answered: BaseException | None = None
@@ -113,6 +117,8 @@ class HTTPCycle:
             if self._over is None:
                 self._over = asyncio.Event()
             await self._over.wait()
+        else:
+            await asyncio.sleep(0)  # asked in an endless loop, it can be cancelled
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
@@ -123,6 +129,7 @@ class HTTPCycle:
         """
         kind, state = message["type"], self.state
         if kind not in state.accepted:
+            await asyncio.sleep(0)  # as in `receive`
             if state is State.GONE:
                 raise ClientDisconnected("The client is gone: its response has ended.")
             expected = " or ".join(map(repr, state.accepted)) or "nothing more"
@@ -161,10 +168,15 @@ class HTTPCycle:
             await self._deliver(chunk, more=False)
 
     async def _deliver(self, data: bytes, more: bool) -> None:
-        if not more:
-            self._move(State.COMPLETE)
         try:
-            await (self._sink.write(data) if more else self._sink.end(data))
+            if more:
+                await self._sink.write(data)
+                self._parts += 1
+                if self._parts % PARTS == 0:
+                    await asyncio.sleep(0)
+            else:
+                self._move(State.COMPLETE)
+                await self._sink.end(data)
         except ClientDisconnected:
             self._move(State.GONE)
             raise

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lamella.response.wire import encode_prelude
+from lamella.errors import ClientDisconnected
+from lamella.response.wire import PAYLOAD_LIMIT, encode_prelude
 from lamella.types import Headers, Response
 
 if TYPE_CHECKING:
@@ -29,35 +30,45 @@ class BufferedSink:
     """Calls `deliver(response)` exactly once: with the last body message, or on failure.
 
     `deliver` gives the status that the client gets: a response may be too large to be delivered.
-    To a HEAD request (`head`), an answer has its headers and no body (RFC 9110, section 9.3.2).
+    The rest of its parts, which may have no end, is then not kept. To a HEAD request
+    (`head`), an answer has its headers and no body (RFC 9110, section 9.3.2).
     """
 
     def __init__(self, deliver: Callable[[Response], int], head: bool = False) -> None:
         self.status = 0
         self._deliver = deliver
         self._head = head
+        self._bodiless = head  # or by the status
         self._status = 0
         self._headers: Headers = []
         self._chunks: list[bytes] = []
+        self._size = 0  # bytes of the chunks
         self._delivered = False
 
     def start(self, status: int, headers: Headers) -> None:
         """Keep status and headers."""
         self._status = status
-        self._headers = _without_length(headers) if status in NO_CONTENT else headers
+        self._headers = headers
+        if status in NO_CONTENT:
+            self._bodiless = True
+            self._headers = _without_length(headers)
 
     async def write(self, data: bytes) -> None:
-        """Keep a part of the body."""
+        """Keep a part of the body. Raises `ClientDisconnected` where that is too much."""
+        if self._bodiless or not data:
+            return
         self._chunks.append(data)
+        self._size += len(data)
+        if self._size > PAYLOAD_LIMIT:
+            await self.end(b"")
+            raise ClientDisconnected("The response is too large to be delivered.")
 
     async def end(self, data: bytes) -> None:
         """Deliver the response."""
         if self._chunks:
             self._chunks.append(data)
             data = b"".join(self._chunks)
-        if self._head or self._status in NO_CONTENT:
-            data = b""
-        self._finish(Response(self._status, self._headers, data))
+        self._finish(Response(self._status, self._headers, b"" if self._bodiless else data))
 
     def fail(self, status: int, message: str, error: BaseException | None = None) -> None:
         """Deliver `status` with a plain text in place of what was collected."""

@@ -68,7 +68,7 @@ def encode_result(result: Result, limit: Limit = LAMBDA_LIMIT) -> bytes:
         raise InvocationError(f"The result cannot be written as JSON: {error}") from error
     if len(payload) > limit.size:
         raise ResponseTooLarge(
-            f"The response is {len(payload)} bytes as JSON, and {limit.taker} takes "
+            f"The response is at least {len(payload)} bytes as JSON, and {limit.taker} takes "
             f"{limit.size}: {limit.way_out}compress it (ASGI_COMPRESSION=auto), "
             "or answer with a link to it."
         )
