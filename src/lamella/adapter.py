@@ -109,12 +109,14 @@ class Adapter:
 
     async def _rehearse(self, event: Event, request_id: str, seconds: float) -> int:
         """Serve an event of the warm-up: its status, 0 where the invocation failed."""
-        from lamella.warmup import Context
+        from lamella.warmup import Context, has_ended
 
         # In a task of its own: what it sets in its context is this request's only.
-        answering = self._answer(event, Context(request_id, seconds))
+        answering = self._loop.create_task(self._answer(event, Context(request_id, seconds)))
+        if not await has_ended(answering, seconds):
+            return 0
         try:
-            result = await self._loop.create_task(answering)
+            result = answering.result()
         except InvocationError as error:
             logger.error("%s", error)
             return 0

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from lamella.errors import SettingError
+
+T = TypeVar("T")
 
 
 def new_loop(name: str) -> asyncio.AbstractEventLoop:
@@ -23,6 +26,17 @@ def new_loop(name: str) -> asyncio.AbstractEventLoop:
         # take the exit for the context of that failure, report it and run on for ever.
         os.register_at_fork(after_in_child=partial(loop.set_exception_handler, _raise_exit))
     return loop
+
+
+def run_alone(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` on a loop of its own, whatever the application has made of asyncio.run()."""
+    loop = asyncio.SelectorEventLoop()
+    try:
+        result = loop.run_until_complete(work)
+        loop.run_until_complete(loop.shutdown_asyncgens())  # sockets close
+        return result
+    finally:
+        loop.close()
 
 
 def _raise_exit(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

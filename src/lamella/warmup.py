@@ -16,7 +16,9 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import SimpleNamespace
+from typing import Any
 
 from lamella.errors import InitError
 from lamella.settings import Settings
@@ -63,6 +65,19 @@ async def run(settings: Settings, started: bool, seconds: float, serve: Serve) -
         if settings.warmup_failures == "error":
             raise InitError(message, "Runtime.WarmupFailed")
         logger.warning("%s", message)
+
+
+async def has_ended(request: asyncio.Future[Any], seconds: float) -> bool:
+    """Wait for the end of a request that has so many seconds: whether it came.
+
+    An application may cancel every task that it finds, and with them the one that waits here.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds + 0.1  # what still runs then ignores its end
+    while not request.done() and loop.time() < end:
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({request}, timeout=end - loop.time())
+    return request.done()
 
 
 def _failure(target: str, outcome: str, started: bool) -> str:

@@ -6,12 +6,15 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
+from lamella.testing import events
 from tests.events import url_event
 from tests.waiting import PATIENCE, until
 
@@ -50,12 +53,14 @@ def next_reply(
 
 
 class Api:
-    """Gives out `nexts`, then is silent. `hangs_up`: closes each connection after a post."""
+    """Gives out `nexts`, then is silent. `hangs_up`: closes each connection after a post. `taken`
+    is the reply to posts."""
 
-    def __init__(self, nexts: list[bytes], hangs_up: bool) -> None:
+    def __init__(self, nexts: list[bytes], hangs_up: bool, taken: bytes) -> None:
         self.nexts = nexts
         self.posts: list[tuple[str, bytes]] = []
         self._hangs_up = hangs_up
+        self._taken = taken
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -69,7 +74,7 @@ class Api:
                     continue
                 (length,) = (f[16:] for f in fields if f.startswith("Content-Length: "))
                 self.posts.append((line.split()[1], await reader.readexactly(int(length))))
-                writer.write(ACCEPTED)
+                writer.write(self._taken)
                 if self._hangs_up:
                     break
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -84,9 +89,12 @@ async def running(
     hangs_up: bool = False,
     app: str = APP,
     lifespan: str = "off",
+    runtime: str = RUNTIME,
+    taken: bytes = ACCEPTED,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[tuple[Api, asyncio.subprocess.Process]]:
     (folder / "main.py").write_text(app)
-    api = Api(nexts, hangs_up)
+    api = Api(nexts, hangs_up, taken)
     server = await asyncio.start_server(api.serve, "127.0.0.1", 0)
     environ = {
         **os.environ,
@@ -94,9 +102,10 @@ async def running(
         "ASGI_APP": "main:app",
         "ASGI_LIFESPAN": lifespan,
         "PYTHONPATH": str(folder),
+        **variables,
     }
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", RUNTIME),
+        *(sys.executable, "-c", runtime),
         env=environ,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -223,3 +232,108 @@ async def test_the_first_request_waits_for_no_import(tmp_path: Path) -> None:
         await until(lambda: len(api.posts) == 1 or process.returncode is not None)
     ((_, result),) = api.posts
     assert json.loads(result)["body"] == ""
+
+
+SLOW = """
+import asyncio, time
+
+class Policy(asyncio.DefaultEventLoopPolicy):
+    def new_event_loop(self):
+        raise RuntimeError("loops are made elsewhere")
+
+asyncio.set_event_loop_policy(Policy())
+asyncio.run = Policy().new_event_loop
+time.sleep(1.0)
+"""
+
+
+async def test_a_held_event_needs_no_loop_of_the_application_s_making(tmp_path: Path) -> None:
+    """As under nest_asyncio, which patches asyncio.run(), or a policy for the main thread only."""
+    replies = [next_reply("/held"), next_reply("/fine")]
+    settings = {"ASGI_SLOW_INIT": "0.1", "ASGI_LOOP": "asyncio"}
+    async with running(tmp_path, replies, app=SLOW + APP, variables=settings) as (api, process):
+        await until(lambda: len(api.posts) == 2 or process.returncode is not None)
+        log = await log_of(process)
+    assert [json.loads(body)["body"] for _, body in api.posts] == ["/held", "/fine"]
+    assert "is not ready" in log
+
+
+@pytest.mark.parametrize("status", ["403 Forbidden", "500 Internal Server Error"])
+async def test_a_held_event_whose_answer_ends_the_environment(tmp_path: Path, status: str) -> None:
+    refused = f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()
+    late = [next_reply("/late", deadline=str(int(time.time() * 1000)))]
+    async with running(
+        tmp_path, late, app=SLOW + APP, taken=refused, variables={"ASGI_SLOW_INIT": "0.1"}
+    ) as (
+        api,
+        process,
+    ):
+        log, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+    ((path, body),) = api.posts
+    assert path.endswith("/invocation/to-late/response")
+    assert json.loads(body)["statusCode"] == 504
+    assert process.returncode == 69
+    assert f"refused the answer: {status[:3]}" in log.decode()
+
+
+WARMED = """
+import asyncio
+
+async def cancel_all():
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        await cancel_all()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+    start = {"type": "http.response.start", "status": 200, "headers": []}
+    if scope["path"] == "/cancels":
+        await cancel_all()
+    while scope["path"] == "/stubborn":
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+    await send(start)
+    while scope["path"] == "/endless":
+        await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+    (used,) = (line for line in open("/proc/self/status", "rb") if line.startswith(b"VmHWM"))
+    await send({"type": "http.response.body", "body": used.split()[1]})
+"""
+
+IN_TWO_SECONDS = f"""
+from lamella.runtime import environment
+environment.INIT_TIME = 2.0
+{RUNTIME}"""
+
+
+@pytest.mark.parametrize("path", ["/stubborn", "/cancels", "/endless"])
+async def test_no_request_of_the_warm_up_keeps_events_waiting(tmp_path: Path, path: str) -> None:
+    """Not one that ignores its end, nor one that cancels whatever it finds, nor one without end."""
+    settings = {"ASGI_WARMUP": f"{path},/", "ASGI_INVOKE_MODE": "response_stream"}
+    fine = json.dumps(events.http_api(path="/fine")).encode()
+    runtime = IN_TWO_SECONDS if path == "/stubborn" else RUNTIME
+    async with running(
+        tmp_path, [next_reply("/fine", body=fine)], app=WARMED, runtime=runtime, variables=settings
+    ) as (api, process):
+        await until(lambda: len(api.posts) == 1 or process.returncode is not None)
+        await asyncio.sleep(0.6)  # so that a request which is cancelled again would say so
+        log = await log_of(process)
+    assert int(json.loads(api.posts[0][1])["body"]) < 150_000, "KiB were used"
+    warned = "ASGI_WARMUP: GET /stubborn was answered with 504." in log
+    assert warned == (path == "/stubborn")
+    assert log.count("cancelled again") <= 2
+
+
+async def test_a_startup_that_cancels_every_task_is_an_init_error(tmp_path: Path) -> None:
+    async with running(tmp_path, [], app=WARMED, lifespan="on") as (api, process):
+        log, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+    ((path, body),) = api.posts
+    assert path.endswith("/init/error")
+    report = json.loads(body)
+    assert report["errorType"] == "Runtime.InitError"
+    assert "Cancel only tasks of its own." in report["errorMessage"]
+    assert report["errorMessage"] in log.decode()

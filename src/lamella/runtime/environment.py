@@ -113,6 +113,7 @@ class Environment:
             await warmup.run(service.settings, started, self._left_of_init(), stage.serve)
         finally:
             slot.stop(dying=True)
+            slot.close()
             set_current(None)
         gc.freeze()  # what the warm-up made is there to stay, as what the import made
 

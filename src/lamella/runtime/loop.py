@@ -123,7 +123,8 @@ class Slot:
         await settled.wait()
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; what still runs is left alone."""
+        self._alarm.cancel()
         self._client.close()
 
     def _received(self, invocation: NextInvocation) -> None:

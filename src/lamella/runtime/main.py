@@ -14,7 +14,7 @@ from lamella import settings as settings_table
 from lamella.errors import FATAL, InitError, LifespanError, RuntimeApiError, described
 from lamella.importer import collect_again, find_app, import_app
 from lamella.life.leftovers import task_factory
-from lamella.loops import new_loop
+from lamella.loops import new_loop, run_alone
 from lamella.runtime import forks, logs, search_path, signals
 from lamella.runtime.client import RuntimeClient
 from lamella.runtime.ending import exit_status, leave
@@ -154,7 +154,8 @@ def _drive(
 
     SystemExit and KeyboardInterrupt of any task or callback stop an event loop, as does an error
     in its handler of errors. The loop can go on from there: the first two end the environment in
-    good order, all else is a log record.
+    good order, all else is a log record. Raises what `work` does, and `InitError` where the
+    application has cancelled it.
     """
     task = loop.create_task(work)
     while True:
@@ -163,6 +164,10 @@ def _drive(
         except BaseException as error:
             if forks.in_child():
                 leave(exit_status(error) if isinstance(error, FATAL) else 0)
+            if task.cancelled():
+                raise InitError(
+                    "The application cancelled a task of Lamella. Cancel only tasks of its own."
+                ) from error
             if task.done() or loop.is_closed():
                 raise
             if isinstance(error, FATAL):
@@ -212,7 +217,7 @@ def _report(error: InitError, holder: Holder | None = None) -> int:
                 invocation.invocation_id,
             )
             report["requestId"] = invocation.request_id
-        asyncio.run(client.report(path, report, invocation_id))
+        run_alone(client.report(path, report, invocation_id))
     except RuntimeApiError as failure:
         logger.critical("The error could not be reported: %s", failure)
     return error.exit_status

@@ -15,10 +15,14 @@ from typing import Any
 
 from lamella.errors import InitError, described
 from lamella.http1 import Reply, ReplyReader
-from lamella.response.wire import DELIMITER, encode_json
+from lamella.response.wire import DELIMITER, encode_json, last_chunk
 from lamella.runtime.client import API
 from lamella.runtime.connection import Connection
 from lamella.types import Event
+from lamella.warmup import has_ended
+
+ENOUGH = 1024 * 1024
+"""Bytes of a streamed answer, which may have no end, after which its client leaves."""
 
 _ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
 
@@ -34,6 +38,7 @@ class Stage(asyncio.Transport):
         self._asks = False  # the slot, for an event
         self._path = ""
         self._reader: ReplyReader | None = None  # while an answer comes in
+        self._size = 0  # bytes of a streamed one
         self._status = 0
         self._served: asyncio.Future[int] | None = None
 
@@ -41,11 +46,13 @@ class Stage(asyncio.Transport):
         """In place of `lamella.runtime.connection.connect`."""
         self._connection = Connection(self._loop)
         self._connection.connection_made(self)
+        self._size = 0
         return self._connection
 
     async def serve(self, event: Event, request_id: str, seconds: float) -> int:
         """Let the slot serve an event; its status, 0 where the invocation failed.
 
+        It returns when all work of the request has ended, or ignores that its time is over.
         Raises `InitError` where the application ends the environment.
         """
         body = encode_json(event).encode()
@@ -59,7 +66,7 @@ class Stage(asyncio.Transport):
         self._served = self._loop.create_future()
         if self._asks:
             self._hand_out()
-        return await self._served
+        return self._served.result() if await has_ended(self._served, seconds) else self._status
 
     def end(self, error: BaseException) -> None:
         """The slot's environment is to end."""
@@ -74,6 +81,8 @@ class Stage(asyncio.Transport):
 
     def write(self, data: Any) -> None:
         """Take a part of a request."""
+        if self._size > ENOUGH:
+            return  # the client has left
         if self._reader is None:
             line, _, rest = bytes(data).partition(b"\r\n")
             method, self._path, _ = line.decode().split(" ")
@@ -88,6 +97,10 @@ class Stage(asyncio.Transport):
             self._reader = ReplyReader()
             data = b"HTTP/1.1 200 OK\r\n" + rest
         posted = self._reader.feed(data)
+        if posted is None:
+            self._size += len(data)
+            if self._size > ENOUGH:
+                posted = self._reader.feed(last_chunk())
         if posted is not None:
             self._reader = None
             self._status = _status_of(self._path, posted)

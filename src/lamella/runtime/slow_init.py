@@ -34,10 +34,13 @@ import threading
 import time
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
 from lamella.errors import InvocationError, LamellaError, RuntimeApiError, described
 from lamella.invocation import Invocation, set_current
 from lamella.life.supervision import margin_of
+from lamella.loops import run_alone
 from lamella.runtime import logs
 from lamella.runtime.client import NextInvocation, RuntimeClient
 from lamella.runtime.extension import register
@@ -94,7 +97,7 @@ class Holder:
         try:
             if self._settings.lifespan != "off":
                 self._extension = register(self._address)
-            self._held.set_result(asyncio.run(self._hold()))
+            self._held.set_result(run_alone(self._hold()))
         except BaseException as error:
             if not isinstance(error, RuntimeApiError):
                 error = RuntimeApiError(f"Lamella failed to hold an event: {described(error)}")
@@ -103,11 +106,16 @@ class Holder:
     async def _hold(self) -> NextInvocation:
         """The event that the main thread is to serve; those that cannot wait so long get a 504."""
         loop = asyncio.get_running_loop()
+        step: asyncio.Future[Any]  # what this waits for
+
+        def fail(error: RuntimeApiError) -> None:
+            step.set_exception(error)
+
         while True:
-            asked: asyncio.Future[NextInvocation] = loop.create_future()
-            client = RuntimeClient(self._address, asked.set_exception)
-            client.next(asked.set_result)
-            invocation = await asked
+            step = loop.create_future()
+            client = RuntimeClient(self._address, fail)
+            client.next(step.set_result)
+            invocation: NextInvocation = await step
             left = 0.0
             with suppress(InvocationError):  # of a wrong header, which `_refuse` will meet, too
                 left = invocation.deadline_ms / 1000 - time.time()
@@ -117,10 +125,10 @@ class Holder:
             if released.done():
                 client.close()
                 return invocation
+            step = loop.create_future()
             self._refuse(client, invocation)
-            taken = asyncio.Event()
-            client.when_acknowledged(taken.set)
-            await taken.wait()
+            client.when_acknowledged(partial(step.set_result, None))
+            await step
             client.close()
 
     def _refuse(self, client: RuntimeClient, invocation: NextInvocation) -> None:
