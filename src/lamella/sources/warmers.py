@@ -15,6 +15,9 @@ ANSWER = "warm"
 SCHEDULES = ("aws.events", "aws.scheduler")
 """EventBridge's rules, and EventBridge Scheduler. Most schedules have work to do."""
 
+KEYS = frozenset({"warmer", "warmup", "concurrency", "target"})
+"""Of a warmer; an event with more has work to do."""
+
 
 def is_warmer(event: Any) -> bool:
     """Whether the event is a warmer's, in one of five forms.
@@ -33,7 +36,8 @@ def is_warmer(event: Any) -> bool:
 def _says_so(event: Event) -> bool:
     if event.get("source") == "serverless-plugin-warmup":
         return True
-    return event.get("warmer") is True or event.get("warmup") is True
+    says_so = event.get("warmer") is True or event.get("warmup") is True
+    return says_so and event.keys() <= KEYS
 
 
 def _detail(event: Event) -> Event:
