@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import time
@@ -101,6 +102,15 @@ def test_signals_and_commands_that_are_not_there() -> None:
     assert "write python -m PACKAGE" in missing["output"]
 
 
+def test_the_result_has_the_output_whatever_became_of_stdout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stdout", closed)
+    assert run("echo", "é") == {"exit_code": 0, "output": "é\n"}
+
+
 def test_a_long_output_keeps_its_end() -> None:
     result = run("python", "-c", "print('x' * 2_000_000); print('the end')")
     assert result["exit_code"] == 0
@@ -118,7 +128,7 @@ def test_without_the_caller_s_word_nothing_runs(custom: Any, tmp_path: Path) -> 
     assert not (tmp_path / "f").exists()
 
 
-@pytest.mark.parametrize("command", [[], "ls", [""], ["ls", 1], ["a\0b"], None])
+@pytest.mark.parametrize("command", [[], "ls", [""], ["ls", 1], ["a\0b"], ["ls", "\ud800"], None])
 def test_a_command_is_a_list_of_texts(command: Any) -> None:
     handler = lamella.Adapter(app, lifespan="off", commands="on")
     with pytest.raises(InvocationError, match="A command is a list of texts and nothing else"):

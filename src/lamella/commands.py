@@ -72,7 +72,10 @@ def open_command(invocation: Invocation, outcome: Outcome) -> CommandCycle | Non
 def _is_command(value: Any) -> bool:
     if not isinstance(value, list) or not value or not value[0]:
         return False
-    return all(isinstance(word, str) and "\0" not in word for word in value)
+    try:
+        return all(isinstance(word, str) and b"\0" not in os.fsencode(word) for word in value)
+    except UnicodeEncodeError:  # JSON can spell half of a surrogate pair, and no process gets one
+        return False
 
 
 class CommandCycle:
@@ -147,10 +150,11 @@ class CommandCycle:
         return code if code >= 0 else 128 - code
 
     def _say(self, text: str) -> None:
-        """Write to the function's log, and keep for the result."""
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        """Keep for the result, and write to the function's log."""
         self._output = (self._output + text)[-KEPT:]
+        with contextlib.suppress(Exception):  # whatever the application has made of stdout
+            sys.stdout.write(text)
+            sys.stdout.flush()
 
     def abandon(self, status: int, reason: str) -> None:
         """End the command: the deadline is here, or the environment's end."""
