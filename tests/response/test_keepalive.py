@@ -92,6 +92,7 @@ async def test_a_line_that_ends_in_two_pieces_is_one() -> None:
         [(b"content-type", b"text/plain")],
         [],
         [*EVENTS, (b"content-encoding", b"gzip")],
+        [*EVENTS, (b"content-length", b"40")],
     ],
 )
 async def test_nothing_else_is_touched(headers: object) -> None:

@@ -37,11 +37,12 @@ class KeepAlive(Wrapper):
         self._sending: asyncio.Task[None] | None = None
 
     def start(self, status: int, headers: Headers) -> None:
-        """Begin to wait, where these are server-sent events that nobody has coded."""
+        """Begin to wait, where these are server-sent events that nobody has coded or counted."""
         self._sink.start(status, headers)
         found = dict(headers)
         kind = found.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        self._events = kind == b"text/event-stream" and b"content-encoding" not in found
+        fixed = {b"content-encoding", b"content-length"} & found.keys()
+        self._events = kind == b"text/event-stream" and not fixed
         self._wait()
 
     async def write(self, data: bytes) -> None:
