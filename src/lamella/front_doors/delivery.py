@@ -169,7 +169,7 @@ def event_of(door: FrontDoor, request: HttpRequest) -> bytes:
     check_head(door.head_limits, request)
     if len(request.body) > door.max_body:
         raise Refused(Trouble.TOO_LARGE, f"the body is over {door.max_body} bytes")
-    event = json.dumps(door.event(request), ensure_ascii=False).encode("utf-8", "surrogateescape")
+    event = json.dumps(door.event(request.as_read()), ensure_ascii=False).encode()
     if len(event) > MAX_EVENT:
         raise Refused(Trouble.TOO_LARGE, f"the event has {len(event)} bytes, over {MAX_EVENT}")
     return event

@@ -13,7 +13,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple
 
 Pairs = list[tuple[str, str]]
@@ -31,7 +31,11 @@ MAX_EVENT = 6 * 1024 * 1024
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """A request as it came in; `raw_path` and `query` exactly as sent, percent signs and all."""
+    """A request as it came in; `raw_path` and `query` exactly as sent, percent signs and all.
+
+    Bytes of `headers` that are not UTF-8 may be surrogates, as in PEP 383: so a limit counts what
+    the client sent.
+    """
 
     method: str
     raw_path: str
@@ -48,6 +52,14 @@ class HttpRequest:
         """The last value of a header, or None; `name` is lower case."""
         values = [value for key, value in self.headers if key == name]
         return values[-1] if values else None
+
+    def as_read(self) -> HttpRequest:
+        """As the function sees it: U+FFFD where the headers are not UTF-8."""
+        headers = [
+            (name, value.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+            for name, value in self.headers
+        ]
+        return replace(self, headers=headers)
 
 
 class HttpResponse(NamedTuple):

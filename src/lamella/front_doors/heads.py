@@ -23,7 +23,7 @@ def line(request: HttpRequest) -> int:
 
 def values(request: HttpRequest) -> int:
     """Bytes of all header values."""
-    return sum(len(value.encode()) for _, value in request.headers)
+    return sum(_size(value) for _, value in request.headers)
 
 
 def line_and_values(request: HttpRequest) -> int:
@@ -42,7 +42,11 @@ def headers(request: HttpRequest) -> int:
 
 
 def _header_lines(request: HttpRequest) -> Iterable[int]:
-    return (len(name) + len(": ") + len(value.encode()) for name, value in request.headers)
+    return (len(name) + len(": ") + _size(value) for name, value in request.headers)
+
+
+def _size(value: str) -> int:
+    return len(value.encode("utf-8", "surrogateescape"))
 
 
 LINE_AND_VALUES = "the request line and the header values have"

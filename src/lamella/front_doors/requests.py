@@ -30,8 +30,14 @@ def below(prefix: str, path: str) -> str | None:
 
 
 def end_to_end(request: HttpRequest) -> Pairs:
-    """The client's headers without those that are about its connection."""
-    return [pair for pair in request.headers if pair[0] not in HOP_BY_HOP]
+    """The client's headers without those that are about its connection.
+
+    The length of a body in chunks is that of its chunks, whatever the client says beside it
+    (RFC 9112, section 6.3).
+    """
+    chunked = request.header("transfer-encoding") is not None
+    gone = HOP_BY_HOP | {"content-length"} if chunked else HOP_BY_HOP
+    return [pair for pair in request.headers if pair[0] not in gone]
 
 
 def forwarded(request: HttpRequest) -> Pairs:

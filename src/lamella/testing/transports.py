@@ -218,7 +218,7 @@ def _library_of(request: Any) -> Any:
 async def _delivered(door: FrontDoor, function: InProcessFunction, sent: Any) -> Delivered:
     raw_path, _, query = sent.url.raw_path.decode("ascii").partition("?")
     raw = sent.headers.raw
-    headers = [(n.decode("latin-1").lower(), v.decode("utf-8", "replace")) for n, v in raw]
+    headers = [(n.decode("latin-1").lower(), v.decode("utf-8", "surrogateescape")) for n, v in raw]
     request = HttpRequest(
         method=sent.method,
         raw_path=raw_path,

@@ -99,6 +99,39 @@ async def test_a_websocket_s_handshake_says_which_front_door_takes_it(
     assert line.endswith(", a WebSocket needs --front-door websocket")
 
 
+async def answered(local: Local, request: bytes) -> tuple[bytes, Any]:
+    """The status line that a request gets, byte for byte as it is, and the event that it was."""
+    url = local.client.base_url
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(request.replace(b"\n", b"\r\n"))
+    line, *fields = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
+    (length,) = (field[16:] for field in fields if field.startswith(b"content-length: "))
+    body = await reader.readexactly(int(length))
+    writer.close()
+    return line, json.loads(body)
+
+
+async def test_a_head_has_the_size_that_the_client_has_sent(configure: Configure) -> None:
+    """Bytes that are not UTF-8 are three bytes each, as the function reads them."""
+    request = b"GET / HTTP/1.1\nHost: localhost\nX-A: " + b"\xff" * 9000 + b"\n\n"
+    async with served(configure(), HttpApi()) as local:
+        line, event = await answered(local, request)
+        too_large, _ = await answered(local, request.replace(b"\xff", b"\xff\xff"))
+    assert line == b"HTTP/1.1 200 OK"
+    assert event["headers"]["x-a"] == "\ufffd" * 9000
+    assert too_large == b"HTTP/1.1 431 Request Header Fields Too Large"
+
+
+@pytest.mark.parametrize("door", [HttpApi(), LoadBalancer(), Lattice()], ids=lambda door: door.name)
+async def test_a_length_beside_chunks_does_not_count(configure: Configure, door: FrontDoor) -> None:
+    both = b"Content-Length: 4\nTransfer-Encoding: chunked\n\n"
+    request = b"POST / HTTP/1.1\nHost: localhost\n" + both + b'7\n{"a":1}\n0\n\n'
+    async with served(configure(), door) as local:
+        line, event = await answered(local, request)
+    assert line == b"HTTP/1.1 200 OK"
+    assert event["headers"]["content-length"] in ("7", ["7"])
+
+
 @pytest.mark.parametrize("wish", ["error", "crash"])
 async def test_an_error_of_the_function(configure: Configure, wish: str) -> None:
     async with served(configure(), LoadBalancer()) as local:

@@ -71,7 +71,10 @@ async def body_of(scope: Scope, receive: Receive, limit: int) -> bytes:
 
 def request_of(scope: Scope, body: bytes) -> HttpRequest:
     """The request of an HTTP scope, or the handshake of a WebSocket's."""
-    headers = [(n.decode("latin-1"), v.decode("utf-8", "replace")) for n, v in scope["headers"]]
+    headers = [
+        (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
+        for name, value in scope["headers"]
+    ]
     return HttpRequest(
         method=scope.get("method", "GET"),
         raw_path=scope["raw_path"].decode("latin-1"),

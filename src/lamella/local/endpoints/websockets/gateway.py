@@ -84,7 +84,7 @@ class WebSocketGateway:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
-        request = request_of(scope, b"")
+        request = request_of(scope, b"").as_read()
         try:
             request = self._api.routed(request)
         except Refused as refused:
