@@ -176,7 +176,7 @@ class Service:
 
         def deliver(response: Response) -> int:
             try:
-                outcome.send(codec.encode(response, event, settings.text_types))
+                outcome.send(codec.encode(response, path, settings.text_types))
             except InvocationError as error:
                 outcome.fail(error)
             return response.status

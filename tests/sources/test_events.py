@@ -78,7 +78,9 @@ def answer(body: bytes, status: int = 200, content_type: bytes = b"application/j
 
 
 def encoded(body: bytes, status: int = 200, content_type: bytes = b"application/json") -> Any:
-    return events.encode(Response(status, [(b"content-type", content_type)], body), {}, ())
+    return events.encode(
+        Response(status, [(b"content-type", content_type)], body), "/events/sqs", ()
+    )
 
 
 @pytest.mark.parametrize(
@@ -152,7 +154,9 @@ def test_a_result_that_is_no_json_says_so() -> None:
 
 @pytest.mark.parametrize("status", [400, 404, 500, 503])
 def test_an_error_status_fails_the_invocation(status: int) -> None:
-    with pytest.raises(InvocationError, match=f"{status}.*'no such queue'.*ASGI_EVENTS_PATH"):
+    with pytest.raises(
+        InvocationError, match=f"{status} to POST /events/sqs.*'no such queue'.*PATH"
+    ):
         answer(b"no such queue", status)
 
 

@@ -359,6 +359,20 @@ def test_native_modules_of_another_minor(tmp_path: Path) -> None:
     assert "for Python 3.6" in found["message"]
 
 
+def test_one_native_module_of_another_processor_among_others(tmp_path: Path) -> None:
+    minor = RUNTIME.removeprefix("python").replace(".", "")
+    other = {"x86_64": "aarch64"}.get(platform.machine(), "x86_64")
+    built = [("fast", platform.machine()), ("both", platform.machine()), ("both", other)]
+    write(tmp_path)
+    for name, machine in built:
+        (tmp_path / f"{name}.cpython-{minor}-{machine}-linux-gnu.so").touch()
+    assert "native modules" not in findings(tmp_path)
+    (tmp_path / f"slow.cpython-{minor}-{other}-linux-gnu.so").touch()
+    found = findings(tmp_path)["native modules"]
+    assert found["level"] == "warning"
+    assert f"(for example slow.cpython-{minor}-{other}-linux-gnu.so)" in found["message"]
+
+
 def test_sources_that_changed_after_compile(tmp_path: Path) -> None:
     lamella("compile", write(tmp_path), "--no-measure")
     assert findings(tmp_path)["bytecode"]["level"] == "ok"

@@ -48,18 +48,19 @@ def decode(event: Any, path: str = "/events", raw: bytes | None = None) -> Reque
     return Request("POST", decoded, raw_path, b"", headers, data, server=("localhost", 443))
 
 
-def encode(response: Response, _event: Any, text_types: tuple[str, ...]) -> Result:
+def encode(response: Response, path: str, text_types: tuple[str, ...]) -> Result:
     """What the invocation returns: the answer's JSON, None for an empty body, else the text.
 
-    Whether a body is JSON, it says itself: content types are often wrong, or missing.
+    `path` is where the event was posted. Whether a body is JSON, it says itself: content types are
+    often wrong, or missing.
 
     Raises `InvocationError` for a status of 400 or more, so that Lambda retries the event.
     """
     if response.status >= 400:
         text, _ = body.to_text(response.headers, response.body, text_types)
         raise InvocationError(
-            f"The application answered {response.status} to an event that is not HTTP: "
-            f"{text[:_SHOWN]!r}. Serve POST at ASGI_EVENTS_PATH (/events by default) and "
+            f"The application answered {response.status} to POST {path}, an event that is not "
+            f"HTTP: {text[:_SHOWN]!r}. Serve POST at this path, which ASGI_EVENTS_PATH names, and "
             "answer with a status below 400 to accept the event."
         )
     if not response.body:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -182,28 +182,38 @@ def compiled(target: Target) -> Finding:
 
 
 def natives(target: Target) -> Iterator[Finding]:
-    """Native modules that the function's runtime cannot load."""
-    python = target.interpreter
-    found = list(_natives(target.folder))
-    minors = {(f"{m['major']}.{m['minor']}") for _, m in found}
-    stems = {path.name.partition(".")[0]: path for path, _ in found}
-    if found and python.minor not in minors:
-        yield problem(
+    """Native modules that the function's runtime cannot load: a problem where none fits."""
+    found, minor = list(_natives(target.folder)), target.interpreter.minor
+    minors = {path: f"{named['major']}.{named['minor']}" for path, named in found}
+    if unfit := _unfit(minors, minor):
+        kinds = sorted(set(unfit.values()))
+        yield (problem if minor not in minors.values() else warning)(
             "native modules",
-            f"They are for Python {', '.join(sorted(minors))}, not {python.minor} (for example "
-            f"{_example(stems.values(), target.folder)}): install the packages with the runtime's "
+            f"They are for Python {', '.join(kinds)}, not {minor} (for example "
+            f"{_example(unfit, target.folder)}): install the packages with the runtime's "
             "Python.",
-            minors=sorted(minors),
+            minors=kinds,
         )
-    machines = {"arm64" if m["machine"] == "aarch64" else m["machine"] for _, m in found}
-    if found and target.architecture not in machines:
-        yield problem(
+    machines = {path: named["machine"].replace("aarch64", "arm64") for path, named in found}
+    if unfit := _unfit(machines, target.architecture):
+        kinds = sorted(set(unfit.values()))
+        yield (problem if target.architecture not in machines.values() else warning)(
             "native modules",
-            f"They are for {', '.join(sorted(machines))}, and the function is "
-            f"{target.architecture} (for example {_example(stems.values(), target.folder)}): "
+            f"They are for {', '.join(kinds)}, and the function is "
+            f"{target.architecture} (for example {_example(unfit, target.folder)}): "
             "build for the function's architecture.",
-            architectures=sorted(machines),
+            architectures=kinds,
         )
+
+
+def _unfit(builds: Mapping[Path, str], wanted: str) -> dict[Path, str]:
+    """The files of modules that have no build for `wanted`; `builds` says what each file is for."""
+
+    def module(path: Path) -> Path:
+        return path.with_name(path.name.partition(".")[0])
+
+    fit = {module(path) for path, kind in builds.items() if kind == wanted}
+    return {path: kind for path, kind in builds.items() if module(path) not in fit}
 
 
 def is_foreign(target: Target, python: Interpreter) -> bool:
