@@ -24,7 +24,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds for what takes a moment, on a machine that has other things to do as well."""
 
 

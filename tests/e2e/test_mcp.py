@@ -44,7 +44,7 @@ def client(packages: Path, way: str, url: str) -> Any:
     script = FUNCTION / "mcp_client.py"
     environ = {**os.environ, "PYTHONPATH": str(packages)}
     command = [USUAL.path, str(script), way, f"{url}/mcp"]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

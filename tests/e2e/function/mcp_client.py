@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
+import mcp.client.session
 import mcp_types as types
 from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
 from mcp.client.client import Client
@@ -20,6 +21,12 @@ from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAu
 from mcp.shared.exceptions import MCPError
 
 CALLBACK = "http://127.0.0.1:1/callback"
+
+PATIENCE = 60.0
+"""Seconds for one answer, on a machine that may be busy."""
+
+# A server that says nothing for ten seconds is taken for one of an earlier revision.
+mcp.client.session.DISCOVER_TIMEOUT_SECONDS = PATIENCE
 
 
 async def use(url: str) -> dict[str, Any]:
@@ -80,7 +87,7 @@ async def log_in(url: str) -> dict[str, Any]:
     auth = OAuthClientProvider(
         url, OAuthClientMetadata(redirect_uris=[CALLBACK]), Storage(), redirect, callback
     )
-    async with httpx2.AsyncClient(auth=auth) as http:
+    async with httpx2.AsyncClient(auth=auth, timeout=PATIENCE) as http:
         transport = streamable_http_client(url, http_client=http)
         async with Client(transport) as client:
             result = await client.call_tool("secret", {})

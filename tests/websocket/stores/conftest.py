@@ -41,7 +41,7 @@ class Place:
         url = self.make_url(port or self.port)
         mark = "&" if "?" in url else "?"
         # Patience by default: a machine that runs tests is busy.
-        return f"{url}{mark}{urlencode({'timeout': 20, **options})}"
+        return f"{url}{mark}{urlencode({'timeout': 60, **options})}"
 
 
 def init(url: str, *options: str) -> Result:
