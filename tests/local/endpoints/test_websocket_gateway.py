@@ -119,6 +119,8 @@ async def test_a_slow_connect_is_a_504(configure: Configure) -> None:
 
 async def test_a_throttled_connect_is_a_429(configure: Configure) -> None:
     async with serving(configure(), concurrency=1) as local, local.connect() as client:
+        # The client is in as soon as $connect is answered, and the function may still be at it.
+        await until(lambda: all(map(is_idle, local.function.environments)))
         await client.send(json.dumps({"do": "sleep", "seconds": 30}))
         await local.event("MESSAGE")
         assert (await refused(local, None))[0] == 429
