@@ -30,15 +30,12 @@ def build_in(folder: Path, umask: int, environment: dict[str, str]) -> bytes:
     return (folder / "dist" / "lamella-layer.zip").read_bytes()
 
 
-@pytest.mark.parametrize(("umask", "environment"), [TOKYO, LIMA], ids=["tokyo", "lima"])
-def test_a_build_elsewhere_is_identical(
-    layer_zip: Path, tmp_path: Path, umask: int, environment: dict[str, str]
-) -> None:
+def test_a_build_elsewhere_is_identical(layer_zip: Path, tmp_path: Path) -> None:
     copy = tmp_path / "a folder with another, longer name"
     for name in ["bootstrap", "build/cache", "layer", "src"]:
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "LICENSE", copy)
-    assert build_in(copy, umask, environment) == layer_zip.read_bytes()
+    assert build_in(copy, *TOKYO) == layer_zip.read_bytes()
 
 
 @pytest.mark.skipif(
