@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -22,12 +21,12 @@ from tests.deploy.projects import (
     needs_python_3_13,
     run,
 )
+from tests.sam_cli import SAM, assert_valid, needs_sam
 from tests.tools.functions import lamella
 
-SAM = shutil.which("sam", path=f"{ROOT}/.venv-sam/bin:{os.environ.get('PATH', '')}")
 THIS_MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
-pytestmark = pytest.mark.skipif(SAM is None, reason="SAM CLI is not installed: make sam")
+pytestmark = needs_sam
 
 
 # Those of the frameworks' examples: tests/matrix/test_docs.py.
@@ -40,28 +39,10 @@ TEMPLATES = [
     DEPLOY / "cloudfront/challenge.yaml",
 ]
 
-# One process for all: the start of the SAM CLI takes longer than a template.
-VALIDATE = """
-import sys
-from samcli.cli.main import cli
-failed = []
-for template in sys.argv[1:]:
-    print(template)
-    try:
-        arguments = ["validate", "--lint", "--region", "eu-west-1", "--template", template]
-        cli(arguments, standalone_mode=False)
-    except Exception as error:
-        print(error)
-        failed.append(template)
-sys.exit(f"failed: {failed}" if failed else 0)
-"""
-
 
 def test_sam_takes_every_template() -> None:
     assert len(TEMPLATES) > 15
-    python = Path(str(SAM)).with_name("python")
-    said = run(python, "-c", VALIDATE, *TEMPLATES, cwd=ROOT)
-    assert said.count("is a valid SAM Template") == len(TEMPLATES), said
+    assert_valid(TEMPLATES)
 
 
 def test_the_rest_api_streams_on_every_path() -> None:

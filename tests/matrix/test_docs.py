@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +12,9 @@ import yaml
 from lamella.settings import TABLE
 from tests.matrix import table
 from tests.matrix.frameworks import ABILITIES, FRAMEWORKS, Framework
+from tests.sam_cli import assert_valid, needs_sam
 
 ROOT = Path(__file__).parents[2]
-SAM = shutil.which("sam", path=f"{ROOT}/.venv-sam/bin:{os.environ.get('PATH', '')}")
 BY_EXAMPLE = list({framework.folder: framework for framework in FRAMEWORKS}.values())
 
 each_example = pytest.mark.parametrize("framework", BY_EXAMPLE, ids=lambda each: each.name)
@@ -122,31 +118,13 @@ def test_every_page_is_in_the_matrix() -> None:
     assert pages == {framework.page for framework in FRAMEWORKS}
 
 
-VALIDATE = """
-import json, sys
-from samcli.cli.main import cli
-for template in json.loads(sys.argv[1]):
-    arguments = ["validate", "--lint", "--region", "eu-west-1", "--template", template]
-    cli(arguments, standalone_mode=False)
-"""
-
-
-@pytest.mark.skipif(SAM is None, reason="SAM CLI is not installed: make sam")
+@needs_sam
 def test_sam_takes_every_template(tmp_path: Path) -> None:
     """Those of the examples, and those of the pages as they stand."""
-    templates = [str(framework.folder / "template.yaml") for framework in BY_EXAMPLE]
+    templates = [framework.folder / "template.yaml" for framework in BY_EXAMPLE]
+    (tmp_path / "main.py").touch()
     for text in {shown(framework) for framework in BY_EXAMPLE}:
-        (tmp_path / "main.py").touch()
         path = tmp_path / f"template{len(templates)}.yaml"
         path.write_text(text)
-        templates.append(str(path))
-    python = Path(str(SAM)).with_name("python")
-    done = subprocess.run(
-        [str(python), "-c", VALIDATE, json.dumps(templates)],
-        cwd=ROOT,
-        env={**os.environ, "SAM_CLI_TELEMETRY": "0"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("is a valid SAM Template") == len(templates), done.stdout
+        templates.append(path)
+    assert_valid(templates)

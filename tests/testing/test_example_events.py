@@ -1,9 +1,7 @@
-"""examples/events, in the test kit and in its template."""
+"""examples/events in the test kit. SAM takes its template: tests/deploy/test_sam.py."""
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +15,6 @@ from lamella.types import Event
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "events"
-SAM = ROOT / ".venv-sam" / "bin" / "sam"
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +54,3 @@ def test_http_clients_have_no_way_to_the_events(function: LambdaTransport) -> No
 
     assert answer(events.function_url()) == 200
     assert answer(events.function_url(method="POST", path="/events/sqs", json={})) == 404
-
-
-@pytest.mark.skipif(not SAM.exists(), reason="SAM CLI is not installed: make sam")
-def test_its_template_is_what_sam_takes() -> None:
-    command = [str(SAM), "validate", "--lint", "--region", "eu-west-1"]
-    command += ["--template", str(EXAMPLE / "template.yaml")]
-    environ = {**os.environ, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-west-1"}
-    done = subprocess.run(
-        command, env=environ, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
