@@ -11,6 +11,7 @@ from textwrap import dedent
 
 import pytest
 
+from lamella.testing import events
 from layer.pythons import Python
 from tests.e2e.judges import LocalJudge
 from tests.events import url_event
@@ -23,6 +24,8 @@ SOURCE = """
     import os
 
     async def app(scope, receive, send):
+        if scope["type"] == "websocket":
+            return await websocket(receive, send)
         path = scope["path"]
         part = {"type": "http.response.body", "body": b"x" * 65536, "more_body": True}
         if path != "/large":
@@ -37,6 +40,18 @@ SOURCE = """
         while path == "/sends":
             try:
                 await send(part)
+            except Exception:
+                pass
+
+    async def websocket(receive, send):
+        await receive()
+        if os.environ["AFTER"] == "close":
+            await send({"type": "websocket.close"})
+        else:
+            await send({"type": "websocket.http.response.start", "status": 403, "headers": []})
+        while True:
+            try:
+                await send({"type": "websocket.http.response.body", "more_body": True})
             except Exception:
                 pass
 """
@@ -83,3 +98,15 @@ async def test_of_a_buffered_answer_no_more_is_kept_than_lambda_takes(start: Sta
     assert following.result["statusCode"] == 200
     assert used[0] < 200, "megabytes"
     assert judge.log.count("INIT_START") == 1
+
+
+@pytest.mark.parametrize(("after", "status"), [("close", 403), ("start", 504)])
+async def test_a_websocket_that_sends_what_nobody_takes(
+    start: Start, after: str, status: int
+) -> None:
+    async with start("buffered", AFTER=after, ASGI_WEBSOCKET_STORE="memory:") as judge:
+        outcome = await judge.invoke(events.websocket_connect())
+        following = await judge.invoke(url_event("/"))
+        assert judge.log.count("INIT_START") == 1
+    assert outcome.result["statusCode"] == status
+    assert following.result["statusCode"] == 200

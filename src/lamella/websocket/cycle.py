@@ -228,7 +228,9 @@ class WebSocketCycle:
         with self.sending():
             if take := takes.get(kind):
                 await take(self, message)
-            elif self.state is State.ENDED:
+                return
+            await asyncio.sleep(0)  # as in `receive`
+            if self.state is State.ENDED:
                 if self._has_returned():
                     self._tasks.leave()
                 if kind == "websocket.send":
@@ -270,7 +272,9 @@ class WebSocketCycle:
         assert self._refusal is not None
         status, headers, body = self._refusal
         body.append(message.get("body", b""))
-        if not message.get("more_body", False):
+        if message.get("more_body", False):
+            await asyncio.sleep(0)  # as in `receive`
+        else:
             self._move(State.CLOSED)
             await self._client.refuse(status, headers, b"".join(body))
 
