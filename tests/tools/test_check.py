@@ -85,6 +85,12 @@ def test_startup_may_write_to_a_tmp_of_its_own(tmp_path: Path) -> None:
     assert not Path("/tmp", FILE).exists()
 
 
+def test_code_in_tmp_itself() -> None:
+    done = lamella("check", "/tmp")
+    assert done.status == 2
+    assert "the code is in /tmp itself, which a function finds empty: move it" in done.output
+
+
 def test_where_files_cannot_be_kept_read_only_the_check_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -353,6 +353,7 @@ def test_a_layer_that_is_none(tmp_path: Path) -> None:
 
 def test_a_task_root_an_interpreter_and_a_variable_that_are_none(layer: list[str]) -> None:
     assert "is not a directory" in failing(*layer, "--task-root", "/no/such/place")
+    assert "which a function finds empty: move it" in failing(*layer, "--task-root", "/tmp")
     assert "is no executable file" in failing(*layer, "--python", "/no/such/python")
     assert "does not run" in failing(*layer, "--python", "false")
     assert "not of the form NAME=VALUE" in failing(*layer, "--env", "ALONE")

@@ -38,6 +38,16 @@ def advice_on_writing(message: str) -> str:
     return ONLY_TMP if any(words in message for words in REFUSED_WRITES) else ""
 
 
+def hidden(folder: Path) -> str:
+    """Why a function does not find its code in `folder` under the limits, and what to change; ""
+    where it does."""
+    if folder.resolve() != Path("/tmp"):
+        return ""
+    return (
+        "the code is in /tmp itself, which a function finds empty: move it to a folder of its own"
+    )
+
+
 @dataclass(frozen=True)
 class Limits:
     """`mounts`: the file system is read-only but for `writable` folders and a /tmp of `tmp_mb` MB.

@@ -13,7 +13,7 @@ from lamella.local.endpoints.cors import Cors, cors_of
 from lamella.local.endpoints.router import EVERYTHING, Route
 from lamella.local.endpoints.websockets.api import Door, WebSocketApi, path_header
 from lamella.local.machine.interpreter import inspected, interpreter_for
-from lamella.local.machine.limits import TMP_MB, Limits
+from lamella.local.machine.limits import TMP_MB, Limits, hidden
 from lamella.local.run import env_file
 from lamella.local.run.env_file import EnvFileError
 from lamella.local.run.numbers import MEMORY_MB, STORAGE_MB, TIMEOUT_S
@@ -286,6 +286,8 @@ def _configured(
     task_root = options.task_root or described.task_root
     if not task_root.is_dir():
         raise ProjectError(f"--task-root {task_root} is not a directory")
+    if options.limits and not options.debug and (why := hidden(task_root)):
+        raise ProjectError(f"{why}, or add --no-limits")
     if options.python is None:
         python = interpreter_for(task_root, described.runtime)
     else:

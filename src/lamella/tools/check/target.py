@@ -12,6 +12,7 @@ from lamella.local.config import FunctionConfig, refused_variable
 from lamella.local.execution.variables import process_variables
 from lamella.local.machine.interpreter import Interpreter, InterpreterError
 from lamella.local.machine.layer import LayerError, unpack
+from lamella.local.machine.limits import hidden
 from lamella.templates import (
     Function,
     Template,
@@ -79,6 +80,8 @@ class Target:
 def resolved(request: Request) -> Target:
     """Find out what `request` leaves open. Raises `TargetError`."""
     folder = request.folder.resolve()
+    if why := hidden(folder):
+        raise TargetError(f"{why}.")
     try:
         template = read(request.template) if request.template else _of_folder(folder)
         if request.function and template is None:
