@@ -132,7 +132,8 @@ def _warmup(site: Site, counts: Counts) -> list[Row]:
             return (measures.first_on_the_clock(site, way, app, **measures.WARMUP) / plain,)
 
         ours = (BOOTSTRAP, SERVE, HANDLER)
-        (figures,) = alternate(f"warm-up, {name}", ours, counts.firsts, ratio)
+        # Of two short requests, a ratio spreads more than the others do.
+        (figures,) = alternate(f"warm-up, {name}", ours, counts.starts, ratio)
         what = f"CPU of the first request in that of the second, ASGI_WARMUP, {name}"
         found.append(Row(what, "times", figures, Target(1.3)))
         if throttle.can_throttle():
