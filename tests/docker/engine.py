@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import docker
 from docker.errors import APIError, ImageNotFound
@@ -62,7 +63,9 @@ def build(client: docker.DockerClient, name: str, entries: list[Entry]) -> str:
 
 def remove_abandoned(client: docker.DockerClient) -> None:
     """Remove the containers of runs that ended without doing so: killed ones."""
-    for container in client.containers.list(all=True, filters={"label": LABEL}):
+    # They are asked for one by one, and another worker may remove one of them meanwhile.
+    options: dict[str, Any] = {"all": True, "filters": {"label": LABEL}, "ignore_removed": True}
+    for container in client.containers.list(**options):
         host, _, pid = container.labels[LABEL].partition(":")
         if host == socket.gethostname() and not Path("/proc", pid).exists():
             try:

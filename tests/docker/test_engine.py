@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -55,9 +56,22 @@ def test_containers_of_a_killed_run_are_removed_by_the_next(client: docker.Docke
     made = [client.containers.create(image, labels={engine.LABEL: owner}) for owner in owners]
     try:
         engine.remove_abandoned(client)
-        left = {each.id for each in client.containers.list(all=True)}
+        left = {each.id for each in client.containers.list(all=True, ignore_removed=True)}
         assert [each.id in left for each in made] == [True, False, True]
     finally:
         for container in made:
             if container.id in left:
                 container.remove(force=True)
+
+
+def test_a_container_that_goes_while_they_are_listed_is_no_fault(
+    client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker, or another run beside, removes its own at any time."""
+    listed = client.api.containers
+
+    def and_one_that_is_gone(**options: Any) -> list[Any]:
+        return [*listed(**options), {"Id": "0" * 64}]
+
+    monkeypatch.setattr(client.api, "containers", and_one_that_is_gone)
+    engine.remove_abandoned(client)
