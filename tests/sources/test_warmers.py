@@ -15,6 +15,12 @@ from lamella.types import Receive, Scope, Send
 WARMERS: dict[str, Any] = {
     "serverless-plugin-warmup": {"source": "serverless-plugin-warmup"},
     "lambda-warmer": {"warmer": True, "concurrency": 3},
+    "lambda-warmer's further ones": {
+        "warmer": True,
+        "__WARMER_INVOCATION__": 2,
+        "__WARMER_CONCURRENCY__": 3,
+        "__WARMER_CORRELATIONID__": "1700000000000-0042",
+    },
     "warmup": {"warmup": True},
     "rule": events.event_bridge(detail={"warmup": True}),
     "scheduler": events.scheduler(detail='{"warmer": true}'),
@@ -57,7 +63,7 @@ def test_the_application_is_not_asked_unless_it_wants_to_be() -> None:
         await send({"type": "http.response.body", "body": b""})
 
     handler = lamella.Adapter(app, lifespan="off", events_path="")
-    assert [handler(event, LambdaContext()) for event in WARMERS.values()] == ["warm"] * 5
+    assert {handler(event, LambdaContext()) for event in WARMERS.values()} == {"warm"}
     handler.close()
     assert asked == []
     handler = lamella.Adapter(app, lifespan="off", warmers="off")

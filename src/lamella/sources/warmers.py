@@ -15,8 +15,9 @@ ANSWER = "warm"
 SCHEDULES = ("aws.events", "aws.scheduler")
 """EventBridge's rules, and EventBridge Scheduler. Most schedules have work to do."""
 
-KEYS = frozenset({"warmer", "warmup", "concurrency", "target"})
-"""Of a warmer; an event with more has work to do."""
+KEYS = frozenset({"warmer", "warmup", "concurrency", "target", "test"})
+"""Of a warmer, beside `__WARMER_INVOCATION__` and others of that prefix, which lambda-warmer sends
+to further environments and functions. An event with more has work to do."""
 
 
 def is_warmer(event: Any) -> bool:
@@ -37,7 +38,7 @@ def _says_so(event: Event) -> bool:
     if event.get("source") == "serverless-plugin-warmup":
         return True
     says_so = event.get("warmer") is True or event.get("warmup") is True
-    return says_so and event.keys() <= KEYS
+    return says_so and all(key in KEYS or key.startswith("__WARMER_") for key in event)
 
 
 def _detail(event: Event) -> Event:
