@@ -255,6 +255,7 @@ def test_code_that_is_not_here(
 @pytest.mark.parametrize(
     ("properties", "message"),
     [
+        ("Runtime: nodejs22.x", "has the Runtime nodejs22.x: give it one of Python, such as"),
         ("Timeout: 0", "F of {} has a Timeout of 0: give a number from 1 to 900"),
         ("Timeout: -1", "has a Timeout of -1: give a number from 1 to 900"),
         ("Timeout: 1.5", "F of {} has a Timeout of '1.5': give a whole number"),

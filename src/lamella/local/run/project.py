@@ -168,6 +168,8 @@ def _unserved(function: Function, entrances: tuple[Entrance, ...]) -> str:
         return "has no code on this machine: let its CodeUri name a folder"
     if not function.code.is_dir():
         return f"has its code at {function.code}, which is no folder: correct CodeUri, or build it"
+    if function.runtime and not function.runtime.startswith("python"):
+        return f"has the Runtime {function.runtime}: give it one of Python, such as python3.13"
     leads = (
         function.handler.startswith("lamella.")
         or ":" in function.handler
