@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from lamella.errors import ClientDisconnected, InvocationError, RuntimeApiError
 from lamella.http1 import USER_AGENT, Reply, request_head
 from lamella.response.wire import PRELUDE_TYPE, chunk, encode_report, error_report, last_chunk
-from lamella.runtime.connection import Answer, Connect, Connection, connect
+from lamella.runtime.connection import Answer, Connect, Connection, connect, exchange
 
 logger = logging.getLogger("lamella")
 
@@ -162,16 +162,15 @@ class RuntimeClient:
         else:
             self._then = then
 
-    async def report(
-        self, path: str, report: dict[str, Any], invocation_id: str | None = None
-    ) -> None:
+    def report(self, path: str, report: dict[str, Any], invocation_id: str | None = None) -> None:
         """Report that the environment cannot start, to `path`: init/error, restore/error, or the
         error of an invocation.
 
-        Raises `RuntimeApiError`.
+        Over a connection of its own, and without the event loop. Raises `RuntimeApiError`.
         """
         data = self._request(path, encode_report(report), invocation_id, report["errorType"])
-        reply = await (await self.connected()).ask(data)
+        connection, reply = exchange(self._address, data)
+        connection.close()
         if reply.status != 202:
             raise _refused(path, reply)
 

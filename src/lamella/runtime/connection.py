@@ -1,4 +1,4 @@
-"""One keep-alive connection to the Runtime API, on asyncio."""
+"""A connection to the Runtime API: a kept one on asyncio, and one without an event loop."""
 
 from __future__ import annotations
 
@@ -89,8 +89,7 @@ class Connection(asyncio.BufferedProtocol):
             answered(reply)
 
     def _end(self, cause: Exception | None) -> None:
-        reason = f": {cause}" if cause else ""
-        self._answer(RuntimeApiError(f"The connection to the Runtime API was closed{reason}."))
+        self._answer(_closed(cause))
 
     # What the transport calls
 
@@ -125,7 +124,7 @@ class Connection(asyncio.BufferedProtocol):
         try:
             reply: Answer | None = self._reader.feed(data)
         except ValueError as error:
-            reply = RuntimeApiError(f"The Runtime API did not answer in HTTP: {error}")
+            reply = _no_http(error)
         if reply is None:
             return
         self.closed = self.closed or isinstance(reply, Exception) or not self._reader.persistent
@@ -157,29 +156,82 @@ Connect = Callable[[str], Awaitable[Connection]]
 
 async def connect(address: str) -> Connection:
     """Connect to `host:port`. Raises `RuntimeApiError`, saying the address."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal():
-        raise RuntimeApiError(
-            f"AWS_LAMBDA_RUNTIME_API={address!r} is not host:port: Lambda sets it; to run on a "
-            "machine of your own, use `lamella run`, or AWS's Runtime Interface Emulator."
-        )
+    host, port = _place(address)
     loop = asyncio.get_running_loop()
     try:
         try:
             # A plain socket, although the event loop waits for it: the Runtime API is on this
             # machine, where a connection is made or refused at once. asyncio's own way costs
             # several turns of the event loop, and each streamed answer needs a new connection.
-            # The host as bytes: for text, Python imports its codec of international names.
-            place: Any = (host.encode(), int(port))
-            sock = socket.create_connection(place, AT_ONCE)
+            sock = _opened(host, port, AT_ONCE)
             sock.setblocking(False)
             opening = loop.create_connection(lambda: Connection(loop), sock=sock)
         except TimeoutError:  # its queue is full, with hundreds of slots: others go on meanwhile
-            opening = loop.create_connection(lambda: Connection(loop), host, int(port))
+            opening = loop.create_connection(lambda: Connection(loop), host, port)
         _, connection = await asyncio.wait_for(opening, CONNECT_TIMEOUT)
     except (OSError, OverflowError) as error:
-        raise RuntimeApiError(
-            f"No connection to the Runtime API at AWS_LAMBDA_RUNTIME_API={address!r}: "
-            f"{error or type(error).__name__}"
-        ) from error
+        raise _unreached(address, error) from error
     return connection
+
+
+def exchange(address: str, request: bytes) -> tuple[socket.socket, Reply]:
+    """Send a request without an event loop: the connection, which stays open, and the reply.
+
+    For a process that has no event loop for it yet, or whose application may have patched asyncio
+    before it failed. Raises `RuntimeApiError`.
+    """
+    host, port = _place(address)
+    try:
+        connection = _opened(host, port, CONNECT_TIMEOUT)
+    except (OSError, OverflowError) as error:
+        raise _unreached(address, error) from error
+    try:
+        connection.settimeout(None)
+        connection.sendall(request)
+        reader = ReplyReader()
+        while True:
+            data = connection.recv(READ_SIZE)
+            reply = reader.feed(data)
+            if reply is not None:
+                return connection, reply
+            if not data:
+                raise _closed(None)
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, OSError):
+            raise _closed(error) from error
+        if isinstance(error, ValueError):
+            raise _no_http(error) from error
+        raise
+
+
+def _closed(cause: Exception | None) -> RuntimeApiError:
+    reason = f": {cause}" if cause else ""
+    return RuntimeApiError(f"The connection to the Runtime API was closed{reason}.")
+
+
+def _no_http(error: ValueError) -> RuntimeApiError:
+    return RuntimeApiError(f"The Runtime API did not answer in HTTP: {error}")
+
+
+def _place(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise RuntimeApiError(
+            f"AWS_LAMBDA_RUNTIME_API={address!r} is not host:port: Lambda sets it; to run on a "
+            "machine of your own, use `lamella run`, or AWS's Runtime Interface Emulator."
+        )
+    return host, int(port)
+
+
+def _opened(host: str, port: int, timeout: float) -> socket.socket:
+    # The host as bytes: for text, Python imports its codec of international names.
+    place: Any = (host.encode(), port)
+    return socket.create_connection(place, timeout)
+
+
+def _unreached(address: str, error: Exception) -> RuntimeApiError:
+    return RuntimeApiError(
+        f"No connection to the Runtime API at AWS_LAMBDA_RUNTIME_API={address!r}: "
+        f"{error or type(error).__name__}"
+    )

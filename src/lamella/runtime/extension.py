@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import logging
 import socket
-from typing import Any
 
 from lamella.errors import RuntimeApiError
-from lamella.http1 import Reply, ReplyReader, request_head
-from lamella.runtime.connection import CONNECT_TIMEOUT, READ_SIZE
+from lamella.http1 import Reply, request_head
+from lamella.runtime.connection import exchange
 
 logger = logging.getLogger("lamella")
 
@@ -30,25 +29,15 @@ def register(address: str) -> socket.socket | None:
     It blocks, because a parent of worker processes and a process that still imports have no event
     loop for it. Lambda answers at once.
     """
-    host, _, port = address.rpartition(":")
-    connection = None
     try:
-        # The host as bytes: for text, Python imports its codec of international names.
-        place: Any = (host.encode(), int(port))
-        connection = socket.create_connection(place, timeout=CONNECT_TIMEOUT)
-        connection.settimeout(None)
-        connection.sendall(_register_request(address))
-        reply, reader = None, ReplyReader()
-        while reply is None:
-            data = connection.recv(READ_SIZE)
-            if not data:
-                raise RuntimeApiError("The connection to the Runtime API was closed.")
-            reply = reader.feed(data)
-        connection.sendall(_event_request(address, reply))
-    except (OSError, ValueError, OverflowError, RuntimeApiError) as error:
-        logger.warning("No lifespan shutdown: the extension was not registered: %s", error)
-        if connection is not None:
+        connection, reply = exchange(address, _register_request(address))
+        try:
+            connection.sendall(_event_request(address, reply))
+        except BaseException:
             connection.close()
+            raise
+    except (OSError, RuntimeApiError) as error:
+        logger.warning("No lifespan shutdown: the extension was not registered: %s", error)
         return None
     return connection
 

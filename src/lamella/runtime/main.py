@@ -14,7 +14,7 @@ from lamella import settings as settings_table
 from lamella.errors import FATAL, InitError, LifespanError, RuntimeApiError, described
 from lamella.importer import collect_again, find_app, import_app
 from lamella.life.leftovers import task_factory
-from lamella.loops import new_loop, run_alone
+from lamella.loops import new_loop
 from lamella.runtime import forks, logs, search_path, signals
 from lamella.runtime.client import RuntimeClient
 from lamella.runtime.ending import exit_status, leave
@@ -217,7 +217,7 @@ def _report(error: InitError, holder: Holder | None = None) -> int:
                 invocation.invocation_id,
             )
             report["requestId"] = invocation.request_id
-        run_alone(client.report(path, report, invocation_id))
+        client.report(path, report, invocation_id)
     except RuntimeApiError as failure:
         logger.critical("The error could not be reported: %s", failure)
     return error.exit_status
