@@ -328,6 +328,18 @@ async def test_no_request_of_the_warm_up_keeps_events_waiting(tmp_path: Path, pa
     assert log.count("cancelled again") <= 2
 
 
+async def test_a_first_request_that_cancels_every_task_is_answered(tmp_path: Path) -> None:
+    cancels = json.dumps(events.http_api(path="/cancels")).encode()
+    async with running(tmp_path, [next_reply("/cancels", body=cancels)], app=WARMED) as (
+        api,
+        process,
+    ):
+        await until(lambda: len(api.posts) == 1 or process.returncode is not None)
+        await asyncio.sleep(0.2)  # it would end then
+        assert process.returncode is None
+    assert json.loads(api.posts[0][1])["statusCode"] == 200
+
+
 async def test_a_startup_that_cancels_every_task_is_an_init_error(tmp_path: Path) -> None:
     async with running(tmp_path, [], app=WARMED, lifespan="on") as (api, process):
         log, _ = await asyncio.wait_for(process.communicate(), PATIENCE)

@@ -233,7 +233,8 @@ class RuntimeClient:
             except RuntimeApiError as error:
                 failure = error
             else:
-                received(invocation)
+                # Not from this task: the application runs at once, and may cancel every task.
+                asyncio.get_running_loop().call_soon(received, invocation)
                 return
         assert failure is not None
         self._failed(failure)
