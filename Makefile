@@ -33,13 +33,15 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # requirements/*.txt are complete, so pip resolves nothing (--no-deps) and only compares hashes.
+# cfn-lint, of moto's, says that it needs a Python below 3.15, and runs there
+# (--ignore-requires-python).
 env: $(ENV) ## Create .venv with everything that tests and checks need, pinned by hash
 
 $(ENV): requirements/dev.txt pyproject.toml
 	@$(call need-python)
 	@echo "Installing what tests and checks need into $(VENV), once:"
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --ignore-requires-python --requirement requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
