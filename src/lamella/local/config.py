@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -117,15 +117,17 @@ class FunctionConfig:
         return kept if self._opt is None else [*kept, self._opt]
 
 
-def refused_variable(name: str, value: str) -> str:
-    """Why Lambda takes no variable of this name or value, or ""
+def refused_variable(variables: Mapping[str, str], unknown: Iterable[str] = ()) -> str:
+    """The first of a function's variables that Lambda does not take, and why; "" where there is
+    none. Of the `unknown` ones only the names are known, and these come first
     (https://docs.aws.amazon.com/lambda/latest/api/API_Environment.html).
     """
-    if not re.fullmatch("[a-zA-Z][a-zA-Z0-9_]+", name):
-        return (
-            f"a variable {name!r}, which Lambda refuses: a name has two characters or more, begins "
-            "with a letter, and goes on with letters, digits and underscores"
-        )
-    if "\0" in value:
-        return f"a NUL character in its variable {name}: remove it"
+    for name, value in {**dict.fromkeys(unknown, ""), **variables}.items():
+        if not re.fullmatch("[a-zA-Z][a-zA-Z0-9_]+", name):
+            return (
+                f"a variable {name!r}, which Lambda refuses: a name has two characters or more, "
+                "begins with a letter, and goes on with letters, digits and underscores"
+            )
+        if "\0" in value:
+            return f"a NUL character in its variable {name}: remove it"
     return ""

@@ -150,9 +150,8 @@ def given_variables(options: Options) -> dict[str, str]:
         if not name or not equals:
             raise ProjectError(f"--env {text!r} is not of the form NAME=VALUE")
         variables[name] = value
-    for name, value in variables.items():
-        if why := refused_variable(name, value):
-            raise ProjectError(f"--env or --env-file has {why}")
+    if why := refused_variable(variables):
+        raise ProjectError(f"--env or --env-file has {why}")
     return variables
 
 
@@ -194,10 +193,8 @@ def _refused(function: Function) -> str:
     for what, given, allowed in numbers:
         if given not in allowed:
             return f"has {what} of {given}: give a number from {allowed[0]} to {allowed[-1]}"
-    for name, value in {**dict.fromkeys(function.unknown, ""), **function.variables}.items():
-        if why := refused_variable(name, value):
-            return f"has {why}"
-    return ""
+    why = refused_variable(function.variables, function.unknown)
+    return why and f"has {why}"
 
 
 def _differences(

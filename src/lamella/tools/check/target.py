@@ -102,9 +102,8 @@ def resolved(request: Request) -> Target:
         variables[name] = value
     if request.app:
         variables["ASGI_APP"] = request.app
-    for name, value in {**dict.fromkeys(configured.unknown, ""), **variables}.items():
-        if why := refused_variable(name, value):
-            raise TargetError(f"The function has {why}.")
+    if why := refused_variable(variables, configured.unknown):
+        raise TargetError(f"The function has {why}.")
     named = request.architecture or (function.architecture if function else "")
     architecture = named or interpreter.architecture
     return Target(
